@@ -1,0 +1,1 @@
+"""The agent service: serves every graph of a langgraph.json over the Agent Server API."""
