@@ -1,0 +1,112 @@
+"""What an agent's pods may speak to, and who may speak to them; the namespace denies the rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+Peer = k8s.networking.v1.NetworkPolicyPeerArgs
+Port = k8s.networking.v1.NetworkPolicyPortArgs
+Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgs
+Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgs
+
+POSTGRES_PORT = 5432
+CACHE_PORT = 6379
+# EKS Pod Identity's agent, for model providers on AWS (the EKS user guide, "How EKS Pod Identity works").
+_POD_IDENTITY_AGENT = "169.254.170.23/32"
+
+
+def namespace_peer(namespace: str, pod_labels: Mapping[str, str] | None = None) -> Peer:
+    """Pods of another namespace: those with ``pod_labels``, or all of them."""
+    return Peer(
+        namespace_selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"kubernetes.io/metadata.name": namespace}),
+        pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(pod_labels)) if pod_labels else None,
+    )
+
+
+def cidr_peers(cidrs: Sequence[str]) -> list[Peer]:
+    """Addresses outside the cluster's pods."""
+    return [Peer(ip_block=k8s.networking.v1.IPBlockArgs(cidr=cidr)) for cidr in cidrs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkPoliciesArgs:
+    """An agent's peers."""
+
+    namespace: pulumi.Input[str]
+    agent: str
+    labels: Mapping[str, str]
+    server_labels: Mapping[str, str]
+    """Select the pods that serve."""
+    maintenance_labels: Mapping[str, str]
+    """Select the pods that migrate and prune: they reach the database, and nothing else."""
+    port: int
+    metrics_port: int
+    callers: Sequence[Peer]
+    """Who may call the agent: the ingress controller."""
+    scrapers: Sequence[Peer]
+    """Who may read its metrics."""
+    database_cidrs: Sequence[str]
+    """The subnets of RDS and ElastiCache."""
+    vpc_cidr: str
+    """Private addresses that HTTPS to the internet does not include."""
+    endpoint_cidrs: Sequence[str] = ()
+    """The subnets of the VPC's interface endpoints, if it has any: HTTPS to AWS' services goes there."""
+
+
+class NetworkPolicies(pulumi.ComponentResource):
+    """Lets an agent's server be called and scraped, and reach DNS, its stores and HTTPS; its Jobs only the database."""
+
+    def __init__(self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("langgraph-agents:components:NetworkPolicies", name, None, opts)
+        dns = Egress(
+            to=[namespace_peer("kube-system", {"k8s-app": "kube-dns"})],
+            ports=[Port(port=53, protocol="UDP"), Port(port=53, protocol="TCP")],
+        )
+        database = Egress(to=cidr_peers(args.database_cidrs), ports=[Port(port=POSTGRES_PORT, protocol="TCP")])
+        cache = Egress(to=cidr_peers(args.database_cidrs), ports=[Port(port=CACHE_PORT, protocol="TCP")])
+        https = Egress(
+            to=[
+                Peer(
+                    ip_block=k8s.networking.v1.IPBlockArgs(
+                        cidr="0.0.0.0/0",
+                        # The VPC is not the internet, and the instance metadata service is nobody's business.
+                        except_=[args.vpc_cidr, "169.254.0.0/16"],
+                    )
+                )
+            ],
+            ports=[Port(port=443, protocol="TCP")],
+        )
+        credentials = Egress(to=cidr_peers([_POD_IDENTITY_AGENT]), ports=[Port(port=80, protocol="TCP")])
+        egress = [dns, database, cache, https, credentials]
+        if args.endpoint_cidrs:
+            egress.append(Egress(to=cidr_peers(args.endpoint_cidrs), ports=[Port(port=443, protocol="TCP")]))
+
+        k8s.networking.v1.NetworkPolicy(
+            f"{name}-server",
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.agent, namespace=args.namespace, labels=dict(args.labels)),
+            spec=k8s.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.server_labels)),
+                policy_types=["Ingress", "Egress"],
+                ingress=[
+                    Ingress(from_=list(args.callers), ports=[Port(port=args.port, protocol="TCP")]),
+                    Ingress(from_=list(args.scrapers), ports=[Port(port=args.metrics_port, protocol="TCP")]),
+                ],
+                egress=egress,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        k8s.networking.v1.NetworkPolicy(
+            f"{name}-maintenance",
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=f"{args.agent}-maintenance", namespace=args.namespace, labels=dict(args.labels)
+            ),
+            spec=k8s.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.maintenance_labels)),
+                policy_types=["Ingress", "Egress"],
+                egress=[dns, database],
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})

@@ -1,0 +1,1 @@
+"""What the program would make, seen without an engine, a network or credentials."""

@@ -1,0 +1,235 @@
+"""What a stack file says of one agent. Everything but its name and host may come from the stack's ``defaults``."""
+
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from stacks.vocabulary import (
+    Checkpointer,
+    Cpu,
+    CronSchedule,
+    Days,
+    Digest,
+    Durability,
+    EnvName,
+    Fqdn,
+    LogLevel,
+    Memory,
+    Model,
+    ModelName,
+    MultitaskStrategy,
+    Name,
+    Percent,
+    SecretArn,
+    SecretSource,
+    quantity,
+    sounds_secret,
+)
+
+def _no_secret_in_env(env: dict[str, str]) -> dict[str, str]:
+    for name in env:
+        if sounds_secret(name):
+            raise ValueError(
+                f"{name} sounds like a secret, and env ends up in a ConfigMap in plain text:"
+                f" declare it under secrets, as {{name: {name}}}"
+            )
+    return env
+
+
+class Replicas(Model):
+    """How many pods the HorizontalPodAutoscaler may run."""
+
+    min: Annotated[int, Field(ge=1, le=1000)] = 1
+    """The fewest pods."""
+    max: Annotated[int, Field(ge=1, le=1000)] = 3
+    """The most pods."""
+
+    @model_validator(mode="after")
+    def _min_is_at_most_max(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: lower min or raise max")
+        return self
+
+
+class Autoscaling(Model):
+    """What the HorizontalPodAutoscaler aims at, in percent of the requests."""
+
+    cpu: Percent = 70
+    """Average CPU use."""
+    memory: Percent = 80
+    """Average memory use."""
+
+
+class Resource(Model):
+    """CPU and memory, as Kubernetes quantities."""
+
+    cpu: Cpu
+    """Cores or millicores."""
+    memory: Memory
+    """Bytes with a unit."""
+
+
+class Resources(Model):
+    """What each pod is promised, and what it may not exceed."""
+
+    requests: Resource = Resource(cpu="500m", memory="1Gi")
+    """What the scheduler reserves."""
+    limits: Resource = Resource(cpu="1000m", memory="2Gi")
+    """Where CPU is throttled and memory is killed."""
+
+    @model_validator(mode="after")
+    def _limits_are_at_least_requests(self) -> Self:
+        for name in ("cpu", "memory"):
+            requested, limit = getattr(self.requests, name), getattr(self.limits, name)
+            if quantity(requested) > quantity(limit):
+                raise ValueError(f"requests.{name} {requested} is above limits.{name} {limit}: raise the limit")
+        return self
+
+
+class Pool(Model):
+    """The PostgreSQL connections that one pod keeps."""
+
+    min_size: Annotated[int, Field(ge=0, le=100)] = 1
+    """Kept open when idle."""
+    max_size: Annotated[int, Field(ge=2, le=100)] = 10
+    """Never exceeded; more requests wait."""
+
+    @model_validator(mode="after")
+    def _min_is_at_most_max(self) -> Self:
+        if self.min_size > self.max_size:
+            raise ValueError(f"minSize {self.min_size} is above maxSize {self.max_size}: lower minSize")
+        return self
+
+
+class Lifetimes(Model):
+    """How long things may take, in seconds."""
+
+    run_timeout: Annotated[int, Field(ge=1, le=3600)] = 300
+    """The longest run, after which the agent ends it."""
+    pre_stop: Annotated[int, Field(ge=0, le=300)] = 10
+    """How long a stopping pod goes on as before, while load balancers learn that it leaves."""
+    grace_period: Annotated[int, Field(ge=1, le=4200)] = 330
+    """terminationGracePeriodSeconds: when a stopping pod is killed."""
+
+    @model_validator(mode="after")
+    def _a_pod_outlives_its_longest_run(self) -> Self:
+        needed = self.pre_stop + self.run_timeout
+        if self.grace_period <= needed:
+            raise ValueError(
+                f"gracePeriod {self.grace_period} must be above preStop {self.pre_stop} + runTimeout {self.run_timeout}:"
+                f" a rollout would kill running requests. Set it to {needed + 20} or more"
+            )
+        return self
+
+
+class RateLimit(Model):
+    """What the ingress lets one client address ask of an agent."""
+
+    average: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Requests a second, sustained."""
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Requests at once."""
+
+    @model_validator(mode="after")
+    def _burst_is_at_least_average(self) -> Self:
+        if self.burst < self.average:
+            raise ValueError(f"burst {self.burst} is below average {self.average}: raise burst")
+        return self
+
+
+class Retention(Model):
+    """When idle threads are removed."""
+
+    idle_days: Days = 30
+    """Threads without a checkpoint for longer are removed."""
+    schedule: CronSchedule = "17 3 * * *"
+    """When the CronJob runs, in UTC."""
+
+
+class AgentSecret(Model):
+    """A secret of an agent, mounted as the file ``<name>``."""
+
+    name: EnvName
+    """The file's name, and the variable that the agent's libraries know it by."""
+    source: SecretSource = SecretSource.CONFIG
+    """Where the value comes from."""
+    arn: SecretArn | None = None
+    """The entry, where ``source`` is ``existing``."""
+
+    @model_validator(mode="after")
+    def _an_arn_goes_with_existing(self) -> Self:
+        if self.source is SecretSource.EXISTING and self.arn is None:
+            raise ValueError("source existing needs arn, the full ARN of the entry")
+        if self.source is not SecretSource.EXISTING and self.arn is not None:
+            raise ValueError(f"arn goes with source existing, not {self.source}: change source or remove arn")
+        return self
+
+
+class AgentDefaults(Model):
+    """Settings of an agent that the stack's ``defaults`` may set for all of them."""
+
+    image: Digest | None = None
+    """A ready image by digest; without it the stack builds ``image.context``."""
+    model: ModelName = "fake"
+    """The model that the agent speaks to."""
+    max_iterations: Annotated[int, Field(ge=1, le=1000)] = 25
+    """LangGraph's recursion limit."""
+    log_level: LogLevel = LogLevel.INFO
+    """How much the agent logs."""
+    checkpointer: Checkpointer = Checkpointer.POSTGRES
+    """Where checkpoints go."""
+    checkpoint_ttl: Annotated[int, Field(ge=60, le=31_536_000)] = 3600
+    """Seconds that the ``valkey`` checkpointer keeps a thread."""
+    durability: Durability = Durability.ASYNC
+    """When checkpoints are written."""
+    multitask_strategy: MultitaskStrategy = MultitaskStrategy.REJECT
+    """What a second run on a busy thread gets, where the client does not say."""
+    max_request_bytes: Annotated[int, Field(ge=1024, le=100 * 2**20)] = 1_048_576
+    """The largest request body."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    """What one API key may ask of one pod."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins that browsers may call from; closed when empty."""
+    replicas: Replicas = Replicas()
+    """How many pods."""
+    autoscaling: Autoscaling = Autoscaling()
+    """What the autoscaler aims at."""
+    resources: Resources = Resources()
+    """What each pod gets."""
+    pool: Pool = Pool()
+    """PostgreSQL connections of a pod."""
+    lifetimes: Lifetimes = Lifetimes()
+    """Longest run and shutdown."""
+    rate_limit: RateLimit = RateLimit()
+    """At the ingress."""
+    retention: Retention = Retention()
+    """Of idle threads."""
+    env: Annotated[dict[EnvName, str], AfterValidator(_no_secret_in_env)] = {}
+    """Further plain variables."""
+    secrets: tuple[AgentSecret, ...] = (AgentSecret(name="API_KEYS", source=SecretSource.GENERATED),)
+    """The agent's secrets. ``API_KEYS`` are the keys that its callers send as X-API-Key."""
+
+
+class Agent(AgentDefaults):
+    """One agent."""
+
+    name: Name
+    """Names its Kubernetes objects, its database, its login and its key prefix."""
+    host: Fqdn
+    """Where it answers: https://<host>."""
+    key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9:_-]{0,62}:$")] = ""
+    """Its keys in the cache; ``<name>:`` unless set."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prefix_from_name(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(data.get("name"), str):
+            if "keyPrefix" not in data and "key_prefix" not in data:
+                return {**data, "keyPrefix": f"{data['name']}:"}
+        return data
+
+    @property
+    def memory_limit_bytes(self) -> Decimal:
+        """The memory limit of one pod, in bytes."""
+        return quantity(self.resources.limits.memory)

@@ -1,0 +1,245 @@
+"""Rules that bind several parts of a stack file.
+
+Each rule names the parts that it reads as its parameters, and runs when these are valid, whatever else is wrong: so a
+file's problems all come out at once. ``agents`` are the valid ones, by their place in the file.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from components.checkpointer import max_connections
+from components.network import subnet_plan
+from stacks.agent_settings import Agent
+from stacks.service import SECRET_NAMES, plain_variables
+from stacks.settings import Cache, Cluster, Database, Ingress, Network
+from stacks.vocabulary import IngressController, Issuer, SecretSource
+
+Agents = Mapping[int, Agent]
+ApiKeys = Mapping[str, Sequence[str]]
+"""Names of the values under ``langgraph-agents:apiKeys``, by agent; never the values."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a stack file."""
+
+    field: str
+    """Path below ``langgraph-agents:settings``, as in ``agents[0].replicas.min``."""
+    value: Any
+    """What the file says there."""
+    remedy: str
+    """What is wrong, and what to do."""
+
+
+Rule = Callable[..., Iterator[Problem]]
+RULES: list[Rule] = []
+
+# Connections that are not the agents': rds_superuser's reserve, RDS' own monitoring, a person with psql.
+_RESERVED_CONNECTIONS = 10
+# The migration Job and the retention CronJob of an agent, one connection each.
+_MAINTENANCE_CONNECTIONS = 2
+# A rolling update runs this many pods above the maximum.
+_SURGE = 1
+
+_PROVIDER_KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+
+
+def rule(function: Rule) -> Rule:
+    """Have ``function`` run on every stack file."""
+    RULES.append(function)
+    return function
+
+
+@rule
+def subnets_fit_the_cidr(network: Network) -> Iterator[Problem]:
+    """The VPC's addresses have room for all subnets."""
+    try:
+        subnet_plan(network.cidr, network.zones)
+    except ValueError as error:
+        yield Problem("network.cidr", network.cidr, str(error))
+
+
+@rule
+def agents_are_distinct(agents: Agents) -> Iterator[Problem]:
+    """Names, hosts and key prefixes: two agents that share one would share data or traffic."""
+    for (_, first), (index, second) in combinations(agents.items(), 2):
+        for field, a, b in (("name", first.name, second.name), ("host", first.host, second.host)):
+            if a == b:
+                yield Problem(f"agents[{index}].{field}", b, f"{field}s must be unique: {first.name} has this one already")
+        a, b = first.key_prefix, second.key_prefix
+        if a.startswith(b) or b.startswith(a):
+            yield Problem(
+                f"agents[{index}].keyPrefix", b, f"overlaps {a} of {first.name}: each would read the other's keys"
+            )
+
+
+@rule
+def hosts_are_in_the_zone(ingress: Ingress, agents: Agents) -> Iterator[Problem]:
+    """external-dns may write to one zone only."""
+    for index, agent in agents.items():
+        if not agent.host.endswith(f".{ingress.hosted_zone}"):
+            yield Problem(
+                f"agents[{index}].host", agent.host, f"must end with .{ingress.hosted_zone}, the zone of ingress.hostedZone"
+            )
+
+
+@rule
+def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Problem]:
+    """All pods at their maximum, with a rollout under way, can connect at once."""
+    try:
+        limit = max_connections(database.instance_class)
+    except ValueError as error:
+        yield Problem("database.instanceClass", database.instance_class, str(error))
+        return
+    demand = {
+        agent.name: (agent.replicas.max + _SURGE) * agent.pool.max_size + _MAINTENANCE_CONNECTIONS
+        for agent in agents.values()
+    }
+    needed = sum(demand.values()) + _RESERVED_CONNECTIONS
+    if needed > limit:
+        shares = ", ".join(f"{name} {count}" for name, count in demand.items())
+        yield Problem(
+            "database.instanceClass",
+            database.instance_class,
+            f"allows about {limit} connections, and {needed} may be needed: {shares}, reserve {_RESERVED_CONNECTIONS}"
+            " ((replicas.max + 1) x pool.maxSize + 2 for an agent). Take a larger class, or lower pool.maxSize or"
+            " replicas.max",
+        )
+
+
+@rule
+def streams_outlive_idle_timeouts(ingress: Ingress, agents: Agents) -> Iterator[Problem]:
+    """A load balancer cuts connections that are silent for longer than its idle timeout."""
+    for index, agent in agents.items():
+        if agent.lifetimes.run_timeout >= ingress.idle_timeout:
+            yield Problem(
+                f"agents[{index}].lifetimes.runTimeout",
+                agent.lifetimes.run_timeout,
+                f"must be below ingress.idleTimeout {ingress.idle_timeout}, or the load balancer cuts silent streams:"
+                f" set ingress.idleTimeout to {agent.lifetimes.run_timeout + 50} or more",
+            )
+
+
+@rule
+def variables_and_secrets_do_not_collide(agents: Agents) -> Iterator[Problem]:
+    """The stack passes variables and files of its own; the file may not set the same names."""
+    for index, agent in agents.items():
+        reserved = plain_variables(agent, production=False).keys() | SECRET_NAMES
+        for name in sorted(agent.env.keys() & reserved):
+            yield Problem(f"agents[{index}].env.{name}", agent.env[name], "the stack sets this one: use the agent's setting")
+        names = [secret.name for secret in agent.secrets]
+        for place, name in enumerate(names):
+            if name in SECRET_NAMES or name in agent.env:
+                yield Problem(f"agents[{index}].secrets[{place}].name", name, "is set otherwise already: remove it here")
+            elif name in names[:place]:
+                yield Problem(f"agents[{index}].secrets[{place}].name", name, "is listed twice: remove one")
+
+
+@rule
+def an_agent_has_the_keys_it_needs(agents: Agents, api_keys: ApiKeys) -> Iterator[Problem]:
+    """Its callers' keys, its provider's key, and a value for each secret that comes from the configuration."""
+    for index, agent in agents.items():
+        names = {secret.name for secret in agent.secrets}
+        if "API_KEYS" not in names:
+            yield Problem(
+                f"agents[{index}].secrets",
+                sorted(names),
+                "API_KEYS is missing, and without it nobody may call the agent: add {name: API_KEYS, source: generated}",
+            )
+        provider_key = _PROVIDER_KEYS.get(agent.model.split(":")[0])
+        if provider_key and provider_key not in names:
+            yield Problem(
+                f"agents[{index}].model",
+                agent.model,
+                f"needs the secret {provider_key}: add {{name: {provider_key}}} to the agent's secrets",
+            )
+        for place, secret in enumerate(agent.secrets):
+            if secret.source is SecretSource.CONFIG and secret.name not in api_keys.get(agent.name, ()):
+                path = f"apiKeys.{agent.name}.{secret.name}"
+                yield Problem(
+                    f"agents[{index}].secrets[{place}]",
+                    secret.name,
+                    f"has no value: run `pulumi config set --secret --path '{path}'`, or set source: manual and fill"
+                    " the entry in after it is created",
+                )
+
+
+@rule
+def api_keys_belong_to_agents(agents: Agents, api_keys: ApiKeys) -> Iterator[Problem]:
+    """A misspelt agent or name would leave its value unused, and unseen."""
+    declared = {agent.name: {secret.name for secret in agent.secrets} for agent in agents.values()}
+    for agent, names in api_keys.items():
+        for name in names:
+            if name not in declared.get(agent, ()):
+                yield Problem(
+                    f"apiKeys.{agent}.{name}",
+                    "(secret)",
+                    f"no agent {agent} declares the secret {name}: declare it, or run"
+                    f" `pulumi config rm --path 'apiKeys.{agent}.{name}'`",
+                )
+
+
+@rule
+def production_is_highly_available(
+    production: bool, database: Database, cache: Cache, ingress: Ingress, agents: Agents
+) -> Iterator[Problem]:
+    """One pod, one instance or one zone is an outage waiting."""
+    if not production:
+        return
+    for index, agent in agents.items():
+        if agent.replicas.min < 2:
+            yield Problem(
+                f"agents[{index}].replicas.min", agent.replicas.min, "production needs 2 or more: one pod is an outage"
+            )
+    if not database.multi_az:
+        yield Problem("database.multiAz", database.multi_az, "production needs a standby: set it to true")
+    if cache.replicas < 1:
+        yield Problem("cache.replicas", cache.replicas, "production needs 1 or more, for automatic failover")
+    if ingress.replicas < 2 and ingress.controller is IngressController.TRAEFIK:
+        yield Problem("ingress.replicas", ingress.replicas, "production needs 2 or more Traefik pods")
+
+
+@rule
+def production_keeps_its_data(production: bool, database: Database) -> Iterator[Problem]:
+    """What is deleted by mistake can be had back."""
+    if not production:
+        return
+    if not database.deletion_protection:
+        yield Problem("database.deletionProtection", False, "production needs it: set it to true")
+    if database.backup_retention_days < 7:
+        yield Problem(
+            "database.backupRetentionDays", database.backup_retention_days, "production needs 7 days or more"
+        )
+
+
+@rule
+def production_is_closed(production: bool, network: Network, cluster: Cluster) -> Iterator[Problem]:
+    """Nobody but named networks reaches the API server, and traffic is on record."""
+    if not production:
+        return
+    for index, cidr in enumerate(cluster.endpoint_public_access_cidrs):
+        if ipaddress.IPv4Network(cidr).prefixlen < 16:
+            yield Problem(
+                f"cluster.endpointPublicAccessCidrs[{index}]",
+                cidr,
+                "opens the API server to the world: name your own networks, /16 or smaller, or leave the list empty",
+            )
+    if not network.flow_logs:
+        yield Problem("network.flowLogs", network.flow_logs, "production needs them: set it to true")
+
+
+@rule
+def production_serves_real_callers(production: bool, ingress: Ingress, agents: Agents) -> Iterator[Problem]:
+    """Trusted certificates, a real model, and no origin of the whole web."""
+    if not production:
+        return
+    if ingress.issuer is not Issuer.PRODUCTION:
+        yield Problem("ingress.issuer", ingress.issuer, f"browsers do not trust it: set it to {Issuer.PRODUCTION}")
+    for index, agent in agents.items():
+        if agent.model == "fake":
+            yield Problem(f"agents[{index}].model", agent.model, "production needs a real model, as provider:model")
+        if "*" in agent.cors_origins:
+            yield Problem(f"agents[{index}].corsOrigins", "*", "production needs the origins by name")

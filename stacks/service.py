@@ -1,0 +1,42 @@
+"""What the stack tells the agent service: its plain variables and its secret files, by the service's own names."""
+
+from stacks.agent_settings import Agent
+
+#: Secret files that the stack itself fills.
+DATABASE_URI = "DATABASE_URI"
+DATABASE_ADMIN_URI = "DATABASE_ADMIN_URI"
+REDIS_URI = "REDIS_URI"
+SECRET_NAMES = frozenset({DATABASE_URI, DATABASE_ADMIN_URI, REDIS_URI})
+
+SECRETS_DIR = "/var/run/secrets/langgraph-agents"
+PORT = 8000
+METRICS_PORT = 9464
+
+# What a stopping service leaves between the end of its last run and the kill: flushing traces, closing pools.
+_SHUTDOWN_MARGIN_SECONDS = 5
+
+
+def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
+    """The environment variables of an agent's pods, all of them plain; ``agent.env`` is not among them."""
+    lifetimes = agent.lifetimes
+    return {
+        "ENVIRONMENT": "prod" if production else "dev",
+        "LOG_LEVEL": agent.log_level,
+        "PORT": str(PORT),
+        "METRICS_PORT": str(METRICS_PORT),
+        "SECRETS_DIR": SECRETS_DIR,
+        "MODEL": agent.model,
+        "MAX_ITERATIONS": str(agent.max_iterations),
+        "CHECKPOINTER": agent.checkpointer,
+        "CHECKPOINT_TTL_SECONDS": str(agent.checkpoint_ttl),
+        "DURABILITY": agent.durability,
+        "MULTITASK_STRATEGY": agent.multitask_strategy,
+        "DATABASE_POOL_MIN_SIZE": str(agent.pool.min_size),
+        "DATABASE_POOL_MAX_SIZE": str(agent.pool.max_size),
+        "CACHE_KEY_PREFIX": agent.key_prefix,
+        "RUN_TIMEOUT_SECONDS": str(lifetimes.run_timeout),
+        "DRAIN_TIMEOUT_SECONDS": str(lifetimes.grace_period - lifetimes.pre_stop - _SHUTDOWN_MARGIN_SECONDS),
+        "RATE_LIMIT_PER_MINUTE": str(agent.requests_per_minute),
+        "MAX_REQUEST_BYTES": str(agent.max_request_bytes),
+        "CORS_ORIGINS": ",".join(agent.cors_origins),
+    }

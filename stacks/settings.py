@@ -1,0 +1,204 @@
+"""The whole vocabulary of a stack file, valid and frozen.
+
+``langgraph-agents:settings`` in ``Pulumi.<stack>.yaml`` holds one ``Settings``. Rules that bind fields of one part
+stand beside them; rules that bind several parts are in ``stacks.rules``.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from stacks.agent_settings import Agent, AgentDefaults
+from stacks.vocabulary import (
+    Architecture,
+    CacheNodeType,
+    CapacityType,
+    Cidr,
+    Compute,
+    Email,
+    EngineVersion,
+    Fqdn,
+    IamArn,
+    IngressController,
+    InstanceClass,
+    InstanceType,
+    Issuer,
+    KubernetesVersion,
+    LogRetentionDays,
+    Model,
+    Name,
+)
+from components.cache import CacheEngine
+from components.network import NatGateways
+
+
+class Network(Model):
+    """The VPC."""
+
+    cidr: Cidr
+    """Its addresses, which nothing that it is peered with may use."""
+    zones: Annotated[int, Field(ge=2, le=4)] = 2
+    """How many availability zones. EKS and RDS need at least two."""
+    nat_gateways: NatGateways = NatGateways.SINGLE
+    """One for the VPC, or one for each zone, which a zone's outage then does not cut off."""
+    interface_endpoints: tuple[str, ...] = ()
+    """AWS services reached privately, by their short names, such as ecr.api, ecr.dkr, logs, secretsmanager, sts."""
+    flow_logs: bool = False
+    """Record accepted and refused traffic."""
+
+
+class NodeGroup(Model):
+    """A managed node group."""
+
+    name: Name
+    """Unique among the groups."""
+    instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=1)]
+    """Interchangeable types, the preferred first."""
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
+    """On demand, or spot."""
+    min_size: Annotated[int, Field(ge=1, le=450)]
+    """The fewest nodes."""
+    max_size: Annotated[int, Field(ge=1, le=450)]
+    """The most nodes."""
+    disk_size: Annotated[int, Field(ge=20, le=16_384)] = 50
+    """GiB of encrypted gp3 on each node."""
+
+    @model_validator(mode="after")
+    def _min_is_at_most_max(self) -> Self:
+        if self.min_size > self.max_size:
+            raise ValueError(f"minSize {self.min_size} is above maxSize {self.max_size}: lower minSize or raise maxSize")
+        return self
+
+
+class Cluster(Model):
+    """The EKS cluster."""
+
+    version: KubernetesVersion = "1.36"
+    """Kubernetes' minor version."""
+    compute: Compute = Compute.NODE_GROUPS
+    """Managed node groups, or Auto Mode."""
+    architecture: Architecture = Architecture.AMD64
+    """Of the nodes, and of the image that is built for them."""
+    node_groups: tuple[NodeGroup, ...] = ()
+    """At least one, unless Auto Mode runs the nodes."""
+    endpoint_public_access_cidrs: tuple[Cidr, ...] = ()
+    """Who reaches the API server from the internet; nobody when empty. The private endpoint is always on."""
+    admin_principal_arns: tuple[IamArn, ...] = ()
+    """IAM roles that administer the cluster, besides the one that creates it."""
+    log_retention_days: LogRetentionDays = 30
+    """How long control-plane logs are kept."""
+    addon_versions: dict[str, str] = {}
+    """Pinned versions of EKS add-ons by name; AWS's default for the cluster's version where there is none."""
+
+    @model_validator(mode="after")
+    def _node_groups_go_with_the_compute(self) -> Self:
+        if self.compute is Compute.NODE_GROUPS and not self.node_groups:
+            raise ValueError("compute node-groups needs at least one entry in nodeGroups; or set compute: auto-mode")
+        if self.compute is Compute.AUTO_MODE and self.node_groups:
+            raise ValueError("compute auto-mode brings its own nodes: remove nodeGroups")
+        names = [group.name for group in self.node_groups]
+        if len(names) != len(set(names)):
+            raise ValueError(f"nodeGroups names must be unique, got {', '.join(names)}")
+        return self
+
+
+class Database(Model):
+    """The RDS PostgreSQL instance that holds the agents' checkpoints, a database for each."""
+
+    engine_version: EngineVersion = "17"
+    """PostgreSQL's major version (17 or 18), or an exact one."""
+    instance_class: InstanceClass
+    """Its size, which also bounds its connections."""
+    allocated_storage: Annotated[int, Field(ge=20, le=65_536)] = 20
+    """GiB of gp3."""
+    max_allocated_storage: Annotated[int, Field(ge=20, le=65_536)] = 100
+    """GiB that storage autoscaling may grow it to."""
+    multi_az: bool = False
+    """A standby in another zone."""
+    deletion_protection: bool = False
+    """RDS refuses to delete it."""
+    backup_retention_days: Annotated[int, Field(ge=1, le=35)] = 7
+    """How far back a point-in-time restore reaches."""
+    performance_insights: bool = False
+    """Which queries load it, kept for seven days."""
+
+    @model_validator(mode="after")
+    def _storage_can_grow(self) -> Self:
+        if self.max_allocated_storage <= self.allocated_storage:
+            raise ValueError(
+                f"maxAllocatedStorage {self.max_allocated_storage} must be above allocatedStorage"
+                f" {self.allocated_storage}: a full disk stops every agent. Set it to {self.allocated_storage * 2} or more"
+            )
+        if self.engine_version.split(".")[0] not in {"17", "18"}:
+            raise ValueError(f"engineVersion {self.engine_version} is not offered here: use 17 or 18")
+        return self
+
+
+class Cache(Model):
+    """The ElastiCache replication group, with a login and a key prefix for each agent."""
+
+    engine: CacheEngine = CacheEngine.VALKEY
+    """Valkey, or Redis OSS."""
+    engine_version: EngineVersion = "8.1"
+    """The engine's version."""
+    node_type: CacheNodeType = "cache.t4g.micro"
+    """The size of each node."""
+    replicas: Annotated[int, Field(ge=0, le=5)] = 0
+    """Copies in other zones; one or more bring automatic failover."""
+    snapshot_retention_days: Annotated[int, Field(ge=0, le=35)] = 0
+    """Days that daily snapshots are kept; none when 0."""
+
+
+class Image(Model):
+    """The image that the stack builds, for the agents that name none of their own."""
+
+    context: str = "agent"
+    """The build context, a folder relative to Pulumi.yaml, with its Dockerfile."""
+    keep: Annotated[int, Field(ge=2, le=1000)] = 20
+    """How many images the repository keeps, for roll-backs."""
+
+
+class Ingress(Model):
+    """How callers reach the agents."""
+
+    controller: IngressController = IngressController.TRAEFIK
+    """Traefik behind a Network Load Balancer, or an Application Load Balancer."""
+    hosted_zone: Fqdn
+    """The Route 53 zone that all hosts are in."""
+    email: Email
+    """Let's Encrypt writes here before a certificate ends unrenewed."""
+    issuer: Issuer = Issuer.STAGING
+    """Who signs certificates."""
+    replicas: Annotated[int, Field(ge=1, le=20)] = 1
+    """Traefik's pods."""
+    idle_timeout: Annotated[int, Field(ge=60, le=4000)] = 350
+    """Seconds that a connection may be silent: above the longest run, or its stream is cut."""
+
+
+class Settings(Model):
+    """One stack."""
+
+    production: bool = False
+    """Turns the production rules on, and protects what holds data."""
+    namespace: Name = "langgraph-agents"
+    """The Kubernetes namespace of the agents."""
+    tags: dict[str, str] = {}
+    """On every AWS resource, besides the project's and the stack's name."""
+    secret_recovery_days: Annotated[int, Field(ge=7, le=30)] = 7
+    """How long a deleted secret can be restored."""
+    network: Network
+    """The VPC."""
+    cluster: Cluster = Cluster(compute=Compute.AUTO_MODE)
+    """The EKS cluster."""
+    database: Database
+    """RDS PostgreSQL."""
+    cache: Cache = Cache()
+    """ElastiCache."""
+    image: Image = Image()
+    """The image build."""
+    ingress: Ingress
+    """Load balancer, certificates, DNS."""
+    defaults: AgentDefaults = AgentDefaults()
+    """What all agents share; each may set its own."""
+    agents: Annotated[tuple[Agent, ...], Field(min_length=1)]
+    """The agents."""
