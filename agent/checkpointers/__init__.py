@@ -1,0 +1,1 @@
+"""LangGraph's own savers, made fit for many runs at once and for servers that go away."""

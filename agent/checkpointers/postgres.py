@@ -1,0 +1,225 @@
+"""LangGraph's PostgreSQL saver with group commit and without its global lock.
+
+The tables, their content and the migrations are LangGraph's own. What differs is how rows get there: writes
+of all runs of the process that arrive together leave in one transaction (one round trip and one disk flush),
+and reads use as many connections as the pool has. docs/adr/agent-group-commit.md says why and how much.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_serializable_checkpoint_metadata,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from psycopg.rows import DictRow
+
+from agent import metrics
+from agent.batcher import Batcher
+from agent.database import PATIENCE_SECONDS, Database, retrying
+
+_BLOBS = """
+INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
+ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING"""
+
+_CHECKPOINTS = """
+INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+SELECT t, ns, id, parent, c::jsonb, m::jsonb
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+  AS i(t, ns, id, parent, c, m)
+ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata"""
+
+_WRITES = """
+INSERT INTO checkpoint_writes
+  (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::int[], %b::text[],
+                     %b::text[], %b::bytea[])
+ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO """
+
+_NEW_WRITES = _WRITES + "NOTHING"
+_CONTROL_WRITES = (
+    _WRITES + "UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
+)
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of one put, each list in the column order of its statement."""
+
+    blobs: Sequence[Row] = ()
+    checkpoints: Sequence[Row] = ()
+    new_writes: Sequence[Row] = ()
+    control_writes: Sequence[Row] = ()
+
+
+@dataclass(slots=True)
+class _Statement:
+    sql: str
+    key: int
+    """How many leading columns identify a row."""
+    last_wins: bool
+    rows: dict[Row, Row] = field(default_factory=dict)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        # PostgreSQL refuses to upsert one row twice in a statement, so a batch holds each key once.
+        for row in rows:
+            if self.last_wins:
+                self.rows[row[: self.key]] = row
+            else:
+                self.rows.setdefault(row[: self.key], row)
+
+
+class GroupCommitSaver(AsyncPostgresSaver):
+    """AsyncPostgresSaver on a pool. Raises psycopg.OperationalError when the database stays away."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.pool)
+        # The base class takes this lock around every statement although each has its own connection here.
+        self.lock = cast(asyncio.Lock, nullcontext())
+        self._database = database
+        self._batcher: Batcher[_Rows, None] = Batcher(self._flush)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        metrics.checkpointer_operations.labels("put").inc()
+        thread_id = config["configurable"]["thread_id"]
+        namespace = config["configurable"]["checkpoint_ns"]
+        inline: dict[str, Any] = {}
+        blobs: dict[str, Any] = {}
+        for channel, value in checkpoint["channel_values"].items():
+            if value is None or isinstance(value, (str, int, float, bool)):
+                inline[channel] = value
+            else:
+                blobs[channel] = value
+                if isinstance(value, _DeltaSnapshot):
+                    inline[channel] = True
+        versions = {channel: version for channel, version in new_versions.items() if channel in blobs}
+        await self._batcher.submit(
+            _Rows(
+                blobs=self._dump_blobs(thread_id, namespace, blobs, versions) if versions else (),
+                checkpoints=[
+                    (
+                        thread_id,
+                        namespace,
+                        checkpoint["id"],
+                        config["configurable"].get("checkpoint_id"),
+                        _json({**checkpoint, "channel_values": inline}),
+                        _json(get_serializable_checkpoint_metadata(config, metadata)),
+                    )
+                ],
+            )
+        )
+        return {
+            "configurable": {
+                "thread_id": thread_id,
+                "checkpoint_ns": namespace,
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        metrics.checkpointer_operations.labels("put_writes").inc()
+        where = config["configurable"]
+        rows = self._dump_writes(
+            where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"], task_id, task_path, writes
+        )
+        if all(channel in WRITES_IDX_MAP for channel, _ in writes):
+            await self._batcher.submit(_Rows(control_writes=rows))
+        else:
+            await self._batcher.submit(_Rows(new_writes=rows))
+
+    async def _flush(self, items: list[_Rows]) -> list[None]:
+        blobs = _Statement(_BLOBS, key=4, last_wins=False)
+        checkpoints = _Statement(_CHECKPOINTS, key=3, last_wins=True)
+        # A write's key ends with its index, the sixth column; task_path before it belongs to the task.
+        new_writes = _Statement(_NEW_WRITES, key=6, last_wins=False)
+        control_writes = _Statement(_CONTROL_WRITES, key=6, last_wins=True)
+        for item in items:
+            blobs.add(item.blobs)
+            checkpoints.add(item.checkpoints)
+            new_writes.add(item.new_writes)
+            control_writes.add(item.control_writes)
+        statements = [s for s in (blobs, checkpoints, new_writes, control_writes) if s.rows]
+        async for attempt in retrying(PATIENCE_SECONDS):
+            with attempt:
+                async with (
+                    self._database.pool.connection() as connection,
+                    connection.pipeline(),
+                    connection.transaction(),
+                ):
+                    for statement in statements:
+                        columns = [list(column) for column in zip(*statement.rows.values(), strict=True)]
+                        await connection.execute(statement.sql, columns)
+        return [None] * len(items)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        metrics.checkpointer_operations.labels("get").inc()
+        async for attempt in retrying(PATIENCE_SECONDS):
+            with attempt:
+                return await super().aget_tuple(config)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        metrics.checkpointer_operations.labels("list").inc()
+        async for entry in super().alist(config, filter=filter, before=before, limit=limit):
+            yield entry
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        metrics.checkpointer_operations.labels("delete").inc()
+        await super().adelete_thread(thread_id)
+
+    async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
+        # The base class does this in a thread, which costs more than the decoding of an ordinary state.
+        base = {"thread_id": value["thread_id"], "checkpoint_ns": value["checkpoint_ns"]}
+        parent = value["parent_checkpoint_id"]
+        channels = value["checkpoint"].get("channel_values") or {}
+        return CheckpointTuple(
+            {"configurable": {**base, "checkpoint_id": value["checkpoint_id"]}},
+            cast(
+                Checkpoint,
+                {
+                    **value["checkpoint"],
+                    "channel_values": {**channels, **self._load_blobs(value["channel_values"])},
+                },
+            ),
+            value["metadata"],
+            {"configurable": {**base, "checkpoint_id": parent}} if parent else None,
+            self._load_writes(value["pending_writes"]),
+        )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,0 +1,96 @@
+"""The PostgreSQL pool of the process: checked connections, bounded waits, new credentials without a gap."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection, InterfaceError, OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from agent import metrics
+from agent.settings import DatabaseSettings
+
+TRANSIENT = (OperationalError, InterfaceError, ReadOnlySqlTransaction)
+"""Errors that a restart or a failover of the database causes and outlives. All statements that are retried
+on them are written so that doing them twice is doing them once."""
+
+PATIENCE_SECONDS = 60
+"""How long a run in flight waits for the database to come back: an RDS failover takes "typically 60-120
+seconds" for Multi-AZ instances and under 35 for clusters (Amazon RDS user guide); a restart takes seconds."""
+
+
+class Database:
+    """A pool whose connection string can change while it is in use."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._uri = settings.database_uri.get_secret_value()
+        self.pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+            lambda: self._uri,
+            min_size=settings.database_pool_min_size,
+            max_size=settings.database_pool_max_size,
+            timeout=settings.database_pool_timeout_seconds,
+            # Short, because the back-off of a cycle doubles; after an outage the next caller starts one.
+            reconnect_timeout=5,
+            max_idle=300,
+            max_lifetime=3600,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": 0,
+                "row_factory": dict_row,
+                "connect_timeout": 5,
+                "keepalives_idle": 30,
+                "application_name": "langgraph-agents",
+            },
+        )
+
+    async def open(self) -> None:
+        await self.pool.open()
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    async def renew(self, uri: str) -> None:
+        """Use another connection string; connections in use finish their work first."""
+        self._uri = uri
+        await self.pool.drain()
+
+    async def ping(self) -> None:
+        async with self.pool.connection() as connection:
+            await connection.execute("SELECT 1")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        async with self.pool.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, query: str, parameters: Any = None, *, patient: bool = False) -> list[DictRow]:
+        """Run one repeatable statement. Raises PoolTimeout when no connection is free in time."""
+        async for attempt in retrying(PATIENCE_SECONDS if patient else 1):
+            with attempt:
+                async with self.pool.connection() as connection:
+                    cursor = await connection.execute(query, parameters)
+                    return await cursor.fetchall() if cursor.description else []
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def observe(self) -> None:
+        """Publish how the pool is used."""
+        stats = self.pool.get_stats()
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        metrics.pool_connections.labels("idle").set(idle)
+        metrics.pool_connections.labels("used").set(size - idle)
+        metrics.pool_waiting.set(stats.get("requests_waiting", 0))
+
+
+def retrying(seconds: float) -> AsyncRetrying:
+    """Try again on TRANSIENT errors for so long, at growing intervals, then raise the last error."""
+    return AsyncRetrying(
+        retry=retry_if_exception_type(TRANSIENT),
+        stop=stop_after_delay(seconds),
+        wait=wait_exponential_jitter(initial=0.05, max=2, jitter=0.05),
+        reraise=True,
+    )

@@ -1,0 +1,31 @@
+"""Prometheus metrics of the service. The first five names are the ones that dashboards and alerts use."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+requests = Counter("agent_requests", "HTTP requests answered.", ["method", "endpoint", "status"])
+request_seconds = Histogram(
+    "agent_request_duration_seconds",
+    "From the first byte of a request to the last byte of its answer.",
+    ["method", "endpoint"],
+    buckets=_SECONDS,
+)
+active_requests = Gauge("agent_active_requests", "HTTP requests in progress.")
+llm_tokens = Counter("agent_llm_tokens", "Tokens that models reported.", ["model", "type"])
+checkpointer_operations = Counter(
+    "agent_checkpointer_operations", "Operations on the checkpointer.", ["operation"]
+)
+
+run_seconds = Histogram(
+    "agent_run_duration_seconds", "Execution of a run.", ["graph", "status"], buckets=_SECONDS
+)
+queue_seconds = Histogram(
+    "agent_run_queue_seconds", "Wait of a run for a free place.", ["graph"], buckets=_SECONDS
+)
+active_runs = Gauge("agent_active_runs", "Runs that this process executes.")
+pending_runs = Gauge(
+    "agent_pending_runs", "Runs that wait for any process. Scale on the maximum, not the sum."
+)
+pool_connections = Gauge("agent_pool_connections", "Database connections of this process.", ["state"])
+pool_waiting = Gauge("agent_pool_waiting", "Requests that wait for a database connection.")

@@ -1,0 +1,1 @@
+"""Who owns which thread, and which runs wait, execute and have ended."""

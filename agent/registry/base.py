@@ -1,0 +1,181 @@
+"""What the service asks of a registry of threads and runs, whatever keeps it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+class RunStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def active(self) -> bool:
+        return self in (RunStatus.PENDING, RunStatus.RUNNING)
+
+
+class ThreadStatus(StrEnum):
+    IDLE = "idle"
+    BUSY = "busy"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Thread:
+    thread_id: str
+    owner: str
+    """A digest of the key that made the thread, never the key."""
+    metadata: Json = field(default_factory=dict)
+    status: ThreadStatus = ThreadStatus.IDLE
+    created_at: datetime = field(default_factory=now)
+    updated_at: datetime = field(default_factory=now)
+
+
+@dataclass(slots=True)
+class Run:
+    run_id: str
+    thread_id: str
+    assistant_id: str
+    graph_id: str
+    payload: Json
+    """What the request asked for: input, command, config, stream modes and so on, as JSON."""
+    metadata: Json = field(default_factory=dict)
+    multitask_strategy: str = "reject"
+    status: RunStatus = RunStatus.RUNNING
+    attempt: int = 1
+    """Grows with every process that takes the run up, and fences off the ones before."""
+    error: Json | None = None
+    record_events: bool = False
+    """Whether its events are kept for readers on other processes."""
+    created_at: datetime = field(default_factory=now)
+    updated_at: datetime = field(default_factory=now)
+
+
+@dataclass(slots=True)
+class Event:
+    """One server-sent event of a run."""
+
+    seq: int
+    """Rises within a run, over all its attempts."""
+    event: str
+    data: bytes
+    """JSON."""
+
+
+@dataclass(slots=True)
+class Orders:
+    """Which runs this process still holds, and what others want of them."""
+
+    held: set[str] | None = None
+    """None: all that it thinks it holds."""
+    cancel: set[str] = field(default_factory=set)
+    record: set[str] = field(default_factory=set)
+    pending: int = 0
+    """Runs that wait, in all."""
+
+
+class NotFoundError(Exception):
+    """There is no such thread or run, or it belongs to another key."""
+
+
+class ThreadBusyError(Exception):
+    """Another run holds the thread."""
+
+
+class ThreadExistsError(Exception):
+    """The thread id is taken."""
+
+
+class Registry(Protocol):
+    """Threads and runs. Methods that take an owner raise NotFoundError for what belongs to someone else."""
+
+    durable: bool
+    """Whether runs outlive the process that executes them."""
+
+    async def create_thread(self, thread: Thread, *, reuse: bool) -> Thread:
+        """Raises ThreadExistsError if the id is taken, unless `reuse` and the owner is the same."""
+
+    async def get_thread(self, thread_id: str, owner: str) -> Thread: ...
+
+    async def update_thread(self, thread_id: str, owner: str, metadata: Json) -> Thread:
+        """Merge metadata into the thread's."""
+
+    async def search_threads(
+        self,
+        owner: str,
+        *,
+        metadata: Json | None = None,
+        ids: Sequence[str] | None = None,
+        status: ThreadStatus | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        sort_by: str = "updated_at",
+        descending: bool = True,
+    ) -> list[Thread]: ...
+
+    async def count_threads(
+        self, owner: str, *, metadata: Json | None = None, status: ThreadStatus | None = None
+    ) -> int: ...
+
+    async def delete_thread(self, thread_id: str, owner: str) -> None:
+        """Raises ThreadBusyError while a run is active."""
+
+    async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None: ...
+
+    async def begin(self, run: Run, owner: str, *, create_thread: bool, start: bool) -> Run:
+        """Enter a run: running here if `start` and the thread is free, else pending.
+
+        Raises ThreadBusyError when the thread is not free and the run's strategy is `reject`.
+        """
+
+    async def claim(self, limit: int, graphs: Sequence[str]) -> list[Run]:
+        """Take up to `limit` pending runs of these graphs whose threads are free, oldest first."""
+
+    async def finish(
+        self, run: Run, status: RunStatus, error: Json | None, thread_status: ThreadStatus
+    ) -> bool:
+        """End a run of this process. False if the run is no longer its own."""
+
+    async def release(self, run: Run) -> None:
+        """Give a run back, for another process to take up."""
+
+    async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run: ...
+
+    async def list_runs(
+        self, thread_id: str, owner: str, *, limit: int, offset: int, status: RunStatus | None
+    ) -> list[Run]: ...
+
+    async def delete_run(self, thread_id: str, run_id: str, owner: str) -> None:
+        """Raises ThreadBusyError while the run is active."""
+
+    async def cancel(self, thread_id: str, run_id: str | None, owner: str) -> None:
+        """End a pending run, or all active runs of the thread; ask whoever executes a running one to stop."""
+
+    async def ask_for_events(self, run_id: str) -> None:
+        """Have the process that executes the run record its events."""
+
+    async def add_events(self, run_id: str, events: Sequence[Event]) -> None: ...
+
+    async def read_events(self, run_id: str, after: int) -> list[Event]: ...
+
+    async def beat(self) -> Orders:
+        """Say that this process lives, and hear what others want of its runs."""
+
+    async def reap(self) -> None:
+        """Give back the runs of processes that have died."""
+
+    async def retire(self) -> None:
+        """Say that this process ends."""

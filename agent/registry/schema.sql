@@ -1,0 +1,47 @@
+-- The service's own tables, beside LangGraph's checkpoint tables. Every statement may run again.
+CREATE TABLE IF NOT EXISTS agent_threads (
+  thread_id uuid PRIMARY KEY,
+  owner text NOT NULL,
+  status text NOT NULL DEFAULT 'idle',
+  metadata jsonb NOT NULL DEFAULT '{}',
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS agent_threads_of_owner ON agent_threads (owner, updated_at);
+
+CREATE TABLE IF NOT EXISTS agent_workers (
+  worker_id uuid PRIMARY KEY,
+  beat_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS agent_runs (
+  run_id uuid PRIMARY KEY,
+  thread_id uuid NOT NULL REFERENCES agent_threads ON DELETE CASCADE,
+  assistant_id text NOT NULL,
+  graph_id text NOT NULL,
+  status text NOT NULL,
+  worker_id uuid,
+  attempt int NOT NULL,
+  deaths int NOT NULL DEFAULT 0,
+  payload text NOT NULL,
+  metadata text NOT NULL,
+  multitask_strategy text NOT NULL,
+  error text,
+  cancelled boolean NOT NULL DEFAULT false,
+  record_events boolean NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+-- One run at a time on a thread, on however many processes.
+CREATE UNIQUE INDEX IF NOT EXISTS agent_runs_one_running ON agent_runs (thread_id) WHERE status = 'running';
+CREATE INDEX IF NOT EXISTS agent_runs_pending ON agent_runs (created_at) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS agent_runs_of_worker ON agent_runs (worker_id) WHERE status = 'running';
+CREATE INDEX IF NOT EXISTS agent_runs_of_thread ON agent_runs (thread_id, created_at);
+
+CREATE TABLE IF NOT EXISTS agent_events (
+  run_id uuid NOT NULL REFERENCES agent_runs ON DELETE CASCADE,
+  seq bigint NOT NULL,
+  event text NOT NULL,
+  data bytea NOT NULL,
+  PRIMARY KEY (run_id, seq)
+);

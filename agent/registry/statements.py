@@ -1,0 +1,177 @@
+"""The SQL of the PostgreSQL registry. Each statement is one round trip, and safe to send again."""
+
+_STATUS = """CASE WHEN EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = t.thread_id
+                                AND r.status IN ('pending', 'running'))
+             THEN 'busy' ELSE t.status END"""
+
+_THREAD = f"t.thread_id, t.owner, t.metadata, t.created_at, t.updated_at, {_STATUS} AS status"
+
+_RUN = """r.run_id, r.thread_id, r.assistant_id, r.graph_id, r.payload, r.metadata, r.multitask_strategy,
+          r.status, r.attempt, r.error, r.record_events, r.created_at, r.updated_at"""
+
+CREATE_THREAD = """
+INSERT INTO agent_threads (thread_id, owner, metadata) VALUES (%s, %s, %s)
+ON CONFLICT (thread_id) DO NOTHING RETURNING *"""
+
+GET_THREAD = f"SELECT {_THREAD} FROM agent_threads t WHERE t.thread_id = %s AND t.owner = %s"  # noqa: S608
+
+UPDATE_THREAD = f"""
+UPDATE agent_threads t SET metadata = t.metadata || %s, updated_at = now()
+WHERE t.thread_id = %s AND t.owner = %s RETURNING {_THREAD}"""  # noqa: S608
+
+_FOUND = f"""
+FROM agent_threads t
+WHERE t.owner = %(owner)s AND t.metadata @> %(metadata)s
+  AND (%(status)s::text IS NULL OR %(status)s = {_STATUS})"""
+
+COUNT_THREADS = f"SELECT count(*) AS count {_FOUND}"
+
+_SORTS = ("thread_id", "status", "created_at", "updated_at")
+
+
+def search_threads(sort_by: str, descending: bool) -> str:
+    """`sort_by` is one of thread_id, status, created_at, updated_at."""
+    column = _SORTS[_SORTS.index(sort_by)]
+    return f"""
+    SELECT {_THREAD} {_FOUND} AND (%(ids)s::uuid[] IS NULL OR t.thread_id = ANY(%(ids)s))
+    ORDER BY {column} {"DESC" if descending else "ASC"}, t.thread_id LIMIT %(limit)s OFFSET %(offset)s"""
+
+
+DELETE_THREAD = """
+DELETE FROM agent_threads t WHERE t.thread_id = %s AND t.owner = %s
+  AND NOT EXISTS (SELECT 1 FROM agent_runs r
+                  WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running'))
+RETURNING t.thread_id"""
+
+SET_THREAD_STATUS = "UPDATE agent_threads SET status = %s, updated_at = now() WHERE thread_id = %s"
+
+BEGIN_RUNS = """
+WITH item AS (
+  SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                       %s::text[], %s::bool[], %s::bool[], %s::bool[], %s::bool[])
+    AS i(run_id, thread_id, owner, assistant_id, graph_id, payload, metadata,
+         strategy, record_events, create_thread, start, enqueue)
+), made AS (
+  INSERT INTO agent_threads (thread_id, owner, metadata)
+  SELECT DISTINCT ON (thread_id) thread_id, owner, jsonb_build_object('graph_id', graph_id)
+  FROM item WHERE create_thread
+  ON CONFLICT (thread_id) DO NOTHING
+  RETURNING thread_id, owner
+), known AS (
+  SELECT thread_id, owner FROM made
+  UNION
+  SELECT t.thread_id, t.owner FROM agent_threads t WHERE t.thread_id = ANY (SELECT thread_id FROM item)
+), entering AS (
+  SELECT item.*, EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = item.thread_id
+                         AND r.status IN ('pending', 'running')) AS busy
+  FROM item JOIN known USING (thread_id, owner)
+  WHERE NOT EXISTS (SELECT 1 FROM agent_runs r WHERE r.run_id = item.run_id)
+), entered AS (
+  INSERT INTO agent_runs (run_id, thread_id, assistant_id, graph_id, status, worker_id, attempt,
+                          payload, metadata, multitask_strategy, record_events)
+  SELECT run_id, thread_id, assistant_id, graph_id,
+         CASE WHEN start AND NOT busy THEN 'running' ELSE 'pending' END,
+         CASE WHEN start AND NOT busy THEN %s::uuid END,
+         CASE WHEN start AND NOT busy THEN 1 ELSE 0 END,
+         payload, metadata, strategy, record_events
+  FROM entering WHERE enqueue OR NOT busy
+  ON CONFLICT DO NOTHING
+  RETURNING run_id, status, attempt, created_at
+), named AS (
+  UPDATE agent_threads t
+  SET metadata = t.metadata || jsonb_build_object('graph_id', entering.graph_id)
+  FROM entering WHERE t.thread_id = entering.thread_id
+    AND t.metadata ->> 'graph_id' IS DISTINCT FROM entering.graph_id
+)
+SELECT item.run_id,
+       COALESCE(entered.status, before.status) AS entered,
+       COALESCE(entered.attempt, before.attempt) AS attempt,
+       COALESCE(entered.created_at, before.created_at) AS created_at,
+       known.owner = item.owner AS known
+FROM item
+LEFT JOIN entered USING (run_id)
+LEFT JOIN agent_runs before USING (run_id)
+LEFT JOIN known ON known.thread_id = item.thread_id"""
+
+CLAIM_RUNS = f"""
+UPDATE agent_runs r
+SET status = 'running', worker_id = %s, attempt = r.attempt + 1, updated_at = now(),
+    record_events = r.record_events OR r.attempt > 0
+WHERE r.run_id IN (
+  SELECT p.run_id FROM agent_runs p
+  WHERE p.status = 'pending' AND p.graph_id = ANY (%s)
+    AND NOT EXISTS (SELECT 1 FROM agent_runs a WHERE a.thread_id = p.thread_id
+                    AND (a.status = 'running' OR a.status = 'pending'
+                         AND (a.created_at, a.run_id) < (p.created_at, p.run_id)))
+  ORDER BY p.created_at LIMIT %s FOR UPDATE SKIP LOCKED)
+RETURNING {_RUN}"""  # noqa: S608
+
+FINISH_RUNS = """
+WITH item AS (
+  SELECT * FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[])
+    AS i(run_id, attempt, status, error, thread_status)
+), ended AS (
+  UPDATE agent_runs r SET status = item.status, error = item.error, updated_at = now(), worker_id = NULL
+  FROM item WHERE r.run_id = item.run_id AND r.attempt = item.attempt AND r.worker_id = %s
+    AND r.status = 'running'
+  RETURNING r.run_id, r.thread_id, item.thread_status
+)
+UPDATE agent_threads t SET status = ended.thread_status, updated_at = now()
+FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id"""
+
+RELEASE_RUN = """
+UPDATE agent_runs SET status = 'pending', worker_id = NULL, updated_at = now()
+WHERE run_id = %s AND worker_id = %s AND attempt = %s AND status = 'running'"""
+
+GET_RUN = f"""
+SELECT {_RUN} FROM agent_runs r JOIN agent_threads t USING (thread_id)
+WHERE r.run_id = %s AND r.thread_id = %s AND t.owner = %s"""  # noqa: S608
+
+LIST_RUNS = f"""
+SELECT {_RUN} FROM agent_runs r WHERE r.thread_id = %s AND (%s::text IS NULL OR r.status = %s)
+ORDER BY r.created_at DESC LIMIT %s OFFSET %s"""  # noqa: S608
+
+DELETE_RUN = "DELETE FROM agent_runs WHERE run_id = %s AND status NOT IN ('pending', 'running')"
+
+CANCEL_RUNS = """
+UPDATE agent_runs SET cancelled = true, updated_at = now(),
+  status = CASE WHEN status = 'pending' THEN 'interrupted' ELSE status END
+WHERE thread_id = %s AND (%s::uuid IS NULL OR run_id = %s) AND status IN ('pending', 'running')"""
+
+ASK_FOR_EVENTS = "UPDATE agent_runs SET record_events = true WHERE run_id = %s AND NOT record_events"
+
+ADD_EVENTS = """
+INSERT INTO agent_events (run_id, seq, event, data)
+SELECT i.* FROM unnest(%b::uuid[], %b::int8[], %b::text[], %b::bytea[]) AS i(run_id, seq, event, data)
+WHERE EXISTS (SELECT 1 FROM agent_runs r WHERE r.run_id = i.run_id)
+ON CONFLICT DO NOTHING"""
+
+READ_EVENTS = (
+    "SELECT seq, event, data FROM agent_events WHERE run_id = %s AND seq > %s ORDER BY seq LIMIT 1000"
+)
+
+BEAT = """
+WITH beat AS (
+  INSERT INTO agent_workers (worker_id) VALUES (%(worker)s)
+  ON CONFLICT (worker_id) DO UPDATE SET beat_at = now()
+), pending AS (SELECT count(*) AS pending FROM agent_runs WHERE status = 'pending')
+SELECT pending, run_id, cancelled, record_events
+FROM pending LEFT JOIN agent_runs ON worker_id = %(worker)s AND status = 'running'"""
+
+REAP = """
+WITH dead AS (
+  DELETE FROM agent_workers WHERE beat_at < now() - make_interval(secs => %(lease)s) RETURNING worker_id
+), orphans AS (
+  UPDATE agent_runs r
+  SET worker_id = NULL, deaths = r.deaths + 1, updated_at = now(),
+      status = CASE WHEN r.cancelled THEN 'interrupted'
+                    WHEN r.deaths + 1 >= %(max_attempts)s THEN 'error' ELSE 'pending' END,
+      error = CASE WHEN r.deaths + 1 >= %(max_attempts)s THEN
+        '{"error":"WorkerDied","message":"the process died under this run each time it was tried"}' END
+  WHERE r.status = 'running'
+    AND NOT EXISTS (SELECT 1 FROM agent_workers w WHERE w.worker_id = r.worker_id
+                    AND w.beat_at >= now() - make_interval(secs => %(lease)s))
+  RETURNING r.thread_id, r.status
+)
+UPDATE agent_threads t SET status = 'error' FROM orphans
+WHERE t.thread_id = orphans.thread_id AND orphans.status = 'error'"""
