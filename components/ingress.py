@@ -14,7 +14,7 @@ from components.workload import SERVICE_PORT
 
 @dataclass(frozen=True, kw_only=True)
 class IngressArgs:
-    """What both kinds of Ingress need."""
+    """What an Ingress of either kind needs."""
 
     namespace: pulumi.Input[str]
     agent: str
@@ -29,18 +29,6 @@ class IngressArgs:
     def __post_init__(self) -> None:
         if self.burst < self.average:
             raise ValueError(f"burst {self.burst} is below average {self.average}: raise burst")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlbIngressArgs(IngressArgs):
-    """What an Application Load Balancer needs besides."""
-
-    hosted_zone_id: pulumi.Input[str]
-    """Where the certificate is validated."""
-    idle_timeout_seconds: int
-    """Above the longest stream."""
-    group: str
-    """Ingresses of one group share one load balancer."""
 
 
 def _rules(args: IngressArgs) -> list[k8s.networking.v1.IngressRuleArgs]:
@@ -123,13 +111,19 @@ class AlbIngress(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        args: AlbIngressArgs,
+        args: IngressArgs,
         *,
+        hosted_zone_id: pulumi.Input[str],
+        idle_timeout_seconds: int,
+        group: str,
         controller_ready: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """
         Args:
+            hosted_zone_id: where the certificate is validated.
+            idle_timeout_seconds: above the longest stream.
+            group: Ingresses of one group share one load balancer.
             controller_ready: what makes load balancers of Ingresses.
         """
         super().__init__("langgraph-agents:components:AlbIngress", name, None, opts)
@@ -144,7 +138,7 @@ class AlbIngress(pulumi.ComponentResource):
         option = certificate.domain_validation_options[0]
         record = aws.route53.Record(
             f"{name}-validation-record",
-            zone_id=args.hosted_zone_id,
+            zone_id=hosted_zone_id,
             name=option.resource_record_name,
             type=option.resource_record_type,
             records=[option.resource_record_value],
@@ -158,9 +152,9 @@ class AlbIngress(pulumi.ComponentResource):
             validation_record_fqdns=[record.fqdn],
             opts=child,
         )
-        web_acl = self._rate_limit(name, args)
+        web_acl = self._rate_limit(name, args, group)
         attributes = {
-            "idle_timeout.timeout_seconds": args.idle_timeout_seconds,
+            "idle_timeout.timeout_seconds": idle_timeout_seconds,
             "routing.http.drop_invalid_header_fields.enabled": "true",
         }
         k8s.networking.v1.Ingress(
@@ -172,7 +166,7 @@ class AlbIngress(pulumi.ComponentResource):
                 annotations={
                     "alb.ingress.kubernetes.io/scheme": "internet-facing",
                     "alb.ingress.kubernetes.io/target-type": "ip",
-                    "alb.ingress.kubernetes.io/group.name": args.group,
+                    "alb.ingress.kubernetes.io/group.name": group,
                     "alb.ingress.kubernetes.io/listen-ports": json.dumps([{"HTTP": 80}, {"HTTPS": 443}]),
                     "alb.ingress.kubernetes.io/ssl-redirect": "443",
                     "alb.ingress.kubernetes.io/ssl-policy": "ELBSecurityPolicy-TLS13-1-2-2021-06",
@@ -181,7 +175,7 @@ class AlbIngress(pulumi.ComponentResource):
                     "alb.ingress.kubernetes.io/healthcheck-path": "/ready",
                     "alb.ingress.kubernetes.io/load-balancer-attributes": _attributes(attributes),
                     "alb.ingress.kubernetes.io/target-group-attributes": _attributes(
-                        {"deregistration_delay.timeout_seconds": args.idle_timeout_seconds}
+                        {"deregistration_delay.timeout_seconds": idle_timeout_seconds}
                     ),
                 },
             ),
@@ -195,8 +189,8 @@ class AlbIngress(pulumi.ComponentResource):
         self.url = pulumi.Output.from_input(f"https://{args.host}")
         self.register_outputs({"url": self.url})
 
-    def _rate_limit(self, name: str, args: AlbIngressArgs) -> aws.wafv2.WebAcl:
-        metric = safe_name(args.group, args.agent, limit=DNS_LABEL)
+    def _rate_limit(self, name: str, args: IngressArgs, group: str) -> aws.wafv2.WebAcl:
+        metric = safe_name(group, args.agent, limit=DNS_LABEL)
         visibility = aws.wafv2.WebAclRuleVisibilityConfigArgs(
             cloudwatch_metrics_enabled=True, metric_name=f"{metric}-rate-limit", sampled_requests_enabled=True
         )

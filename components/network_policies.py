@@ -20,7 +20,9 @@ _POD_IDENTITY_AGENT = "169.254.170.23/32"
 def namespace_peer(namespace: str, pod_labels: Mapping[str, str] | None = None) -> Peer:
     """Pods of another namespace: those with ``pod_labels``, or all of them."""
     return Peer(
-        namespace_selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"kubernetes.io/metadata.name": namespace}),
+        namespace_selector=k8s.meta.v1.LabelSelectorArgs(
+            match_labels={"kubernetes.io/metadata.name": namespace}
+        ),
         pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(pod_labels)) if pod_labels else None,
     )
 
@@ -40,7 +42,9 @@ class NetworkPoliciesArgs:
     server_labels: Mapping[str, str]
     """Select the pods that serve."""
     maintenance_labels: Mapping[str, str]
-    """Select the pods that migrate and prune: they reach the database, and nothing else."""
+    """With ``maintenance_components``, select the pods that migrate and prune: they reach the database alone."""
+    maintenance_components: Sequence[str]
+    """Values of ``app.kubernetes.io/component``."""
     port: int
     metrics_port: int
     callers: Sequence[Peer]
@@ -58,13 +62,21 @@ class NetworkPoliciesArgs:
 class NetworkPolicies(pulumi.ComponentResource):
     """Lets an agent's server be called and scraped, and reach DNS, its stores and HTTPS; its Jobs only the database."""
 
-    def __init__(self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    server: k8s.networking.v1.NetworkPolicy
+    """Pods that start before it may not even resolve a name."""
+    maintenance: k8s.networking.v1.NetworkPolicy
+
+    def __init__(
+        self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("langgraph-agents:components:NetworkPolicies", name, None, opts)
         dns = Egress(
             to=[namespace_peer("kube-system", {"k8s-app": "kube-dns"})],
             ports=[Port(port=53, protocol="UDP"), Port(port=53, protocol="TCP")],
         )
-        database = Egress(to=cidr_peers(args.database_cidrs), ports=[Port(port=POSTGRES_PORT, protocol="TCP")])
+        database = Egress(
+            to=cidr_peers(args.database_cidrs), ports=[Port(port=POSTGRES_PORT, protocol="TCP")]
+        )
         cache = Egress(to=cidr_peers(args.database_cidrs), ports=[Port(port=CACHE_PORT, protocol="TCP")])
         https = Egress(
             to=[
@@ -83,9 +95,11 @@ class NetworkPolicies(pulumi.ComponentResource):
         if args.endpoint_cidrs:
             egress.append(Egress(to=cidr_peers(args.endpoint_cidrs), ports=[Port(port=443, protocol="TCP")]))
 
-        k8s.networking.v1.NetworkPolicy(
+        self.server = k8s.networking.v1.NetworkPolicy(
             f"{name}-server",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.agent, namespace=args.namespace, labels=dict(args.labels)),
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=f"{args.agent}-server", namespace=args.namespace, labels=dict(args.labels)
+            ),
             spec=k8s.networking.v1.NetworkPolicySpecArgs(
                 pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.server_labels)),
                 policy_types=["Ingress", "Egress"],
@@ -97,13 +111,22 @@ class NetworkPolicies(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        k8s.networking.v1.NetworkPolicy(
+        self.maintenance = k8s.networking.v1.NetworkPolicy(
             f"{name}-maintenance",
             metadata=k8s.meta.v1.ObjectMetaArgs(
                 name=f"{args.agent}-maintenance", namespace=args.namespace, labels=dict(args.labels)
             ),
             spec=k8s.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.maintenance_labels)),
+                pod_selector=k8s.meta.v1.LabelSelectorArgs(
+                    match_labels=dict(args.maintenance_labels),
+                    match_expressions=[
+                        k8s.meta.v1.LabelSelectorRequirementArgs(
+                            key="app.kubernetes.io/component",
+                            operator="In",
+                            values=list(args.maintenance_components),
+                        )
+                    ],
+                ),
                 policy_types=["Ingress", "Egress"],
                 egress=[dns, database],
             ),

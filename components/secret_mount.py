@@ -21,6 +21,8 @@ class SecretMountArgs:
     labels: Mapping[str, str]
     files: Mapping[str, pulumi.Input[str]]
     """ARNs of Secrets Manager entries, by the name of the file that each becomes."""
+    crds_ready: pulumi.Resource
+    """The add-on that brings the driver and its kinds."""
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -53,7 +55,7 @@ class SecretMount(pulumi.ComponentResource):
                 "provider": "aws",
                 "parameters": {"region": args.region, "usePodIdentity": "true", "objects": objects},
             },
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.crds_ready]),
         )
         self.class_name = provider_class.metadata["name"]  # type: ignore[index]
         self.register_outputs({"class_name": self.class_name})

@@ -25,13 +25,13 @@ class SettingsError(Exception):
         super().__init__("\n".join(lines))
 
 
-def load(raw: object, *, stack_file: str, api_keys: ApiKeys) -> Settings:
+def load(raw: object, *, stack_file: str, api_keys: object = None) -> Settings:
     """Validate ``langgraph-agents:settings``.
 
     Args:
         raw: the object as Pulumi hands it over.
         stack_file: the file's name, for messages.
-        api_keys: which values ``langgraph-agents:apiKeys`` holds: names by agent.
+        api_keys: ``langgraph-agents:apiKeys``, an object of values by agent and name; only its keys are looked at.
 
     Raises:
         SettingsError: with all problems, those of fields and those between parts.
@@ -45,7 +45,11 @@ def load(raw: object, *, stack_file: str, api_keys: ApiKeys) -> Settings:
         problems: list[Problem] = []
     except ValidationError as error:
         problems = list(_field_problems(error, raw))
-    valid = {**_valid_parts(merged), "api_keys": api_keys}
+    names = _names(api_keys)
+    if names is None:
+        remedy = "holds one object for each agent: `pulumi config set --secret --path apiKeys.<agent>.<NAME>`"
+        problems.append(Problem("apiKeys", "(hidden)", remedy))
+    valid = {**_valid_parts(merged), **({} if names is None else {"api_keys": names})}
     for rule in RULES:
         needed = inspect.signature(rule).parameters
         if all(name in valid for name in needed):
@@ -53,6 +57,15 @@ def load(raw: object, *, stack_file: str, api_keys: ApiKeys) -> Settings:
     if problems:
         raise SettingsError(stack_file, problems)
     return settings
+
+
+def _names(api_keys: object) -> ApiKeys | None:
+    """The names that ``api_keys`` holds values for, by agent; None where it is not an object of objects."""
+    if api_keys is None:
+        return {}
+    if not isinstance(api_keys, dict) or not all(isinstance(values, dict) for values in api_keys.values()):
+        return None
+    return {agent: sorted(values) for agent, values in api_keys.items()}
 
 
 def _with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from components.checkpointer import max_connections
-from components.network import subnet_plan
+from components.subnets import subnet_plan
 from stacks.agent_settings import Agent
 from stacks.service import SECRET_NAMES, plain_variables
 from stacks.settings import Cache, Cluster, Database, Ingress, Network
@@ -44,6 +44,10 @@ _MAINTENANCE_CONNECTIONS = 2
 # A rolling update runs this many pods above the maximum.
 _SURGE = 1
 
+# Databases and roles that RDS has from the start, and objects of the namespace.
+_TAKEN_NAMES = frozenset({"postgres", "rdsadmin", "template0", "template1", "public", "admin", "platform", "quota"})
+_DERIVED_SUFFIXES = ("-maintenance", "-migrate", "-prune", "-rate-limit", "-server", "-tls")
+
 _PROVIDER_KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 
 
@@ -74,6 +78,18 @@ def agents_are_distinct(agents: Agents) -> Iterator[Problem]:
             yield Problem(
                 f"agents[{index}].keyPrefix", b, f"overlaps {a} of {first.name}: each would read the other's keys"
             )
+
+
+@rule
+def names_do_not_clash(agents: Agents) -> Iterator[Problem]:
+    """With PostgreSQL's own names, or with the names that the stack derives from an agent's."""
+    for index, agent in agents.items():
+        field = f"agents[{index}].name"
+        if agent.name in _TAKEN_NAMES:
+            yield Problem(field, agent.name, "is taken by PostgreSQL, RDS or the namespace itself: choose another name")
+        for suffix in _DERIVED_SUFFIXES:
+            if agent.name.endswith(suffix):
+                yield Problem(field, agent.name, f"ends with {suffix}, which the stack gives to parts of an agent")
 
 
 @rule

@@ -1,0 +1,26 @@
+"""Load the stack's settings, compose the stack, export what others need of it."""
+
+import pulumi
+
+from stacks.loading import SettingsError, load
+from stacks.stack import compose
+
+config = pulumi.Config()
+stack = pulumi.get_stack()
+try:
+    settings = load(
+        config.get_object("settings"),
+        stack_file=f"Pulumi.{stack}.yaml",
+        api_keys=config.get_object("apiKeys"),
+    )
+except SettingsError as error:
+    raise pulumi.RunError(str(error)) from None
+
+outputs = compose(
+    settings,
+    stack=stack,
+    region=pulumi.Config("aws").require("region"),
+    api_keys=config.get_secret_object("apiKeys") or pulumi.Output.secret({}),
+)
+for name, value in outputs.items():
+    pulumi.export(name, value)

@@ -1,0 +1,167 @@
+"""Stack files that are wrong, and what a person reads of it."""
+
+from typing import Any
+
+import pytest
+
+from stacks.loading import SettingsError, load
+from tests.stacks.stack_files import changed, settings_of
+
+
+def problems(settings: object, api_keys: object = None) -> dict[str, str]:
+    """Remedies by field."""
+    with pytest.raises(SettingsError) as caught:
+        load(settings, stack_file="Pulumi.test.yaml", api_keys=api_keys)
+    return {problem.field: problem.remedy for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_stack_files_of_the_repository_are_valid(stack: str) -> None:
+    settings = load(settings_of(stack), stack_file=f"Pulumi.{stack}.yaml")
+    assert settings.production is (stack == "prod")
+
+
+def test_settings_that_are_missing_are_asked_for_with_an_example() -> None:
+    assert "Pulumi.dev.yaml is an example" in problems(None)["settings"]
+
+
+CASES: list[tuple[str, str, Any, str, str]] = [
+    # stack, path that is changed, value, field that is named, words of the remedy
+    ("dev", "network.cidr", "10.20.0.0", "network.cidr", "use a /16 to /20"),
+    ("dev", "network.cidr", "10.20.0.1/16", "network.cidr", "IPv4 network"),
+    ("dev", "network.cidr", "10.20.0.0/24", "network.cidr", "use a /16 to /20"),
+    ("dev", "network.zones", 1, "network.zones", "greater than or equal to 2"),
+    ("dev", "cluster.version", 1.36, "cluster.version", 'put it in quotes, "1.36"'),
+    ("dev", "cluster.version", "latest", "cluster.version", "1.36"),
+    ("dev", "cluster.nodeGroups", [], "cluster", "nodeGroups"),
+    ("dev", "cluster.compute", "auto-mode", "cluster", "remove nodeGroups"),
+    ("dev", "cluster.nodeGroups.0.minSize", 9, "cluster.nodeGroups[0]", "minSize 9 is above maxSize 4"),
+    ("dev", "cluster.adminPrincipalArns", ["admin"], "cluster.adminPrincipalArns[0]", "ARN of an IAM role"),
+    ("dev", "cluster.logRetentionDays", 31, "cluster.logRetentionDays", "30, 60"),
+    ("dev", "database.instanceClass", "large", "database.instanceClass", "db.t4g.medium"),
+    ("dev", "database.instanceClass", "db.x9.nano", "database.instanceClass", "db."),
+    ("dev", "database.maxAllocatedStorage", 20, "database", "a full disk stops every agent"),
+    ("dev", "database.engineVersion", "16", "database", "use 17 or 18"),
+    ("dev", "cache.nodeType", "t4g.micro", "cache.nodeType", "cache.t4g.small"),
+    ("dev", "ingress.hostedZone", "Agents", "ingress.hostedZone", "full host name"),
+    ("dev", "ingress.email", "me", "ingress.email", "e-mail"),
+    ("dev", "ingress.issuer", "letsencrypt", "ingress.issuer", "letsencrypt-staging"),
+    ("dev", "agents", [], "agents", "at least 1 item"),
+    ("dev", "agents.0.name", "Support", "agents[0].name", "lower-case"),
+    ("dev", "agents.0.name", "postgres", "agents[0].name", "taken"),
+    ("dev", "agents.0.name", "support-migrate", "agents[0].name", "ends with"),
+    ("dev", "agents.0.host", "support.example.org", "agents[0].host", "must end with .dev.agents.example.com"),
+    ("dev", "agents.0.image", "agent:latest", "agents[0].image", "by digest"),
+    ("dev", "agents.0.model", "gpt", "agents[0].model", "provider:model"),
+    ("dev", "agents.0.model", "openai:gpt-5-mini", "agents[0].model", "OPENAI_API_KEY"),
+    ("dev", "agents.0.replicas", {"min": 5, "max": 3}, "agents[0].replicas", "min 5 is above max 3"),
+    ("dev", "agents.0.resources.requests", {"cpu": "2", "memory": "1Gi"}, "agents[0].resources", "raise the limit"),
+    ("dev", "agents.0.resources.limits", {"cpu": "a lot", "memory": "2Gi"}, "agents[0].resources.limits.cpu", "500m"),
+    ("dev", "agents.0.resources.limits", {"cpu": "1", "memory": "2"}, "agents[0].resources.limits.memory", "1Gi"),
+    ("dev", "agents.0.pool", {"minSize": 5, "maxSize": 3}, "agents[0].pool", "minSize 5 is above maxSize 3"),
+    ("dev", "agents.0.pool", {"maxSize": 100}, "database.instanceClass", "connections"),
+    ("dev", "agents.0.lifetimes", {"gracePeriod": 310}, "agents[0].lifetimes", "Set it to 330 or more"),
+    ("dev", "agents.0.lifetimes", {"runTimeout": 600, "gracePeriod": 700}, "agents[0].lifetimes.runTimeout", "idleTimeout"),
+    ("dev", "agents.0.rateLimit", {"average": 10, "burst": 5}, "agents[0].rateLimit", "raise burst"),
+    ("dev", "agents.0.retention", {"schedule": "daily"}, "agents[0].retention.schedule", "cron"),
+    ("dev", "agents.0.env", {"PORT": "1"}, "agents[0].env.PORT", "the stack sets this one"),
+    ("dev", "agents.0.env", {"STRIPE_API_KEY": "sk"}, "agents[0].env", "declare it under secrets"),
+    ("dev", "agents.0.secrets", [], "agents[0].secrets", "API_KEYS is missing"),
+    ("dev", "agents.0.secrets", [{"name": "API_KEYS"}], "agents[0].secrets[0]", "pulumi config set --secret"),
+    ("dev", "agents.0.secrets", [{"name": "API_KEYS", "source": "existing"}], "agents[0].secrets[0]", "needs arn"),
+    ("dev", "agents.0.keyPrefix", "other", "agents[0].keyPrefix", "pattern"),
+    ("prod", "agents.0.replicas", {"min": 1}, "agents[0].replicas.min", "one pod is an outage"),
+    ("prod", "agents.0.model", "fake", "agents[0].model", "real model"),
+    ("prod", "agents.0.corsOrigins", ["*"], "agents[0].corsOrigins", "by name"),
+    ("prod", "agents.1.name", "support", "agents[1].name", "unique"),
+    ("prod", "agents.1.host", "support.agents.example.com", "agents[1].host", "unique"),
+    ("prod", "agents.1.keyPrefix", "support:a:", "agents[1].keyPrefix", "overlaps support:"),
+    ("prod", "ingress.issuer", "letsencrypt-staging", "ingress.issuer", "browsers do not trust it"),
+    ("prod", "ingress.replicas", 1, "ingress.replicas", "2 or more"),
+    ("prod", "cluster.endpointPublicAccessCidrs", ["0.0.0.0/0"], "cluster.endpointPublicAccessCidrs[0]", "the world"),
+    ("prod", "database.multiAz", False, "database.multiAz", "set it to true"),
+    ("prod", "database.deletionProtection", False, "database.deletionProtection", "set it to true"),
+    ("prod", "database.backupRetentionDays", 1, "database.backupRetentionDays", "7 days"),
+    ("prod", "cache.replicas", 0, "cache.replicas", "failover"),
+    ("prod", "network.flowLogs", False, "network.flowLogs", "set it to true"),
+]
+
+
+@pytest.mark.parametrize(("stack", "path", "value", "field", "words"), CASES, ids=[f"{c[0]}-{c[1]}-{c[2]}" for c in CASES])
+def test_a_wrong_value_is_named_with_its_remedy(stack: str, path: str, value: Any, field: str, words: str) -> None:
+    found = problems(changed(stack, path, value))
+    assert field in found
+    assert words in found[field]
+
+
+def test_an_unknown_key_is_told_the_known_ones() -> None:
+    found = problems(changed("dev", "network.zone", 2))
+    assert "natGateways" in found["network.zone"]
+
+
+def test_all_problems_of_a_file_come_out_at_once_fields_and_rules_alike() -> None:
+    settings = changed("prod", "agents.0.replicas", {"min": 1})
+    settings["agents"][1]["name"] = "Research"
+    settings["network"]["cidr"] = "nowhere"
+    settings["cache"]["replicas"] = 0
+    assert problems(settings).keys() >= {
+        "agents[0].replicas.min",
+        "agents[1].name",
+        "network.cidr",
+        "cache.replicas",
+    }
+
+
+def test_a_wrong_default_is_reported_once_where_it_stands() -> None:
+    found = problems(changed("prod", "defaults.maxIterations", 0))
+    assert list(found) == ["defaults.maxIterations"]
+
+
+def test_an_agent_takes_the_defaults_it_does_not_set_itself() -> None:
+    settings = load(settings_of("prod"), stack_file="Pulumi.prod.yaml")
+    support, research = settings.agents
+    assert (support.replicas.max, research.replicas.max) == (10, 6)
+    assert support.lifetimes == research.lifetimes
+    assert (support.max_iterations, research.max_iterations) == (25, 50)
+
+
+def test_the_key_prefix_is_the_name_unless_set() -> None:
+    assert load(settings_of("dev"), stack_file="f").agents[0].key_prefix == "support:"
+    assert load(changed("dev", "agents.0.keyPrefix", "s1:"), stack_file="f").agents[0].key_prefix == "s1:"
+
+
+def test_a_secret_from_the_configuration_is_found_by_its_name() -> None:
+    settings = changed("dev", "agents.0.secrets", [{"name": "API_KEYS"}])
+    load(settings, stack_file="f", api_keys={"support": {"API_KEYS": "x"}})
+
+
+def test_a_value_that_no_agent_declares_is_a_problem() -> None:
+    found = problems(settings_of("dev"), api_keys={"suport": {"OPENAI_API_KEY": "sk-123"}})
+    assert "no agent suport declares" in found["apiKeys.suport.OPENAI_API_KEY"]
+
+
+def test_api_keys_of_another_shape_are_explained() -> None:
+    assert "one object for each agent" in problems(settings_of("dev"), api_keys={"OPENAI_API_KEY": "sk-123"})["apiKeys"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("agents.0.env", {"STRIPE_API_KEY": "sk-very-secret"}),
+        ("agents.0.apiKey", "sk-very-secret"),
+        ("agents.0.secrets", [{"name": "OPENAI_API_KEY", "value": "sk-very-secret", "arn": "sk-very-secret"}]),
+    ],
+)
+def test_a_secret_pasted_into_the_wrong_place_is_not_repeated(path: str, value: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(changed("dev", path, value), stack_file="f", api_keys={"support": {"X": "sk-very-secret"}})
+    assert "sk-very-secret" not in str(caught.value)
+
+
+def test_the_message_names_the_file_the_field_the_value_and_the_remedy() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(changed("prod", "cache.replicas", 0), stack_file="Pulumi.prod.yaml")
+    assert str(caught.value) == (
+        "Pulumi.prod.yaml has 1 problem in langgraph-agents:settings\n"
+        "\n  cache.replicas: 0\n      production needs 1 or more, for automatic failover"
+    )
