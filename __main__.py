@@ -10,7 +10,7 @@ stack = pulumi.get_stack()
 try:
     settings = load(
         config.get_object("settings"),
-        stack_file=f"Pulumi.{stack}.yaml",
+        stack=stack,
         api_keys=config.get_object("apiKeys"),
     )
 except SettingsError as error:

@@ -37,7 +37,9 @@ class CertificateIssuer(pulumi.ComponentResource):
 
     issuer_name: pulumi.Output[str]
 
-    def __init__(self, name: str, args: CertificateIssuerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: CertificateIssuerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("langgraph-agents:components:CertificateIssuer", name, None, opts)
         issuer = k8s.apiextensions.CustomResource(
             f"{name}-issuer",

@@ -10,7 +10,9 @@ from components.pod import ContainerResources, PodArgs, pod_template
 
 _AGENT = ("python", "-m", "agent")
 # Both wait on PostgreSQL far longer than they compute.
-_RESOURCES = ContainerResources(cpu_request="100m", memory_request="256Mi", cpu_limit="500m", memory_limit="512Mi")
+_RESOURCES = ContainerResources(
+    cpu_request="100m", memory_request="256Mi", cpu_limit="500m", memory_limit="512Mi"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,9 @@ class Migration(pulumi.ComponentResource):
                 backoff_limit=4,
                 # Five tries, the last of which starts after about two minutes and a half.
                 active_deadline_seconds=600,
-                template=pod_template(pod, container="migrate", command=[*_AGENT, "migrate"], restart_policy="Never"),
+                template=pod_template(
+                    pod, container="migrate", command=[*_AGENT, "migrate"], restart_policy="Never"
+                ),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.run_after)),
         )

@@ -55,7 +55,9 @@ class AgentNamespace(pulumi.ComponentResource):
                 f"{name}-certificate-solver",
                 metadata=metadata("certificate-solver"),
                 spec=k8s.networking.v1.NetworkPolicySpecArgs(
-                    pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"acme.cert-manager.io/http01-solver": "true"}),
+                    pod_selector=k8s.meta.v1.LabelSelectorArgs(
+                        match_labels={"acme.cert-manager.io/http01-solver": "true"}
+                    ),
                     policy_types=["Ingress"],
                     ingress=[
                         k8s.networking.v1.NetworkPolicyIngressRuleArgs(

@@ -65,7 +65,9 @@ def pod_template(
     """
     resources = args.resources
     return k8s.core.v1.PodTemplateSpecArgs(
-        metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(args.labels), annotations=dict(args.annotations) or None),
+        metadata=k8s.meta.v1.ObjectMetaArgs(
+            labels=dict(args.labels), annotations=dict(args.annotations) or None
+        ),
         spec=k8s.core.v1.PodSpecArgs(
             service_account_name=args.service_account,
             # The CSI driver asks for tokens itself; nothing in the pod speaks to the API server.
@@ -113,7 +115,9 @@ def pod_template(
                     lifecycle=lifecycle,
                     volume_mounts=[
                         k8s.core.v1.VolumeMountArgs(name="secrets", mount_path=SECRETS_DIR, read_only=True),
-                        k8s.core.v1.VolumeMountArgs(name="certificates", mount_path=CERTIFICATES_DIR, read_only=True),
+                        k8s.core.v1.VolumeMountArgs(
+                            name="certificates", mount_path=CERTIFICATES_DIR, read_only=True
+                        ),
                         k8s.core.v1.VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108
                     ],
                 )
@@ -132,7 +136,9 @@ def pod_template(
                     config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=args.certificates_config_map),
                 ),
                 # The root file system is read-only, and some libraries want a place for a moment.
-                k8s.core.v1.VolumeArgs(name="tmp", empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit="64Mi")),
+                k8s.core.v1.VolumeArgs(
+                    name="tmp", empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit="64Mi")
+                ),
             ],
         ),
     )

@@ -51,7 +51,10 @@ class Traefik(pulumi.ComponentResource):
                 name=NAMESPACE,
                 labels={
                     **args.labels,
-                    **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")},
+                    **{
+                        f"pod-security.kubernetes.io/{mode}": "restricted"
+                        for mode in ("enforce", "audit", "warn")
+                    },
                 },
             ),
             opts=pulumi.ResourceOptions(parent=self),

@@ -59,7 +59,9 @@ class Workload(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:Workload", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        metadata = k8s.meta.v1.ObjectMetaArgs(name=args.agent, namespace=args.namespace, labels=dict(args.labels))
+        metadata = k8s.meta.v1.ObjectMetaArgs(
+            name=args.agent, namespace=args.namespace, labels=dict(args.labels)
+        )
 
         service_account = k8s.core.v1.ServiceAccount(
             f"{name}-service-account", metadata=metadata, automount_service_account_token=False, opts=child
@@ -136,7 +138,11 @@ class Workload(pulumi.ComponentResource):
             spec=k8s.core.v1.ServiceSpecArgs(
                 type="ClusterIP",
                 selector=dict(args.selector),
-                ports=[k8s.core.v1.ServicePortArgs(name="http", port=SERVICE_PORT, target_port="http", protocol="TCP")],
+                ports=[
+                    k8s.core.v1.ServicePortArgs(
+                        name="http", port=SERVICE_PORT, target_port="http", protocol="TCP"
+                    )
+                ],
             ),
             opts=child,
         )

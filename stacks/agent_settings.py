@@ -27,6 +27,7 @@ from stacks.vocabulary import (
     sounds_secret,
 )
 
+
 def _no_secret_in_env(env: dict[str, str]) -> dict[str, str]:
     for name in env:
         if sounds_secret(name):
@@ -83,7 +84,9 @@ class Resources(Model):
         for name in ("cpu", "memory"):
             requested, limit = getattr(self.requests, name), getattr(self.limits, name)
             if quantity(requested) > quantity(limit):
-                raise ValueError(f"requests.{name} {requested} is above limits.{name} {limit}: raise the limit")
+                raise ValueError(
+                    f"requests.{name} {requested} is above limits.{name} {limit}: raise the limit"
+                )
         return self
 
 

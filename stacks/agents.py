@@ -80,7 +80,9 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     secrets = {
         DATABASE_URI: database.secret,
         REDIS_URI: platform.cache.secrets[agent.name],
-        **{s.name: _secret(this, s, api_keys) for s in agent.secrets if s.source is not SecretSource.EXISTING},
+        **{
+            s.name: _secret(this, s, api_keys) for s in agent.secrets if s.source is not SecretSource.EXISTING
+        },
     }
     files = {
         **{name: secret.arn for name, secret in secrets.items()},
@@ -143,9 +145,7 @@ def _secret(this: _Agent, secret: AgentSecret, api_keys: ApiKeys) -> Secret:
     )
 
 
-def _identity(
-    this: _Agent, service_account: str, arns: Mapping[str, pulumi.Output[str]]
-) -> WorkloadIdentity:
+def _identity(this: _Agent, service_account: str, arns: Mapping[str, pulumi.Output[str]]) -> WorkloadIdentity:
     platform = this.platform
     return WorkloadIdentity(
         f"{service_account}-identity",

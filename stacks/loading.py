@@ -1,6 +1,7 @@
 """From a stack's configuration to ``Settings``, or to every problem of the file at once."""
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from stacks.settings import Settings
 from stacks.vocabulary import Model, sounds_secret
 
 _LONGEST_VALUE = 80
+_STACK_NAME = re.compile(r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 
 
 class SettingsError(Exception):
@@ -25,17 +27,18 @@ class SettingsError(Exception):
         super().__init__("\n".join(lines))
 
 
-def load(raw: object, *, stack_file: str, api_keys: object = None) -> Settings:
+def load(raw: object, *, stack: str, api_keys: object = None) -> Settings:
     """Validate ``langgraph-agents:settings``.
 
     Args:
         raw: the object as Pulumi hands it over.
-        stack_file: the file's name, for messages.
+        stack: the stack's name, which also names the file in messages.
         api_keys: ``langgraph-agents:apiKeys``, an object of values by agent and name; only its keys are looked at.
 
     Raises:
         SettingsError: with all problems, those of fields and those between parts.
     """
+    stack_file = f"Pulumi.{stack}.yaml"
     if not isinstance(raw, dict):
         remedy = "write the stack's settings as an object; Pulumi.dev.yaml is an example, docs/configuration.md the reference"
         raise SettingsError(stack_file, [Problem("settings", raw, remedy)])
@@ -45,6 +48,9 @@ def load(raw: object, *, stack_file: str, api_keys: object = None) -> Settings:
         problems: list[Problem] = []
     except ValidationError as error:
         problems = list(_field_problems(error, raw))
+    if not _STACK_NAME.fullmatch(stack):
+        remedy = "it begins the names of AWS resources: use at most 24 lower-case letters, digits and hyphens"
+        problems.append(Problem("(the stack's name)", stack, remedy))
     names = _names(api_keys)
     if names is None:
         remedy = "holds one object for each agent: `pulumi config set --secret --path apiKeys.<agent>.<NAME>`"
@@ -87,7 +93,12 @@ def _field_problems(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[
     for detail in error.errors(include_url=False, include_context=False):
         path = list(detail["loc"])
         # A value that an agent has from the defaults is wrong there, once, and not in each agent.
-        if path[0] == "agents" and len(path) > 2 and not _has(raw, path) and _has(raw, ["defaults", *path[2:]]):
+        if (
+            path[0] == "agents"
+            and len(path) > 2
+            and not _has(raw, path)
+            and _has(raw, ["defaults", *path[2:]])
+        ):
             path = ["defaults", *path[2:]]
         field = _dotted(path)
         if field in seen:
@@ -102,7 +113,11 @@ def _remedy(detail: Any, path: list[int | str]) -> str:
         return "is missing: add it"
     if kind == "extra_forbidden":
         known = _known_keys(path[:-1])
-        return f"is not a setting here. Known: {', '.join(known)}" if known else "is not a setting here: remove it"
+        return (
+            f"is not a setting here. Known: {', '.join(known)}"
+            if known
+            else "is not a setting here: remove it"
+        )
     return message[0].lower() + message[1:]
 
 
@@ -129,9 +144,9 @@ def _model_in(annotation: Any) -> type[Model] | None:
 
 def _has(data: Any, path: list[int | str]) -> bool:
     for step in path:
-        if isinstance(step, int) and isinstance(data, list) and step < len(data):
-            data = data[step]
-        elif isinstance(data, dict) and step in data:
+        if (isinstance(step, int) and isinstance(data, list) and step < len(data)) or (
+            isinstance(data, dict) and step in data
+        ):
             data = data[step]
         else:
             return False

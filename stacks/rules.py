@@ -15,7 +15,7 @@ from components.subnets import subnet_plan
 from stacks.agent_settings import Agent
 from stacks.service import SECRET_NAMES, plain_variables
 from stacks.settings import Cache, Cluster, Database, Ingress, Network
-from stacks.vocabulary import IngressController, Issuer, SecretSource
+from stacks.vocabulary import Compute, IngressController, Issuer, SecretSource
 
 Agents = Mapping[int, Agent]
 ApiKeys = Mapping[str, Sequence[str]]
@@ -45,7 +45,9 @@ _MAINTENANCE_CONNECTIONS = 2
 _SURGE = 1
 
 # Databases and roles that RDS has from the start, and objects of the namespace.
-_TAKEN_NAMES = frozenset({"postgres", "rdsadmin", "template0", "template1", "public", "admin", "platform", "quota"})
+_TAKEN_NAMES = frozenset(
+    {"postgres", "rdsadmin", "template0", "template1", "public", "admin", "platform", "quota"}
+)
 _DERIVED_SUFFIXES = ("-maintenance", "-migrate", "-prune", "-rate-limit", "-server", "-tls")
 
 _PROVIDER_KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -72,11 +74,17 @@ def agents_are_distinct(agents: Agents) -> Iterator[Problem]:
     for (_, first), (index, second) in combinations(agents.items(), 2):
         for field, a, b in (("name", first.name, second.name), ("host", first.host, second.host)):
             if a == b:
-                yield Problem(f"agents[{index}].{field}", b, f"{field}s must be unique: {first.name} has this one already")
+                yield Problem(
+                    f"agents[{index}].{field}",
+                    b,
+                    f"{field}s must be unique: {first.name} has this one already",
+                )
         a, b = first.key_prefix, second.key_prefix
         if a.startswith(b) or b.startswith(a):
             yield Problem(
-                f"agents[{index}].keyPrefix", b, f"overlaps {a} of {first.name}: each would read the other's keys"
+                f"agents[{index}].keyPrefix",
+                b,
+                f"overlaps {a} of {first.name}: each would read the other's keys",
             )
 
 
@@ -86,10 +94,14 @@ def names_do_not_clash(agents: Agents) -> Iterator[Problem]:
     for index, agent in agents.items():
         field = f"agents[{index}].name"
         if agent.name in _TAKEN_NAMES:
-            yield Problem(field, agent.name, "is taken by PostgreSQL, RDS or the namespace itself: choose another name")
+            yield Problem(
+                field, agent.name, "is taken by PostgreSQL, RDS or the namespace itself: choose another name"
+            )
         for suffix in _DERIVED_SUFFIXES:
             if agent.name.endswith(suffix):
-                yield Problem(field, agent.name, f"ends with {suffix}, which the stack gives to parts of an agent")
+                yield Problem(
+                    field, agent.name, f"ends with {suffix}, which the stack gives to parts of an agent"
+                )
 
 
 @rule
@@ -98,7 +110,9 @@ def hosts_are_in_the_zone(ingress: Ingress, agents: Agents) -> Iterator[Problem]
     for index, agent in agents.items():
         if not agent.host.endswith(f".{ingress.hosted_zone}"):
             yield Problem(
-                f"agents[{index}].host", agent.host, f"must end with .{ingress.hosted_zone}, the zone of ingress.hostedZone"
+                f"agents[{index}].host",
+                agent.host,
+                f"must end with .{ingress.hosted_zone}, the zone of ingress.hostedZone",
             )
 
 
@@ -145,11 +159,17 @@ def variables_and_secrets_do_not_collide(agents: Agents) -> Iterator[Problem]:
     for index, agent in agents.items():
         reserved = plain_variables(agent, production=False).keys() | SECRET_NAMES
         for name in sorted(agent.env.keys() & reserved):
-            yield Problem(f"agents[{index}].env.{name}", agent.env[name], "the stack sets this one: use the agent's setting")
+            yield Problem(
+                f"agents[{index}].env.{name}",
+                agent.env[name],
+                "the stack sets this one: use the agent's setting",
+            )
         names = [secret.name for secret in agent.secrets]
         for place, name in enumerate(names):
             if name in SECRET_NAMES or name in agent.env:
-                yield Problem(f"agents[{index}].secrets[{place}].name", name, "is set otherwise already: remove it here")
+                yield Problem(
+                    f"agents[{index}].secrets[{place}].name", name, "is set otherwise already: remove it here"
+                )
             elif name in names[:place]:
                 yield Problem(f"agents[{index}].secrets[{place}].name", name, "is listed twice: remove one")
 
@@ -199,6 +219,17 @@ def api_keys_belong_to_agents(agents: Agents, api_keys: ApiKeys) -> Iterator[Pro
 
 
 @rule
+def load_balancers_fit_the_compute(cluster: Cluster, ingress: Ingress) -> Iterator[Problem]:
+    """Auto Mode's own controller does not know the annotations that an agent's Ingress sets."""
+    if cluster.compute is Compute.AUTO_MODE and ingress.controller is IngressController.ALB:
+        yield Problem(
+            "ingress.controller",
+            ingress.controller,
+            "auto-mode goes with traefik: set it, or use node-groups",
+        )
+
+
+@rule
 def production_is_highly_available(
     production: bool, database: Database, cache: Cache, ingress: Ingress, agents: Agents
 ) -> Iterator[Problem]:
@@ -208,7 +239,9 @@ def production_is_highly_available(
     for index, agent in agents.items():
         if agent.replicas.min < 2:
             yield Problem(
-                f"agents[{index}].replicas.min", agent.replicas.min, "production needs 2 or more: one pod is an outage"
+                f"agents[{index}].replicas.min",
+                agent.replicas.min,
+                "production needs 2 or more: one pod is an outage",
             )
     if not database.multi_az:
         yield Problem("database.multiAz", database.multi_az, "production needs a standby: set it to true")
@@ -253,9 +286,13 @@ def production_serves_real_callers(production: bool, ingress: Ingress, agents: A
     if not production:
         return
     if ingress.issuer is not Issuer.PRODUCTION:
-        yield Problem("ingress.issuer", ingress.issuer, f"browsers do not trust it: set it to {Issuer.PRODUCTION}")
+        yield Problem(
+            "ingress.issuer", ingress.issuer, f"browsers do not trust it: set it to {Issuer.PRODUCTION}"
+        )
     for index, agent in agents.items():
         if agent.model == "fake":
-            yield Problem(f"agents[{index}].model", agent.model, "production needs a real model, as provider:model")
+            yield Problem(
+                f"agents[{index}].model", agent.model, "production needs a real model, as provider:model"
+            )
         if "*" in agent.cors_origins:
             yield Problem(f"agents[{index}].corsOrigins", "*", "production needs the origins by name")

@@ -8,6 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from components.cache import CacheEngine
+from components.network import NatGateways
 from stacks.agent_settings import Agent, AgentDefaults
 from stacks.vocabulary import (
     Architecture,
@@ -28,8 +30,6 @@ from stacks.vocabulary import (
     Model,
     Name,
 )
-from components.cache import CacheEngine
-from components.network import NatGateways
 
 
 class Network(Model):
@@ -66,7 +66,9 @@ class NodeGroup(Model):
     @model_validator(mode="after")
     def _min_is_at_most_max(self) -> Self:
         if self.min_size > self.max_size:
-            raise ValueError(f"minSize {self.min_size} is above maxSize {self.max_size}: lower minSize or raise maxSize")
+            raise ValueError(
+                f"minSize {self.min_size} is above maxSize {self.max_size}: lower minSize or raise maxSize"
+            )
         return self
 
 
@@ -93,7 +95,9 @@ class Cluster(Model):
     @model_validator(mode="after")
     def _node_groups_go_with_the_compute(self) -> Self:
         if self.compute is Compute.NODE_GROUPS and not self.node_groups:
-            raise ValueError("compute node-groups needs at least one entry in nodeGroups; or set compute: auto-mode")
+            raise ValueError(
+                "compute node-groups needs at least one entry in nodeGroups; or set compute: auto-mode"
+            )
         if self.compute is Compute.AUTO_MODE and self.node_groups:
             raise ValueError("compute auto-mode brings its own nodes: remove nodeGroups")
         names = [group.name for group in self.node_groups]

@@ -127,7 +127,8 @@ Fqdn = Annotated[
     ),
 ]
 Email = Annotated[
-    str, AfterValidator(_matches(r"[^@\s]+@[^@\s]+\.[^@\s]+", "write an e-mail address, such as ops@example.com"))
+    str,
+    AfterValidator(_matches(r"[^@\s]+@[^@\s]+\.[^@\s]+", "write an e-mail address, such as ops@example.com")),
 ]
 Cidr = Annotated[str, AfterValidator(_cidr)]
 Cpu = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v), AfterValidator(_cpu)]
@@ -146,11 +147,16 @@ EngineVersion = Annotated[
     AfterValidator(_matches(r"\d+(\.\d+)*", 'write the engine version in quotes, such as "17" or "8.1"')),
 ]
 InstanceClass = Annotated[
-    str, AfterValidator(_matches(r"db\.[a-z0-9-]+\.[a-z0-9]+", "write an RDS instance class, such as db.t4g.medium"))
+    str,
+    AfterValidator(
+        _matches(r"db\.[a-z0-9-]+\.[a-z0-9]+", "write an RDS instance class, such as db.t4g.medium")
+    ),
 ]
 CacheNodeType = Annotated[
     str,
-    AfterValidator(_matches(r"cache\.[a-z0-9-]+\.[a-z0-9]+", "write an ElastiCache node type, such as cache.t4g.small")),
+    AfterValidator(
+        _matches(r"cache\.[a-z0-9-]+\.[a-z0-9]+", "write an ElastiCache node type, such as cache.t4g.small")
+    ),
 ]
 InstanceType = Annotated[
     str, AfterValidator(_matches(r"[a-z0-9-]+\.[a-z0-9-]+", "write an EC2 instance type, such as m7g.large"))
@@ -175,7 +181,9 @@ SecretArn = Annotated[
 ]
 EnvName = Annotated[
     str,
-    AfterValidator(_matches(r"[A-Z][A-Z0-9_]*", "use capital letters, digits and underscores, such as OPENAI_API_KEY")),
+    AfterValidator(
+        _matches(r"[A-Z][A-Z0-9_]*", "use capital letters, digits and underscores, such as OPENAI_API_KEY")
+    ),
 ]
 ModelName = Annotated[
     str,
@@ -188,16 +196,47 @@ ModelName = Annotated[
 ]
 CronSchedule = Annotated[
     str,
-    AfterValidator(_matches(r"(\S+\s+){4}\S+", 'write five cron fields in quotes, such as "17 3 * * *" for 03:17 UTC daily')),
+    AfterValidator(
+        _matches(
+            r"(\S+\s+){4}\S+", 'write five cron fields in quotes, such as "17 3 * * *" for 03:17 UTC daily'
+        )
+    ),
 ]
+
+
 def _log_retention(value: int) -> int:
     if value not in _LOG_RETENTION:
-        raise ValueError(f"CloudWatch keeps logs for one of these numbers of days: {', '.join(map(str, _LOG_RETENTION))}")
+        raise ValueError(
+            f"CloudWatch keeps logs for one of these numbers of days: {', '.join(map(str, _LOG_RETENTION))}"
+        )
     return value
 
 
 # The values that CloudWatch Logs' PutRetentionPolicy accepts, up to ten years.
-_LOG_RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+_LOG_RETENTION = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
 LogRetentionDays = Annotated[int, AfterValidator(_log_retention)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Days = Annotated[int, Field(ge=1, le=3650)]

@@ -11,13 +11,13 @@ from tests.stacks.stack_files import changed, settings_of
 def problems(settings: object, api_keys: object = None) -> dict[str, str]:
     """Remedies by field."""
     with pytest.raises(SettingsError) as caught:
-        load(settings, stack_file="Pulumi.test.yaml", api_keys=api_keys)
+        load(settings, stack="test", api_keys=api_keys)
     return {problem.field: problem.remedy for problem in caught.value.problems}
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_the_stack_files_of_the_repository_are_valid(stack: str) -> None:
-    settings = load(settings_of(stack), stack_file=f"Pulumi.{stack}.yaml")
+    settings = load(settings_of(stack), stack=stack)
     assert settings.production is (stack == "prod")
 
 
@@ -50,25 +50,61 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "agents.0.name", "Support", "agents[0].name", "lower-case"),
     ("dev", "agents.0.name", "postgres", "agents[0].name", "taken"),
     ("dev", "agents.0.name", "support-migrate", "agents[0].name", "ends with"),
-    ("dev", "agents.0.host", "support.example.org", "agents[0].host", "must end with .dev.agents.example.com"),
+    (
+        "dev",
+        "agents.0.host",
+        "support.example.org",
+        "agents[0].host",
+        "must end with .dev.agents.example.com",
+    ),
     ("dev", "agents.0.image", "agent:latest", "agents[0].image", "by digest"),
     ("dev", "agents.0.model", "gpt", "agents[0].model", "provider:model"),
     ("dev", "agents.0.model", "openai:gpt-5-mini", "agents[0].model", "OPENAI_API_KEY"),
     ("dev", "agents.0.replicas", {"min": 5, "max": 3}, "agents[0].replicas", "min 5 is above max 3"),
-    ("dev", "agents.0.resources.requests", {"cpu": "2", "memory": "1Gi"}, "agents[0].resources", "raise the limit"),
-    ("dev", "agents.0.resources.limits", {"cpu": "a lot", "memory": "2Gi"}, "agents[0].resources.limits.cpu", "500m"),
-    ("dev", "agents.0.resources.limits", {"cpu": "1", "memory": "2"}, "agents[0].resources.limits.memory", "1Gi"),
+    (
+        "dev",
+        "agents.0.resources.requests",
+        {"cpu": "2", "memory": "1Gi"},
+        "agents[0].resources",
+        "raise the limit",
+    ),
+    (
+        "dev",
+        "agents.0.resources.limits",
+        {"cpu": "a lot", "memory": "2Gi"},
+        "agents[0].resources.limits.cpu",
+        "500m",
+    ),
+    (
+        "dev",
+        "agents.0.resources.limits",
+        {"cpu": "1", "memory": "2"},
+        "agents[0].resources.limits.memory",
+        "1Gi",
+    ),
     ("dev", "agents.0.pool", {"minSize": 5, "maxSize": 3}, "agents[0].pool", "minSize 5 is above maxSize 3"),
     ("dev", "agents.0.pool", {"maxSize": 100}, "database.instanceClass", "connections"),
     ("dev", "agents.0.lifetimes", {"gracePeriod": 310}, "agents[0].lifetimes", "Set it to 330 or more"),
-    ("dev", "agents.0.lifetimes", {"runTimeout": 600, "gracePeriod": 700}, "agents[0].lifetimes.runTimeout", "idleTimeout"),
+    (
+        "dev",
+        "agents.0.lifetimes",
+        {"runTimeout": 600, "gracePeriod": 700},
+        "agents[0].lifetimes.runTimeout",
+        "idleTimeout",
+    ),
     ("dev", "agents.0.rateLimit", {"average": 10, "burst": 5}, "agents[0].rateLimit", "raise burst"),
     ("dev", "agents.0.retention", {"schedule": "daily"}, "agents[0].retention.schedule", "cron"),
     ("dev", "agents.0.env", {"PORT": "1"}, "agents[0].env.PORT", "the stack sets this one"),
     ("dev", "agents.0.env", {"STRIPE_API_KEY": "sk"}, "agents[0].env", "declare it under secrets"),
     ("dev", "agents.0.secrets", [], "agents[0].secrets", "API_KEYS is missing"),
     ("dev", "agents.0.secrets", [{"name": "API_KEYS"}], "agents[0].secrets[0]", "pulumi config set --secret"),
-    ("dev", "agents.0.secrets", [{"name": "API_KEYS", "source": "existing"}], "agents[0].secrets[0]", "needs arn"),
+    (
+        "dev",
+        "agents.0.secrets",
+        [{"name": "API_KEYS", "source": "existing"}],
+        "agents[0].secrets[0]",
+        "needs arn",
+    ),
     ("dev", "agents.0.keyPrefix", "other", "agents[0].keyPrefix", "pattern"),
     ("prod", "agents.0.replicas", {"min": 1}, "agents[0].replicas.min", "one pod is an outage"),
     ("prod", "agents.0.model", "fake", "agents[0].model", "real model"),
@@ -78,7 +114,13 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("prod", "agents.1.keyPrefix", "support:a:", "agents[1].keyPrefix", "overlaps support:"),
     ("prod", "ingress.issuer", "letsencrypt-staging", "ingress.issuer", "browsers do not trust it"),
     ("prod", "ingress.replicas", 1, "ingress.replicas", "2 or more"),
-    ("prod", "cluster.endpointPublicAccessCidrs", ["0.0.0.0/0"], "cluster.endpointPublicAccessCidrs[0]", "the world"),
+    (
+        "prod",
+        "cluster.endpointPublicAccessCidrs",
+        ["0.0.0.0/0"],
+        "cluster.endpointPublicAccessCidrs[0]",
+        "the world",
+    ),
     ("prod", "database.multiAz", False, "database.multiAz", "set it to true"),
     ("prod", "database.deletionProtection", False, "database.deletionProtection", "set it to true"),
     ("prod", "database.backupRetentionDays", 1, "database.backupRetentionDays", "7 days"),
@@ -87,8 +129,12 @@ CASES: list[tuple[str, str, Any, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("stack", "path", "value", "field", "words"), CASES, ids=[f"{c[0]}-{c[1]}-{c[2]}" for c in CASES])
-def test_a_wrong_value_is_named_with_its_remedy(stack: str, path: str, value: Any, field: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("stack", "path", "value", "field", "words"), CASES, ids=[f"{c[0]}-{c[1]}-{c[2]}" for c in CASES]
+)
+def test_a_wrong_value_is_named_with_its_remedy(
+    stack: str, path: str, value: Any, field: str, words: str
+) -> None:
     found = problems(changed(stack, path, value))
     assert field in found
     assert words in found[field]
@@ -118,7 +164,7 @@ def test_a_wrong_default_is_reported_once_where_it_stands() -> None:
 
 
 def test_an_agent_takes_the_defaults_it_does_not_set_itself() -> None:
-    settings = load(settings_of("prod"), stack_file="Pulumi.prod.yaml")
+    settings = load(settings_of("prod"), stack="prod")
     support, research = settings.agents
     assert (support.replicas.max, research.replicas.max) == (10, 6)
     assert support.lifetimes == research.lifetimes
@@ -126,13 +172,13 @@ def test_an_agent_takes_the_defaults_it_does_not_set_itself() -> None:
 
 
 def test_the_key_prefix_is_the_name_unless_set() -> None:
-    assert load(settings_of("dev"), stack_file="f").agents[0].key_prefix == "support:"
-    assert load(changed("dev", "agents.0.keyPrefix", "s1:"), stack_file="f").agents[0].key_prefix == "s1:"
+    assert load(settings_of("dev"), stack="f").agents[0].key_prefix == "support:"
+    assert load(changed("dev", "agents.0.keyPrefix", "s1:"), stack="f").agents[0].key_prefix == "s1:"
 
 
 def test_a_secret_from_the_configuration_is_found_by_its_name() -> None:
     settings = changed("dev", "agents.0.secrets", [{"name": "API_KEYS"}])
-    load(settings, stack_file="f", api_keys={"support": {"API_KEYS": "x"}})
+    load(settings, stack="f", api_keys={"support": {"API_KEYS": "x"}})
 
 
 def test_a_value_that_no_agent_declares_is_a_problem() -> None:
@@ -141,7 +187,10 @@ def test_a_value_that_no_agent_declares_is_a_problem() -> None:
 
 
 def test_api_keys_of_another_shape_are_explained() -> None:
-    assert "one object for each agent" in problems(settings_of("dev"), api_keys={"OPENAI_API_KEY": "sk-123"})["apiKeys"]
+    assert (
+        "one object for each agent"
+        in problems(settings_of("dev"), api_keys={"OPENAI_API_KEY": "sk-123"})["apiKeys"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,19 +198,27 @@ def test_api_keys_of_another_shape_are_explained() -> None:
     [
         ("agents.0.env", {"STRIPE_API_KEY": "sk-very-secret"}),
         ("agents.0.apiKey", "sk-very-secret"),
-        ("agents.0.secrets", [{"name": "OPENAI_API_KEY", "value": "sk-very-secret", "arn": "sk-very-secret"}]),
+        (
+            "agents.0.secrets",
+            [{"name": "OPENAI_API_KEY", "value": "sk-very-secret", "arn": "sk-very-secret"}],
+        ),
     ],
 )
 def test_a_secret_pasted_into_the_wrong_place_is_not_repeated(path: str, value: Any) -> None:
     with pytest.raises(SettingsError) as caught:
-        load(changed("dev", path, value), stack_file="f", api_keys={"support": {"X": "sk-very-secret"}})
+        load(changed("dev", path, value), stack="f", api_keys={"support": {"X": "sk-very-secret"}})
     assert "sk-very-secret" not in str(caught.value)
 
 
 def test_the_message_names_the_file_the_field_the_value_and_the_remedy() -> None:
     with pytest.raises(SettingsError) as caught:
-        load(changed("prod", "cache.replicas", 0), stack_file="Pulumi.prod.yaml")
+        load(changed("prod", "cache.replicas", 0), stack="prod")
     assert str(caught.value) == (
         "Pulumi.prod.yaml has 1 problem in langgraph-agents:settings\n"
         "\n  cache.replicas: 0\n      production needs 1 or more, for automatic failover"
     )
+
+
+def test_a_stack_name_that_aws_would_refuse_is_a_problem() -> None:
+    with pytest.raises(SettingsError, match="lower-case"):
+        load(settings_of("dev"), stack="Dev_1")
