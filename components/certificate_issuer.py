@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-#: Let's Encrypt's directories by the name of the issuer (letsencrypt.org/docs/acme-protocol-updates, staging-environment).
+#: Let's Encrypt's directories by the name of the issuer (https://letsencrypt.org/docs/staging-environment/).
 ACME_SERVERS = {
     "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
     "letsencrypt-prod": "https://acme-v02.api.letsencrypt.org/directory",
@@ -56,5 +56,6 @@ class CertificateIssuer(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.crds_ready]),
         )
-        self.issuer_name = issuer.metadata["name"]  # type: ignore[index]
+        # The name is known beforehand; its URN makes whoever uses it wait for the object.
+        self.issuer_name = issuer.urn.apply(lambda _: args.issuer)
         self.register_outputs({"issuer_name": self.issuer_name})

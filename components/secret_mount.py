@@ -57,5 +57,6 @@ class SecretMount(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.crds_ready]),
         )
-        self.class_name = provider_class.metadata["name"]  # type: ignore[index]
+        # The name is known beforehand; its URN makes whoever uses it wait for the object.
+        self.class_name = provider_class.urn.apply(lambda _: args.class_name)
         self.register_outputs({"class_name": self.class_name})

@@ -30,7 +30,8 @@ class TraefikArgs:
     def __post_init__(self) -> None:
         if len(self.load_balancer_name) > 32:
             raise ValueError(
-                f"load_balancer_name {self.load_balancer_name} is longer than 32 characters: use components.naming.safe_name"
+                f"load_balancer_name {self.load_balancer_name} is longer than 32 characters: shorten it with"
+                " naming.safe_name"
             )
         if not 60 <= self.idle_timeout_seconds <= 6000:
             raise ValueError(

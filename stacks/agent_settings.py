@@ -1,6 +1,5 @@
 """What a stack file says of one agent. Everything but its name and host may come from the stack's ``defaults``."""
 
-from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -120,8 +119,8 @@ class Lifetimes(Model):
         needed = self.pre_stop + self.run_timeout
         if self.grace_period <= needed:
             raise ValueError(
-                f"gracePeriod {self.grace_period} must be above preStop {self.pre_stop} + runTimeout {self.run_timeout}:"
-                f" a rollout would kill running requests. Set it to {needed + 20} or more"
+                f"gracePeriod {self.grace_period} must be above preStop {self.pre_stop} + runTimeout"
+                f" {self.run_timeout}: a rollout would kill running requests. Set it to {needed + 20} or more"
             )
         return self
 
@@ -208,7 +207,7 @@ class AgentDefaults(Model):
     """At the ingress."""
     retention: Retention = Retention()
     """Of idle threads."""
-    env: Annotated[dict[EnvName, str], AfterValidator(_no_secret_in_env)] = {}
+    env: Annotated[dict[EnvName, str], AfterValidator(_no_secret_in_env)] = Field(default_factory=dict)
     """Further plain variables."""
     secrets: tuple[AgentSecret, ...] = (AgentSecret(name="API_KEYS", source=SecretSource.GENERATED),)
     """The agent's secrets. ``API_KEYS`` are the keys that its callers send as X-API-Key."""
@@ -221,18 +220,13 @@ class Agent(AgentDefaults):
     """Names its Kubernetes objects, its database, its login and its key prefix."""
     host: Fqdn
     """Where it answers: https://<host>."""
-    key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9:_-]{0,62}:$")] = ""
-    """Its keys in the cache; ``<name>:`` unless set."""
+    key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = ""
+    """Its keys in the cache begin with this and a colon; its name unless set."""
 
     @model_validator(mode="before")
     @classmethod
     def _prefix_from_name(cls, data: object) -> object:
-        if isinstance(data, dict) and isinstance(data.get("name"), str):
-            if "keyPrefix" not in data and "key_prefix" not in data:
-                return {**data, "keyPrefix": f"{data['name']}:"}
+        named = isinstance(data, dict) and isinstance(data.get("name"), str)
+        if isinstance(data, dict) and named and "keyPrefix" not in data:
+            return {**data, "keyPrefix": data["name"]}
         return data
-
-    @property
-    def memory_limit_bytes(self) -> Decimal:
-        """The memory limit of one pod, in bytes."""
-        return quantity(self.resources.limits.memory)

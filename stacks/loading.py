@@ -13,6 +13,8 @@ from stacks.settings import Settings
 from stacks.vocabulary import Model, sounds_secret
 
 _LONGEST_VALUE = 80
+# Anything below an entry of secrets, except what such an entry is known to have in plain.
+_MAY_HOLD_A_SECRET = re.compile(r"\.secrets\[\d+\]\.(?!(name|source)$)")
 _STACK_NAME = re.compile(r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 
 
@@ -40,7 +42,7 @@ def load(raw: object, *, stack: str, api_keys: object = None) -> Settings:
     """
     stack_file = f"Pulumi.{stack}.yaml"
     if not isinstance(raw, dict):
-        remedy = "write the stack's settings as an object; Pulumi.dev.yaml is an example, docs/configuration.md the reference"
+        remedy = "write an object; Pulumi.dev.yaml is an example, docs/configuration.md the reference"
         raise SettingsError(stack_file, [Problem("settings", raw, remedy)])
     merged = _with_defaults(raw)
     try:
@@ -142,7 +144,7 @@ def _model_in(annotation: Any) -> type[Model] | None:
     return next((found for arg in getattr(annotation, "__args__", ()) if (found := _model_in(arg))), None)
 
 
-def _has(data: Any, path: list[int | str]) -> bool:
+def _has(data: Any, path: list[Any]) -> bool:
     for step in path:
         if (isinstance(step, int) and isinstance(data, list) and step < len(data)) or (
             isinstance(data, dict) and step in data
@@ -186,7 +188,7 @@ def _shown(problem: Problem) -> str:
     value = problem.value
     if value is None:
         return "(not set)"
-    if sounds_secret(problem.field):
+    if sounds_secret(problem.field) or _MAY_HOLD_A_SECRET.search(problem.field):
         return "(hidden)"
     if isinstance(value, dict):
         return f"{{{', '.join(map(str, value))}}}"

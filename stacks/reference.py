@@ -115,7 +115,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, dict):
         return "empty"
     if value == "":
-        return "`<name>:`"
+        return "the name"
     return f"`{_text(value)}`"
 
 

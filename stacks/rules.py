@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from components.checkpointer import max_connections
+from components.max_connections import max_connections
 from components.subnets import subnet_plan
 from stacks.agent_settings import Agent
 from stacks.service import SECRET_NAMES, plain_variables
@@ -72,20 +72,13 @@ def subnets_fit_the_cidr(network: Network) -> Iterator[Problem]:
 def agents_are_distinct(agents: Agents) -> Iterator[Problem]:
     """Names, hosts and key prefixes: two agents that share one would share data or traffic."""
     for (_, first), (index, second) in combinations(agents.items(), 2):
-        for field, a, b in (("name", first.name, second.name), ("host", first.host, second.host)):
-            if a == b:
+        for field in ("name", "host", "key_prefix"):
+            value = getattr(second, field)
+            if getattr(first, field) == value:
+                alias = Agent.model_fields[field].alias
                 yield Problem(
-                    f"agents[{index}].{field}",
-                    b,
-                    f"{field}s must be unique: {first.name} has this one already",
+                    f"agents[{index}].{alias}", value, f"must be unique: agent {first.name} has it already"
                 )
-        a, b = first.key_prefix, second.key_prefix
-        if a.startswith(b) or b.startswith(a):
-            yield Problem(
-                f"agents[{index}].keyPrefix",
-                b,
-                f"overlaps {a} of {first.name}: each would read the other's keys",
-            )
 
 
 @rule
@@ -183,7 +176,7 @@ def an_agent_has_the_keys_it_needs(agents: Agents, api_keys: ApiKeys) -> Iterato
             yield Problem(
                 f"agents[{index}].secrets",
                 sorted(names),
-                "API_KEYS is missing, and without it nobody may call the agent: add {name: API_KEYS, source: generated}",
+                "API_KEYS is missing, and nobody may call the agent: add {name: API_KEYS, source: generated}",
             )
         provider_key = _PROVIDER_KEYS.get(agent.model.split(":")[0])
         if provider_key and provider_key not in names:

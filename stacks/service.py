@@ -33,7 +33,7 @@ def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
         "MULTITASK_STRATEGY": agent.multitask_strategy,
         "DATABASE_POOL_MIN_SIZE": str(agent.pool.min_size),
         "DATABASE_POOL_MAX_SIZE": str(agent.pool.max_size),
-        "CACHE_KEY_PREFIX": agent.key_prefix,
+        "CACHE_KEY_PREFIX": f"{agent.key_prefix}:",
         "RUN_TIMEOUT_SECONDS": str(lifetimes.run_timeout),
         "DRAIN_TIMEOUT_SECONDS": str(lifetimes.grace_period - lifetimes.pre_stop - _SHUTDOWN_MARGIN_SECONDS),
         "RATE_LIMIT_PER_MINUTE": str(agent.requests_per_minute),

@@ -8,13 +8,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from components.cache import CacheEngine
+from components.cache import MAJORS, CacheEngine
 from components.network import NatGateways
+from components.node_groups import Architecture, CapacityType
 from stacks.agent_settings import Agent, AgentDefaults
 from stacks.vocabulary import (
-    Architecture,
     CacheNodeType,
-    CapacityType,
     Cidr,
     Compute,
     Email,
@@ -79,7 +78,7 @@ class Cluster(Model):
     """Kubernetes' minor version."""
     compute: Compute = Compute.NODE_GROUPS
     """Managed node groups, or Auto Mode."""
-    architecture: Architecture = Architecture.AMD64
+    architecture: Architecture = Architecture.X86_64
     """Of the nodes, and of the image that is built for them."""
     node_groups: tuple[NodeGroup, ...] = ()
     """At least one, unless Auto Mode runs the nodes."""
@@ -89,7 +88,7 @@ class Cluster(Model):
     """IAM roles that administer the cluster, besides the one that creates it."""
     log_retention_days: LogRetentionDays = 30
     """How long control-plane logs are kept."""
-    addon_versions: dict[str, str] = {}
+    addon_versions: dict[str, str] = Field(default_factory=dict)
     """Pinned versions of EKS add-ons by name; AWS's default for the cluster's version where there is none."""
 
     @model_validator(mode="after")
@@ -131,7 +130,8 @@ class Database(Model):
         if self.max_allocated_storage <= self.allocated_storage:
             raise ValueError(
                 f"maxAllocatedStorage {self.max_allocated_storage} must be above allocatedStorage"
-                f" {self.allocated_storage}: a full disk stops every agent. Set it to {self.allocated_storage * 2} or more"
+                f" {self.allocated_storage}: a full disk stops every agent."
+                f" Set it to {self.allocated_storage * 2} or more"
             )
         if self.engine_version.split(".")[0] not in {"17", "18"}:
             raise ValueError(f"engineVersion {self.engine_version} is not offered here: use 17 or 18")
@@ -151,6 +151,17 @@ class Cache(Model):
     """Copies in other zones; one or more bring automatic failover."""
     snapshot_retention_days: Annotated[int, Field(ge=0, le=35)] = 0
     """Days that daily snapshots are kept; none when 0."""
+
+    @model_validator(mode="after")
+    def _the_engine_has_the_version(self) -> Self:
+        majors = MAJORS[self.engine]
+        major, dot, _ = self.engine_version.partition(".")
+        if not dot or major not in majors:
+            raise ValueError(
+                f"engineVersion {self.engine_version} is not offered for {self.engine}: use major and minor, in quotes,"
+                f" of {' or '.join(majors)}"
+            )
+        return self
 
 
 class Image(Model):
@@ -186,7 +197,7 @@ class Settings(Model):
     """Turns the production rules on, and protects what holds data."""
     namespace: Name = "langgraph-agents"
     """The Kubernetes namespace of the agents."""
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     """On every AWS resource, besides the project's and the stack's name."""
     secret_recovery_days: Annotated[int, Field(ge=7, le=30)] = 7
     """How long a deleted secret can be restored."""

@@ -305,17 +305,3 @@ class Compute(StrEnum):
 
     NODE_GROUPS = "node-groups"
     AUTO_MODE = "auto-mode"
-
-
-class Architecture(StrEnum):
-    """The nodes' processor, as Kubernetes and Docker name it."""
-
-    AMD64 = "amd64"
-    ARM64 = "arm64"
-
-
-class CapacityType(StrEnum):
-    """How EC2 sells the nodes."""
-
-    ON_DEMAND = "ON_DEMAND"
-    SPOT = "SPOT"

@@ -105,13 +105,13 @@ CASES: list[tuple[str, str, Any, str, str]] = [
         "agents[0].secrets[0]",
         "needs arn",
     ),
-    ("dev", "agents.0.keyPrefix", "other", "agents[0].keyPrefix", "pattern"),
+    ("dev", "agents.0.keyPrefix", "other:", "agents[0].keyPrefix", "pattern"),
     ("prod", "agents.0.replicas", {"min": 1}, "agents[0].replicas.min", "one pod is an outage"),
     ("prod", "agents.0.model", "fake", "agents[0].model", "real model"),
     ("prod", "agents.0.corsOrigins", ["*"], "agents[0].corsOrigins", "by name"),
     ("prod", "agents.1.name", "support", "agents[1].name", "unique"),
     ("prod", "agents.1.host", "support.agents.example.com", "agents[1].host", "unique"),
-    ("prod", "agents.1.keyPrefix", "support:a:", "agents[1].keyPrefix", "overlaps support:"),
+    ("prod", "agents.1.keyPrefix", "support", "agents[1].keyPrefix", "unique"),
     ("prod", "ingress.issuer", "letsencrypt-staging", "ingress.issuer", "browsers do not trust it"),
     ("prod", "ingress.replicas", 1, "ingress.replicas", "2 or more"),
     (
@@ -172,8 +172,8 @@ def test_an_agent_takes_the_defaults_it_does_not_set_itself() -> None:
 
 
 def test_the_key_prefix_is_the_name_unless_set() -> None:
-    assert load(settings_of("dev"), stack="f").agents[0].key_prefix == "support:"
-    assert load(changed("dev", "agents.0.keyPrefix", "s1:"), stack="f").agents[0].key_prefix == "s1:"
+    assert load(settings_of("dev"), stack="f").agents[0].key_prefix == "support"
+    assert load(changed("dev", "agents.0.keyPrefix", "s1"), stack="f").agents[0].key_prefix == "s1"
 
 
 def test_a_secret_from_the_configuration_is_found_by_its_name() -> None:

@@ -1,0 +1,415 @@
+"""What all agents of a stack share: network, cluster, stores, image, ingress."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_docker_build as docker_build
+import pulumi_kubernetes as k8s
+
+from components.addons import Addons, AddonsArgs
+from components.cache import Cache, CacheArgs, CacheClientArgs
+from components.certificate_issuer import CertificateIssuer, CertificateIssuerArgs
+from components.checkpointer import Checkpointer, CheckpointerArgs
+from components.cluster import Cluster, ClusterArgs
+from components.encryption import LogsKey, LogsKeyArgs
+from components.image import Image, ImageArgs
+from components.kubeconfig import kubeconfig
+from components.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
+from components.namespace import AgentNamespace, NamespaceArgs
+from components.naming import (
+    ELASTICACHE_REPLICATION_GROUP_ID,
+    LOAD_BALANCER_NAME,
+    PART_OF,
+    RDS_IDENTIFIER,
+    labels,
+    safe_name,
+)
+from components.network import Network, NetworkArgs
+from components.network_policies import Peer, cidr_peers, namespace_peer
+from components.node_groups import Architecture, NodeGroupArgs
+from components.rds_ca import rds_ca
+from components.secrets import SecretsKey, SecretsKeyArgs
+from components.subnets import SubnetPlan, subnet_plan
+from components.traefik import NAMESPACE as TRAEFIK_NAMESPACE
+from components.traefik import POD_LABELS as TRAEFIK_PODS
+from components.traefik import Traefik, TraefikArgs
+from stacks.quota import quota
+from stacks.settings import Settings
+from stacks.vocabulary import Compute, IngressController
+
+_PLATFORMS = {
+    Architecture.X86_64: docker_build.Platform.LINUX_AMD64,
+    Architecture.ARM64: docker_build.Platform.LINUX_ARM64,
+}
+
+
+@dataclass(frozen=True)
+class TraefikPlatform:
+    """Traefik serves Ingresses, cert-manager signs for them."""
+
+    controller_ready: pulumi.Resource
+    issuer: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class AlbPlatform:
+    """Application Load Balancers serve Ingresses, ACM signs for them."""
+
+    controller_ready: pulumi.Resource
+    hosted_zone_id: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The shared parts, as the agents need them."""
+
+    name: str
+    """``langgraph-agents-<stack>``; begins the names of AWS resources."""
+    stack: str
+    region: str
+    providers: list[pulumi.ProviderResource]
+    """AWS and Kubernetes."""
+    subnets: SubnetPlan
+    cluster: Cluster
+    addons: Addons
+    database: Checkpointer
+    cache: Cache
+    secrets_key_arn: pulumi.Output[str]
+    image: pulumi.Output[str]
+    """By digest, for the agents that name none of their own."""
+    namespace: AgentNamespace
+    ingress: TraefikPlatform | AlbPlatform
+    callers: Sequence[Peer]
+    """Where requests come from."""
+    scrapers: Sequence[Peer]
+    """Who reads metrics."""
+    pods_ready: tuple[pulumi.Resource, ...]
+    """Leaves without which no pod of an agent starts: name resolution and secrets."""
+
+    def secret_name(self, *path: str) -> str:
+        """The name of a Secrets Manager entry of this stack."""
+        return "/".join((PART_OF, self.stack, *path))
+
+
+def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
+    """Make everything that the agents of a stack share."""
+    name = f"{PART_OF}-{stack}"
+    production = settings.production
+    tags = {"project": PART_OF, "stack": stack, **settings.tags}
+    provider = aws.Provider("aws", region=region, default_tags=aws.ProviderDefaultTagsArgs(tags=tags))
+    on_aws = pulumi.ResourceOptions(providers=[provider])
+    invoke = pulumi.InvokeOptions(provider=provider)
+
+    subnets = subnet_plan(settings.network.cidr, settings.network.zones)
+    account = aws.get_caller_identity_output(opts=invoke).account_id
+    zone = aws.route53.get_zone_output(name=settings.ingress.hosted_zone, private_zone=False, opts=invoke)
+    logs_key = LogsKey(
+        "logs-key",
+        LogsKeyArgs(alias=f"{name}-logs", account_id=account, region=region, protect=production),
+        on_aws,
+    )
+    secrets_key = SecretsKey(
+        "secrets-key", SecretsKeyArgs(alias=f"{name}-secrets", protect=production), on_aws
+    )
+    network = _network(settings, name, region, logs_key, on_aws, invoke)
+    cluster = _cluster(settings, name, region, network, logs_key, tags, on_aws)
+    database = _database(settings, stack, name, network, cluster, secrets_key, logs_key, on_aws)
+    cache = _cache(settings, stack, name, network, cluster, secrets_key, logs_key, on_aws)
+    image = _image(settings, name, region, on_aws)
+
+    auto_mode = settings.cluster.compute is Compute.AUTO_MODE
+    addons = Addons(
+        "addons",
+        AddonsArgs(
+            cluster_name=cluster.name,
+            cluster_arn=cluster.arn,
+            cluster_label=name,
+            region=region,
+            auto_mode=auto_mode,
+            versions=settings.cluster.addon_versions,
+            external_dns_zone_arn=zone.arn,
+            external_dns_domain=settings.ingress.hosted_zone,
+            external_dns_owner=name,
+            load_balancer_controller=not auto_mode,
+            nodes=cluster.ready,
+        ),
+        on_aws,
+    )
+    kubernetes = k8s.Provider(
+        "kubernetes",
+        kubeconfig=kubeconfig(
+            name=cluster.name,
+            endpoint=cluster.endpoint,
+            certificate_authority_data=cluster.certificate_authority_data,
+            region=region,
+        ),
+        # A kubeconfig that changes would replace every object behind the provider; the cluster's ARN does not change.
+        cluster_identifier=cluster.arn,
+        enable_server_side_apply=True,
+        # The deployer may use the API server, and there are nodes.
+        opts=pulumi.ResourceOptions(depends_on=list(cluster.ready)),
+    )
+    on_kubernetes = pulumi.ResourceOptions(providers=[provider, kubernetes])
+    shared = labels(name="platform", component="platform", instance=stack)
+    traefik = settings.ingress.controller is IngressController.TRAEFIK
+    callers = [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(subnets.public)
+    namespace = AgentNamespace(
+        "namespace",
+        NamespaceArgs(
+            namespace=settings.namespace,
+            labels=shared,
+            quota=quota(settings.agents),
+            certificates=rds_ca(region),
+            certificate_solver_peers=tuple(callers) if traefik else (),
+        ),
+        on_kubernetes,
+    )
+    return Platform(
+        name=name,
+        stack=stack,
+        region=region,
+        providers=[provider, kubernetes],
+        subnets=subnets,
+        cluster=cluster,
+        addons=addons,
+        database=database,
+        cache=cache,
+        secrets_key_arn=secrets_key.arn,
+        image=image,
+        namespace=namespace,
+        ingress=_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
+        callers=callers,
+        scrapers=[namespace_peer("monitoring")],
+        pods_ready=tuple(addon for addon in (addons.coredns, addons.secrets_store) if addon is not None),
+    )
+
+
+def _network(
+    settings: Settings,
+    name: str,
+    region: str,
+    logs_key: LogsKey,
+    opts: pulumi.ResourceOptions,
+    invoke: pulumi.InvokeOptions,
+) -> Network:
+    zones = aws.get_availability_zones_output(
+        state="available",
+        # Local and Wavelength zones have to be opted into, and have no room for a database.
+        filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
+        opts=invoke,
+    )
+    return Network(
+        "network",
+        NetworkArgs(
+            cidr=settings.network.cidr,
+            zones=[zones.names[index] for index in range(settings.network.zones)],
+            nat_gateways=settings.network.nat_gateways,
+            region=region,
+            cluster_name=name,
+            interface_endpoints=settings.network.interface_endpoints,
+            flow_logs=settings.network.flow_logs,
+            flow_logs_retention_days=settings.cluster.log_retention_days,
+            logs_kms_key_arn=logs_key.arn,
+            protect=settings.production,
+        ),
+        opts,
+    )
+
+
+def _cluster(
+    settings: Settings,
+    name: str,
+    region: str,
+    network: Network,
+    logs_key: LogsKey,
+    tags: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> Cluster:
+    wanted = settings.cluster
+    return Cluster(
+        "cluster",
+        ClusterArgs(
+            cluster_name=name,
+            version=wanted.version,
+            region=region,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.private_subnet_ids,
+            public_access_cidrs=wanted.endpoint_public_access_cidrs,
+            admin_principal_arns=wanted.admin_principal_arns,
+            node_groups=[
+                NodeGroupArgs(
+                    name=group.name,
+                    instance_types=group.instance_types,
+                    min_size=group.min_size,
+                    max_size=group.max_size,
+                    desired_size=group.min_size,
+                    capacity_type=group.capacity_type,
+                    disk_size_gib=group.disk_size,
+                    architecture=wanted.architecture,
+                )
+                for group in wanted.node_groups
+            ],
+            auto_mode=wanted.compute is Compute.AUTO_MODE,
+            addon_versions=wanted.addon_versions,
+            instance_tags=tags,
+            log_retention_days=wanted.log_retention_days,
+            logs_kms_key_arn=logs_key.arn,
+            protect=settings.production,
+        ),
+        opts,
+    )
+
+
+def _database(
+    settings: Settings,
+    stack: str,
+    name: str,
+    network: Network,
+    cluster: Cluster,
+    secrets_key: SecretsKey,
+    logs_key: LogsKey,
+    opts: pulumi.ResourceOptions,
+) -> Checkpointer:
+    wanted = settings.database
+    return Checkpointer(
+        "database",
+        CheckpointerArgs(
+            identifier=safe_name(name, limit=RDS_IDENTIFIER),
+            engine_version=wanted.engine_version,
+            instance_class=wanted.instance_class,
+            allocated_storage_gib=wanted.allocated_storage,
+            max_allocated_storage_gib=wanted.max_allocated_storage,
+            multi_az=wanted.multi_az,
+            deletion_protection=wanted.deletion_protection,
+            backup_retention_days=wanted.backup_retention_days,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.database_subnet_ids,
+            client_security_group_id=cluster.workload_security_group_id,
+            secrets_kms_key_arn=secrets_key.arn,
+            admin_secret_name=f"{PART_OF}/{stack}/database/admin",
+            recovery_window_days=settings.secret_recovery_days,
+            performance_insights=wanted.performance_insights,
+            monitoring_interval_seconds=60 if settings.production else 0,
+            log_retention_days=settings.cluster.log_retention_days,
+            logs_kms_key_arn=logs_key.arn,
+            protect=settings.production,
+        ),
+        opts,
+    )
+
+
+def _cache(
+    settings: Settings,
+    stack: str,
+    name: str,
+    network: Network,
+    cluster: Cluster,
+    secrets_key: SecretsKey,
+    logs_key: LogsKey,
+    opts: pulumi.ResourceOptions,
+) -> Cache:
+    wanted = settings.cache
+    return Cache(
+        "cache",
+        CacheArgs(
+            replication_group_id=safe_name(name, limit=ELASTICACHE_REPLICATION_GROUP_ID),
+            engine=wanted.engine,
+            engine_version=wanted.engine_version,
+            node_type=wanted.node_type,
+            replicas=wanted.replicas,
+            multi_az=wanted.replicas > 0,
+            snapshot_retention_days=wanted.snapshot_retention_days,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.database_subnet_ids,
+            client_security_group_id=cluster.workload_security_group_id,
+            secrets_kms_key_arn=secrets_key.arn,
+            recovery_window_days=settings.secret_recovery_days,
+            log_retention_days=settings.cluster.log_retention_days,
+            logs_kms_key_arn=logs_key.arn,
+            clients=[
+                CacheClientArgs(
+                    name=agent.name,
+                    key_prefix=agent.key_prefix,
+                    secret_name=f"{PART_OF}/{stack}/{agent.name}/cache",
+                )
+                for agent in settings.agents
+            ],
+            protect=settings.production,
+        ),
+        opts,
+    )
+
+
+def _image(settings: Settings, name: str, region: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    if all(agent.image for agent in settings.agents):
+        return pulumi.Output.from_input("")
+    return Image(
+        "image",
+        ImageArgs(
+            repository_name=name,
+            context=settings.image.context,
+            dockerfile=None,
+            platforms=[_PLATFORMS[settings.cluster.architecture]],
+            region=region,
+            keep_images=settings.image.keep,
+            force_delete=not settings.production,
+            protect=settings.production,
+        ),
+        opts,
+    ).ref
+
+
+def _ingress(
+    settings: Settings,
+    name: str,
+    region: str,
+    network: Network,
+    addons: Addons,
+    shared: dict[str, str],
+    hosted_zone_id: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> TraefikPlatform | AlbPlatform:
+    wanted = settings.ingress
+    controller: tuple[pulumi.Resource, ...] = ()
+    if addons.load_balancer_controller is not None:
+        controller = (
+            LoadBalancerController(
+                "load-balancer-controller",
+                LoadBalancerControllerArgs(
+                    cluster_name=name,
+                    region=region,
+                    vpc_id=network.vpc_id,
+                    replicas=2 if settings.production else 1,
+                    run_after=(addons.load_balancer_controller.association,),
+                ),
+                opts,
+            ).release,
+        )
+    if wanted.controller is IngressController.ALB:
+        return AlbPlatform(controller_ready=controller[0], hosted_zone_id=hosted_zone_id)
+    traefik = Traefik(
+        "traefik",
+        TraefikArgs(
+            labels=shared,
+            replicas=wanted.replicas,
+            idle_timeout_seconds=wanted.idle_timeout,
+            load_balancer_name=safe_name(name, limit=LOAD_BALANCER_NAME),
+            auto_mode=not controller,
+            run_after=controller,
+        ),
+        opts,
+    )
+    issuer = CertificateIssuer(
+        "certificate-issuer",
+        CertificateIssuerArgs(
+            issuer=wanted.issuer,
+            email=wanted.email,
+            ingress_class="traefik",
+            labels=shared,
+            crds_ready=addons.cert_manager,
+        ),
+        opts,
+    )
+    return TraefikPlatform(controller_ready=traefik.release, issuer=issuer.issuer_name)

@@ -1,0 +1,35 @@
+"""A whole stack: the platform, its agents, and what others need to know of them."""
+
+from typing import Any
+
+import pulumi
+
+from stacks.agents import ApiKeys, deploy_agent
+from stacks.platform import deploy_platform
+from stacks.settings import Settings
+
+
+def compose(
+    settings: Settings, *, stack: str, region: str, api_keys: ApiKeys
+) -> dict[str, pulumi.Input[Any]]:
+    """Make every resource of a stack.
+
+    Args:
+        stack: the stack's name.
+        region: the AWS region.
+        api_keys: ``langgraph-agents:apiKeys``, secret.
+
+    Returns:
+        The stack's outputs. None is a secret: ARNs and endpoints, never values.
+    """
+    platform = deploy_platform(settings, stack=stack, region=region)
+    agents = {agent.name: deploy_agent(agent, settings, platform, api_keys) for agent in settings.agents}
+    return {
+        "agents": {name: agent.url for name, agent in agents.items()},
+        "images": {name: agent.image for name, agent in agents.items()},
+        "secret_arns": {name: agent.secret_arns for name, agent in agents.items()},
+        "namespace": platform.namespace.namespace,
+        "cluster_name": platform.cluster.name,
+        "database_endpoint": platform.database.address,
+        "cache_endpoint": platform.cache.primary_endpoint,
+    }
