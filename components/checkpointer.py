@@ -88,11 +88,9 @@ class CheckpointerArgs:
     protect: bool
 
     def __post_init__(self) -> None:
-        # Room for the suffixes of the names that are made of it.
-        longest = RDS_IDENTIFIER - len("-final")
-        if not _IDENTIFIER.fullmatch(self.identifier) or len(self.identifier) > longest:
+        if not _IDENTIFIER.fullmatch(self.identifier) or len(self.identifier) > RDS_IDENTIFIER:
             raise ValueError(
-                f"identifier is {self.identifier!r}: use 1 to {longest} lower-case letters, digits and "
+                f"identifier is {self.identifier!r}: use 1 to {RDS_IDENTIFIER} lower-case letters, digits and "
                 "single hyphens, beginning with a letter and not ending with a hyphen"
             )
         version = _VERSION.fullmatch(self.engine_version)

@@ -27,7 +27,6 @@ class ImageArgs:
         context: the folder that is built.
         dockerfile: the Dockerfile; None is ``Dockerfile`` in the context.
         platforms: what the image has to run on, such as ``linux/amd64``; that of the nodes.
-        region: the registry's region.
         keep_images: how many images stay; older ones expire. A rollback reaches as far.
         force_delete: delete the repository with its images; for development.
         protect: keep the repository and its key from being deleted.
@@ -36,8 +35,7 @@ class ImageArgs:
     repository_name: str
     context: str
     dockerfile: str | None
-    platforms: Sequence[docker_build.Platform]
-    region: str
+    platforms: Sequence[str]
     keep_images: int
     force_delete: bool
     protect: bool
@@ -48,8 +46,11 @@ class ImageArgs:
                 f"repository_name is {self.repository_name!r}: use 2 to 256 lower-case letters and digits, "
                 "parted by single . _ - or /"
             )
-        if not self.platforms:
-            raise ValueError("platforms is empty: name the platform of the nodes, such as linux/amd64")
+        known = [platform.value for platform in docker_build.Platform if platform.value.startswith("linux/")]
+        if not self.platforms or not set(self.platforms) <= set(known):
+            raise ValueError(
+                f"platforms is {list(self.platforms)}: name that of the nodes, one of {', '.join(known)}"
+            )
         if self.keep_images < 1:
             raise ValueError(f"keep_images is {self.keep_images}: keep 1 at least, the one that runs")
         if self.force_delete and self.protect:
@@ -73,22 +74,19 @@ class Image(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:Image", name, None, opts)
-        tag = content_tag(
-            Path(args.context), args.dockerfile_path, salt=[platform.value for platform in args.platforms]
-        )
+        tag = content_tag(Path(args.context), args.dockerfile_path, salt=args.platforms)
         repository = self._repository(name, args)
         self.repository_url = repository.repository_url
         # A token of 12 hours, asked for anew by every deployment.
         login = aws.ecr.get_authorization_token_output(
             registry_id=repository.registry_id,
-            region=args.region,
             opts=pulumi.InvokeOutputOptions(parent=self),
         )
         image = docker_build.Image(
             f"{name}-build",
             context=docker_build.BuildContextArgs(location=args.context),
             dockerfile=docker_build.DockerfileArgs(location=str(args.dockerfile_path)),
-            platforms=list(args.platforms),
+            platforms=[docker_build.Platform(platform) for platform in args.platforms],
             tags=[pulumi.Output.format("{0}:{1}", self.repository_url, tag)],
             push=True,
             # A preview needs no builder.

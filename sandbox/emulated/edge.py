@@ -1,0 +1,64 @@
+"""IAM, Route 53, ACM and WAF: who may do what, and how callers find the way in."""
+
+from typing import Any
+
+from sandbox.emulated.subject import Kind, Subject, keys
+
+
+def _role(subject: Subject, id_: str) -> dict[str, Any]:
+    return {
+        "arn": subject.arn("iam", f"role/{id_}", worldwide=True),
+        "name": id_,
+        "uniqueId": f"AROA{subject.hex(17).upper()}",
+    }
+
+
+def _certificate(subject: Subject, id_: str) -> dict[str, Any]:
+    names = [subject.get("domainName"), *subject.inputs.get("subjectAlternativeNames", [])]
+    return {
+        "arn": id_,
+        "domainValidationOptions": [
+            {
+                "domainName": name,
+                "resourceRecordName": f"_{subject.hex(32, salt=name)}.{name}.",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": f"_{subject.hex(32, salt=f'value {name}')}.acm-validations.aws.",
+            }
+            for name in dict.fromkeys(names)
+        ],
+        "status": "PENDING_VALIDATION",
+        "type": "AMAZON_ISSUED",
+    }
+
+
+def _web_acl(subject: Subject, id_: str) -> dict[str, Any]:
+    name = subject.named()
+    scope = "global" if subject.get("scope") == "CLOUDFRONT" else "regional"
+    return {"arn": subject.arn("wafv2", f"{scope}/webacl/{name}/{id_}"), "capacity": 10, "name": name}
+
+
+KINDS = {
+    "aws:iam/role:Role": Kind(lambda s: s.named(), _role, keys("name", "namePrefix", "path")),
+    "aws:iam/rolePolicy:RolePolicy": Kind(
+        lambda s: f"{s.get('role')}:{s.named()}",
+        lambda s, id_: {"name": id_.split(":", 1)[1]},
+        keys("name", "namePrefix", "role"),
+    ),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Kind(
+        lambda s: f"{s.get('role')}/{s.get('policyArn')}", replaced_by=keys("policyArn", "role")
+    ),
+    "aws:route53/record:Record": Kind(
+        lambda s: f"{s.get('zoneId')}_{s.get('name')}_{s.get('type')}",
+        lambda s, id_: {"fqdn": s.get("name").rstrip(".")},
+        keys("name", "setIdentifier", "type", "zoneId"),
+    ),
+    "aws:acm/certificate:Certificate": Kind(
+        lambda s: s.arn("acm", f"certificate/{s.uuid()}"),
+        _certificate,
+        keys("domainName", "keyAlgorithm", "subjectAlternativeNames", "validationMethod"),
+    ),
+    "aws:acm/certificateValidation:CertificateValidation": Kind(
+        lambda s: s.hex(16), replaced_by=keys("certificateArn", "validationRecordFqdns")
+    ),
+    "aws:wafv2/webAcl:WebAcl": Kind(lambda s: s.uuid(), _web_acl, keys("name", "namePrefix", "scope")),
+}

@@ -1,0 +1,82 @@
+"""Functions that look something up."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sandbox.emulated.subject import ACCOUNT, REGION
+
+Lookup = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def _region(args: Mapping[str, Any]) -> str:
+    return str(args.get("region") or args.get("name") or REGION)
+
+
+def _caller(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "accountId": ACCOUNT,
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/emulated",
+        "id": ACCOUNT,
+        "userId": "AROAEMULATED:emulated",
+    }
+
+
+def _zones(args: Mapping[str, Any]) -> dict[str, Any]:
+    region = str(args.get("region") or REGION)
+    return {
+        "groupNames": [region],
+        "id": region,
+        "names": [f"{region}{letter}" for letter in "abc"],
+        "region": region,
+        "zoneIds": [f"euc1-az{number}" for number in (2, 3, 1)],
+    }
+
+
+def _zone(args: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(args.get("name") or "example.com").rstrip(".")
+    zone_id = str(args.get("zoneId") or f"Z{hashlib.sha256(name.encode()).hexdigest()[:13].upper()}")
+    return {
+        "arn": f"arn:aws:route53:::hostedzone/{zone_id}",
+        "id": zone_id,
+        "name": name,
+        "nameServers": [f"ns-{number}.awsdns-{number:02}.org" for number in range(1, 5)],
+        "privateZone": bool(args.get("privateZone")),
+        "zoneId": zone_id,
+    }
+
+
+def _token(args: Mapping[str, Any]) -> dict[str, Any]:
+    registry = str(args.get("registryId") or ACCOUNT)
+    region = str(args.get("region") or REGION)
+    return {
+        "authorizationToken": "ZW11bGF0ZWQ=",
+        "expiresAt": "2030-01-01T00:00:00Z",
+        "id": region,
+        "password": "emulated",
+        "proxyEndpoint": f"https://{registry}.dkr.ecr.{region}.amazonaws.com",
+        "region": region,
+        "registryId": registry,
+        "userName": "AWS",
+    }
+
+
+LOOKUPS: dict[str, Lookup] = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller,
+    "aws:index/getPartition:getPartition": lambda args: {
+        "dnsSuffix": "amazonaws.com",
+        "id": "aws",
+        "partition": "aws",
+        "reverseDnsPrefix": "com.amazonaws",
+    },
+    "aws:index/getRegion:getRegion": lambda args: {
+        "description": "Emulated",
+        "endpoint": f"ec2.{_region(args)}.amazonaws.com",
+        "id": _region(args),
+        "name": _region(args),
+        "region": _region(args),
+    },
+    "aws:route53/getZone:getZone": _zone,
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": _token,
+}

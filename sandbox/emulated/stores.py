@@ -1,0 +1,143 @@
+"""RDS, ElastiCache, Secrets Manager, KMS and CloudWatch Logs: what keeps data."""
+
+import hashlib
+from typing import Any
+
+from sandbox.emulated.subject import Kind, Subject, keys
+
+
+def _database(subject: Subject, id_: str) -> dict[str, Any]:
+    identifier = subject.named("identifier")
+    # The account's own part of RDS host names.
+    address = f"{identifier}.c{subject.hex(11)}.{subject.region}.rds.amazonaws.com"
+    port = int(subject.inputs.get("port") or 5432)
+    version = subject.get("engineVersion")
+    return {
+        "address": address,
+        "arn": subject.arn("rds", f"db:{identifier}"),
+        "endpoint": f"{address}:{port}",
+        "engineVersionActual": version if "." in version else f"{version}.6",
+        "hostedZoneId": "Z1RLNUO7B9Q6NB",
+        "identifier": identifier,
+        "port": port,
+        "resourceId": id_,
+        "status": "available",
+    }
+
+
+def _replication_group(subject: Subject, id_: str) -> dict[str, Any]:
+    domain = f"{id_}.{subject.hex(6)}.euc1.cache.amazonaws.com"
+    nodes = int(subject.inputs.get("numCacheClusters") or 1)
+    return {
+        "arn": subject.arn("elasticache", f"replicationgroup:{id_}"),
+        "clusterEnabled": False,
+        "engineVersionActual": f"{subject.get('engineVersion')}.0",
+        "memberClusters": [f"{id_}-{number:03}" for number in range(1, nodes + 1)],
+        "primaryEndpointAddress": f"master.{domain}",
+        "readerEndpointAddress": f"replica.{domain}",
+        "replicationGroupId": id_,
+    }
+
+
+def _key(subject: Subject, id_: str) -> dict[str, Any]:
+    return {"arn": subject.arn("kms", f"key/{id_}"), "keyId": id_}
+
+
+def _secret_arn(subject: Subject) -> str:
+    # Secrets Manager ends every ARN with six random characters.
+    return subject.arn("secretsmanager", f"secret:{subject.named()}-{subject.hex(6)}")
+
+
+def _secret_version(subject: Subject) -> str:
+    # Of the value too: a changed value is another version.
+    value = hashlib.sha256(subject.get("secretString").encode()).hexdigest()
+    return subject.uuid(salt=value)
+
+
+KINDS = {
+    "aws:rds/instance:Instance": Kind(
+        lambda s: f"db-{s.hex(26).upper()}",
+        _database,
+        keys(
+            "availabilityZone",
+            "dbName",
+            "engine",
+            "kmsKeyId",
+            "snapshotIdentifier",
+            "storageEncrypted",
+            "username",
+        ),
+        secret=keys("password"),
+        renewed=keys("engineVersionActual", "identifier", "port"),
+    ),
+    "aws:rds/parameterGroup:ParameterGroup": Kind(
+        lambda s: s.named(),
+        lambda s, id_: {"arn": s.arn("rds", f"pg:{id_}"), "name": id_},
+        keys("description", "family", "name", "namePrefix"),
+    ),
+    "aws:rds/subnetGroup:SubnetGroup": Kind(
+        lambda s: s.named(),
+        lambda s, id_: {"arn": s.arn("rds", f"subgrp:{id_}"), "name": id_},
+        keys("name", "namePrefix"),
+    ),
+    "aws:elasticache/replicationGroup:ReplicationGroup": Kind(
+        lambda s: s.named("replicationGroupId"),
+        _replication_group,
+        keys(
+            "atRestEncryptionEnabled",
+            "kmsKeyId",
+            "port",
+            "replicationGroupId",
+            "snapshotName",
+            "subnetGroupName",
+        ),
+        renewed=keys("engineVersionActual", "memberClusters"),
+    ),
+    "aws:elasticache/user:User": Kind(
+        lambda s: s.get("userId"),
+        lambda s, id_: {"arn": s.arn("elasticache", f"user:{id_}")},
+        keys("userId", "userName"),
+        secret=keys("passwords"),
+    ),
+    "aws:elasticache/userGroup:UserGroup": Kind(
+        lambda s: s.get("userGroupId"),
+        lambda s, id_: {"arn": s.arn("elasticache", f"usergroup:{id_}")},
+        keys("userGroupId"),
+    ),
+    "aws:elasticache/parameterGroup:ParameterGroup": Kind(
+        lambda s: s.named(),
+        lambda s, id_: {"arn": s.arn("elasticache", f"parametergroup:{id_}"), "name": id_},
+        keys("description", "family", "name"),
+    ),
+    "aws:elasticache/subnetGroup:SubnetGroup": Kind(
+        lambda s: s.named(),
+        lambda s, id_: {"arn": s.arn("elasticache", f"subnetgroup:{id_}"), "name": id_},
+        keys("name"),
+    ),
+    "aws:secretsmanager/secret:Secret": Kind(
+        _secret_arn, lambda s, id_: {"arn": id_, "name": s.named()}, keys("name", "namePrefix")
+    ),
+    "aws:secretsmanager/secretVersion:SecretVersion": Kind(
+        lambda s: f"{s.get('secretId')}|{_secret_version(s)}",
+        lambda s, id_: {
+            "arn": s.get("secretId"),
+            "versionId": id_.rsplit("|", 1)[1],
+            "versionStages": ["AWSCURRENT"],
+        },
+        keys("secretBinary", "secretId", "secretString"),
+        secret=keys("secretBinary", "secretString"),
+    ),
+    "aws:kms/key:Key": Kind(
+        lambda s: s.uuid(), _key, keys("customKeyStoreId", "customerMasterKeySpec", "keyUsage", "multiRegion")
+    ),
+    "aws:kms/alias:Alias": Kind(
+        lambda s: s.named(),
+        lambda s, id_: {"arn": s.arn("kms", id_), "name": id_},
+        keys("name", "namePrefix"),
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": Kind(
+        lambda s: s.named(),
+        lambda s, id_: {"arn": s.arn("logs", f"log-group:{id_}"), "name": id_},
+        keys("logGroupClass", "name", "namePrefix"),
+    ),
+}
