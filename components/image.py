@@ -27,6 +27,7 @@ class ImageArgs:
         context: the folder that is built.
         dockerfile: the Dockerfile; None is ``Dockerfile`` in the context.
         platforms: what the image has to run on, such as ``linux/amd64``; that of the nodes.
+        region: the registry's region.
         keep_images: how many images stay; older ones expire. A rollback reaches as far.
         force_delete: delete the repository with its images; for development.
         protect: keep the repository and its key from being deleted.
@@ -36,6 +37,7 @@ class ImageArgs:
     context: str
     dockerfile: str | None
     platforms: Sequence[str]
+    region: str
     keep_images: int
     force_delete: bool
     protect: bool
@@ -80,6 +82,7 @@ class Image(pulumi.ComponentResource):
         # A token of 12 hours, asked for anew by every deployment.
         login = aws.ecr.get_authorization_token_output(
             registry_id=repository.registry_id,
+            region=args.region,
             opts=pulumi.InvokeOutputOptions(parent=self),
         )
         image = docker_build.Image(
