@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_docker_build as docker_build
 import pulumi_kubernetes as k8s
 
 from components.addons import Addons, AddonsArgs
@@ -40,8 +39,8 @@ from stacks.settings import Settings
 from stacks.vocabulary import Compute, IngressController
 
 _PLATFORMS = {
-    Architecture.X86_64: docker_build.Platform.LINUX_AMD64,
-    Architecture.ARM64: docker_build.Platform.LINUX_ARM64,
+    Architecture.X86_64: "linux/amd64",
+    Architecture.ARM64: "linux/arm64",
 }
 
 

@@ -8,13 +8,14 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from components.max_connections import max_connections
 from components.subnets import subnet_plan
 from stacks.agent_settings import Agent
 from stacks.service import SECRET_NAMES, plain_variables
-from stacks.settings import Cache, Cluster, Database, Ingress, Network
+from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network
 from stacks.vocabulary import Compute, IngressController, Issuer, SecretSource
 
 Agents = Mapping[int, Agent]
@@ -209,6 +210,19 @@ def api_keys_belong_to_agents(agents: Agents, api_keys: ApiKeys) -> Iterator[Pro
                     f"no agent {agent} declares the secret {name}: declare it, or run"
                     f" `pulumi config rm --path 'apiKeys.{agent}.{name}'`",
                 )
+
+
+@rule
+def the_image_can_be_built(image: Image, agents: Agents) -> Iterator[Problem]:
+    """Pulumi runs a program in the folder of Pulumi.yaml, which the context is relative to."""
+    unbuilt = [agent.name for agent in agents.values() if agent.image is None]
+    if unbuilt and not (Path(image.context) / "Dockerfile").is_file():
+        yield Problem(
+            "image.context",
+            image.context,
+            f"has no Dockerfile, and {', '.join(unbuilt)} would run it: name the folder to build, or give each agent"
+            " an image by digest",
+        )
 
 
 @rule

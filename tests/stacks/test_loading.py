@@ -46,6 +46,7 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "ingress.hostedZone", "Agents", "ingress.hostedZone", "full host name"),
     ("dev", "ingress.email", "me", "ingress.email", "e-mail"),
     ("dev", "ingress.issuer", "letsencrypt", "ingress.issuer", "letsencrypt-staging"),
+    ("dev", "image.context", "nowhere", "image.context", "no Dockerfile, and support would run it"),
     ("dev", "agents", [], "agents", "at least 1 item"),
     ("dev", "agents.0.name", "Support", "agents[0].name", "lower-case"),
     ("dev", "agents.0.name", "postgres", "agents[0].name", "taken"),
