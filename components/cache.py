@@ -3,56 +3,26 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.cache_users import CacheClientArgs, CacheEngine, user_group
 from components.encryption import encryption_key
-from components.naming import ELASTICACHE_REPLICATION_GROUP_ID, safe_name
+from components.naming import ELASTICACHE_REPLICATION_GROUP_ID
 from components.secrets import Secret, SecretArgs
 
+# Clients and engine are part of `CacheArgs`.
+__all__ = ["MAJORS", "Cache", "CacheArgs", "CacheClientArgs", "CacheEngine"]
+
 _PORT = 6379
-# User and user group identifiers have the same limit as replication groups.
-_USER_ID = ELASTICACHE_REPLICATION_GROUP_ID
 _IDENTIFIER = re.compile(r"[a-z](?:-?[a-z0-9])*")
-_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _VERSION = re.compile(r"(\d+)\.\d+")
 
 
-class CacheEngine(StrEnum):
-    """The software; both speak the same protocol."""
-
-    VALKEY = "valkey"
-    REDIS = "redis"
-    """Redis OSS, the last free version of which is 7.1 on ElastiCache."""
-
-
 # Key-and-channel permissions by user came with 7; ElastiCache has no later Redis OSS.
-_MAJORS = {CacheEngine.VALKEY: ("7", "8", "9"), CacheEngine.REDIS: ("7",)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class CacheClientArgs:
-    """One user of the cache.
-
-    Attributes:
-        name: of the agent.
-        key_prefix: all its keys and channels begin with this and a colon.
-        secret_name: the Secrets Manager entry to hold its URI.
-    """
-
-    name: str
-    key_prefix: str
-    secret_name: str
-
-    def __post_init__(self) -> None:
-        if not _PREFIX.fullmatch(self.key_prefix):
-            raise ValueError(
-                f"key_prefix of cache client {self.name!r} is {self.key_prefix!r}: use letters, digits, _ "
-                "and -, without the colon"
-            )
+MAJORS = {CacheEngine.VALKEY: ("7", "8", "9"), CacheEngine.REDIS: ("7",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +79,7 @@ class CacheArgs:
                 "beginning with a letter and not ending with a hyphen"
             )
         version = _VERSION.fullmatch(self.engine_version)
-        majors = _MAJORS[self.engine]
+        majors = MAJORS[self.engine]
         if version is None or version[1] not in majors:
             raise ValueError(
                 f"engine_version is {self.engine_version!r}: {self.engine.value} takes a major of "
@@ -164,7 +134,15 @@ class Cache(pulumi.ComponentResource):
             for client in args.clients
         }
         self.security_group_id = self._security_group()
-        group = self._replication_group(self._users(passwords))
+        users = user_group(
+            name,
+            replication_group_id=args.replication_group_id,
+            engine=args.engine,
+            clients=args.clients,
+            passwords=passwords,
+            parent=self,
+        )
+        group = self._replication_group(users)
         self.primary_endpoint = group.primary_endpoint_address
         self.port = pulumi.Output.from_input(_PORT)
         self.secrets = {client.name: self._secret(client, passwords[client.name]) for client in args.clients}
@@ -196,46 +174,6 @@ class Cache(pulumi.ComponentResource):
             opts=self._child,
         )
         return group.id
-
-    def _users(self, passwords: Mapping[str, pulumi.Output[str]]) -> aws.elasticache.UserGroup:
-        args = self._args
-        users = [
-            aws.elasticache.User(
-                f"{self._name}-{client.name}-user",
-                user_id=safe_name(args.replication_group_id, client.name, limit=_USER_ID),
-                user_name=client.name,
-                engine=args.engine.value,
-                access_string=access_string(client.key_prefix),
-                authentication_mode=aws.elasticache.UserAuthenticationModeArgs(
-                    type="password", passwords=[passwords[client.name]]
-                ),
-                opts=self._child,
-            )
-            for client in args.clients
-        ]
-        if args.engine is CacheEngine.REDIS:
-            # A Redis OSS group has to hold a user "default", for whom clients that name nobody are taken.
-            # This one is switched off.
-            users.append(
-                aws.elasticache.User(
-                    f"{self._name}-default-user",
-                    user_id=safe_name(args.replication_group_id, "default-off", limit=_USER_ID),
-                    user_name="default",
-                    engine=args.engine.value,
-                    access_string="off -@all",
-                    authentication_mode=aws.elasticache.UserAuthenticationModeArgs(
-                        type="no-password-required"
-                    ),
-                    opts=self._child,
-                )
-            )
-        return aws.elasticache.UserGroup(
-            f"{self._name}-users",
-            user_group_id=safe_name(args.replication_group_id, "users", limit=_USER_ID),
-            engine=args.engine.value,
-            user_ids=[user.user_id for user in users],
-            opts=self._child,
-        )
 
     def _parameter_group(self) -> aws.elasticache.ParameterGroup:
         args = self._args
@@ -332,13 +270,3 @@ class Cache(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
-
-
-def access_string(key_prefix: str) -> str:
-    """What a client may do: everything with keys and channels below its prefix, nothing to the server.
-
-    ``@dangerous`` and ``@admin`` take away what looks at or changes the whole server: FLUSHALL, KEYS, CONFIG,
-    INFO, the listing and killing of other clients. What a connection says about itself (HELLO, CLIENT
-    SETINFO) stays.
-    """
-    return f"on ~{key_prefix}:* &{key_prefix}:* +@all -@dangerous -@admin"

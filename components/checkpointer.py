@@ -8,11 +8,11 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components import iam
 from components.database_uri import database_uri
 from components.encryption import encryption_key
 from components.max_connections import MEMORY_GIB, max_connections
-from components.naming import IAM_ROLE_NAME, RDS_IDENTIFIER, safe_name
+from components.naming import RDS_IDENTIFIER
+from components.rds_monitoring import log_groups, monitoring_role
 from components.secrets import Secret, SecretArgs
 
 _PORT = 5432
@@ -233,36 +233,6 @@ class Checkpointer(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _log_groups(self) -> list[pulumi.Resource]:
-        return [
-            aws.cloudwatch.LogGroup(
-                f"{self._name}-{export}-logs",
-                name=f"/aws/rds/instance/{self._args.identifier}/{export}",
-                retention_in_days=self._args.log_retention_days,
-                kms_key_id=self._args.logs_kms_key_arn,
-                opts=self._child,
-            )
-            for export in _LOG_EXPORTS
-        ]
-
-    def _monitoring_role(self) -> aws.iam.Role | None:
-        if not self._args.monitoring_interval_seconds:
-            return None
-        role = aws.iam.Role(
-            f"{self._name}-monitoring-role",
-            name=safe_name(self._args.identifier, "monitoring", limit=IAM_ROLE_NAME),
-            description="RDS writes the operating system's figures to CloudWatch Logs",
-            assume_role_policy=iam.trust("monitoring.rds.amazonaws.com"),
-            opts=self._child,
-        )
-        aws.iam.RolePolicyAttachment(
-            f"{self._name}-monitoring",
-            role=role.name,
-            policy_arn=iam.aws_managed_policy("service-role/AmazonRDSEnhancedMonitoringRole"),
-            opts=self._child,
-        )
-        return role
-
     def _instance(self, password: pulumi.Output[str]) -> aws.rds.Instance:
         args = self._args
         key = encryption_key(
@@ -279,7 +249,19 @@ class Checkpointer(pulumi.ComponentResource):
             subnet_ids=list(args.subnet_ids),
             opts=self._child,
         )
-        monitoring_role = self._monitoring_role()
+        monitors = (
+            monitoring_role(self._name, identifier=args.identifier, parent=self)
+            if args.monitoring_interval_seconds
+            else None
+        )
+        logs = log_groups(
+            self._name,
+            identifier=args.identifier,
+            exports=_LOG_EXPORTS,
+            retention_days=args.log_retention_days,
+            kms_key_arn=args.logs_kms_key_arn,
+            parent=self,
+        )
         return aws.rds.Instance(
             f"{self._name}-instance",
             identifier=args.identifier,
@@ -315,14 +297,14 @@ class Checkpointer(pulumi.ComponentResource):
             performance_insights_kms_key_id=key.arn if args.performance_insights else None,
             performance_insights_retention_period=7 if args.performance_insights else None,
             monitoring_interval=args.monitoring_interval_seconds,
-            monitoring_role_arn=monitoring_role.arn if monitoring_role else None,
+            monitoring_role_arn=monitors.arn if monitors else None,
             # Changes that restart the database wait for the maintenance window.
             apply_immediately=False,
             tags={"Name": args.identifier},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
-                # RDS would make the log groups itself, without retention and without a key.
-                depends_on=self._log_groups(),
+                # Otherwise RDS makes the log groups itself.
+                depends_on=logs,
             ),
         )

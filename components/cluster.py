@@ -8,28 +8,14 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
 from components.addons import check_versions, node_addons
+from components.cluster_roles import control_plane_role, node_role
 from components.encryption import encryption_key
 from components.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.naming import IAM_ROLE_NAME, safe_name
-from components.node_groups import NodeGroupArgs, node_group, node_role
+from components.node_groups import NodeGroupArgs, node_group
 
 _LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-
-# https://docs.aws.amazon.com/eks/latest/userguide/auto-cluster-iam-role.html
-_CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
-_AUTO_MODE_CLUSTER_POLICIES = (
-    "AmazonEKSComputePolicy",
-    "AmazonEKSBlockStoragePolicy",
-    "AmazonEKSLoadBalancingPolicy",
-    "AmazonEKSNetworkingPolicy",
-)
-# https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html; without AmazonEKS_CNI_Policy, which
-# goes to the CNI's own role.
-_NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
-# https://docs.aws.amazon.com/eks/latest/userguide/auto-create-node-role.html
-_AUTO_MODE_NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly")
 _ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
@@ -124,8 +110,8 @@ class Cluster(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         nodes_role, nodes_role_policies = node_role(
             f"{name}-nodes",
-            role_name=safe_name(args.cluster_name, "nodes", limit=IAM_ROLE_NAME),
-            policies=_AUTO_MODE_NODE_POLICIES if args.auto_mode else _NODE_POLICIES,
+            cluster_label=args.cluster_name,
+            auto_mode=args.auto_mode,
             parent=self,
         )
         cluster = self._control_plane(nodes_role)
@@ -161,7 +147,13 @@ class Cluster(pulumi.ComponentResource):
             protect=args.protect,
             parent=self,
         )
-        role, role_policies = self._control_plane_role(key)
+        role, role_policies = control_plane_role(
+            self._name,
+            cluster_label=args.cluster_name,
+            auto_mode=args.auto_mode,
+            secrets_key_arn=key.arn,
+            parent=self,
+        )
         # Made before the cluster: EKS would make it without retention and without a key.
         log_group = aws.cloudwatch.LogGroup(
             f"{self._name}-logs",
@@ -208,47 +200,6 @@ class Cluster(pulumi.ComponentResource):
                 ignore_changes=["accessConfig.bootstrapClusterCreatorAdminPermissions"],
             ),
         )
-
-    def _control_plane_role(self, key: aws.kms.Key) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
-        args = self._args
-        role = aws.iam.Role(
-            f"{self._name}-role",
-            name=safe_name(args.cluster_name, "control-plane", limit=IAM_ROLE_NAME),
-            description="EKS's control plane manages network interfaces and load balancers of the cluster",
-            assume_role_policy=iam.trust(
-                "eks.amazonaws.com",
-                actions=("sts:AssumeRole", "sts:TagSession") if args.auto_mode else ("sts:AssumeRole",),
-            ),
-            opts=self._child,
-        )
-        managed = _CLUSTER_POLICIES + (_AUTO_MODE_CLUSTER_POLICIES if args.auto_mode else ())
-        policies: list[pulumi.Resource] = [
-            aws.iam.RolePolicyAttachment(
-                f"{self._name}-{policy}",
-                role=role.name,
-                policy_arn=iam.aws_managed_policy(policy),
-                opts=self._child,
-            )
-            for policy in managed
-        ]
-        policies.append(
-            aws.iam.RolePolicy(
-                f"{self._name}-encryption",
-                name="kubernetes-secrets-key",
-                role=role.name,
-                policy=iam.document(
-                    [
-                        {
-                            "Effect": "Allow",
-                            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ListGrants", "kms:DescribeKey"],
-                            "Resource": key.arn,
-                        }
-                    ]
-                ),
-                opts=self._child,
-            )
-        )
-        return role, policies
 
     def _admins(self) -> list[pulumi.Resource]:
         """Access entries of the named principals; the associations are what a first `kubectl` needs."""

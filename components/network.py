@@ -7,8 +7,7 @@ from enum import StrEnum
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
-from components.naming import IAM_ROLE_NAME, safe_name
+from components.flow_logs import flow_logs
 from components.subnets import subnet_plan
 
 
@@ -134,7 +133,14 @@ class Network(pulumi.ComponentResource):
         if args.interface_endpoints:
             self._interface_endpoints(private)
         if args.flow_logs:
-            self._flow_logs(vpc)
+            flow_logs(
+                name,
+                vpc=vpc,
+                label=args.cluster_name,
+                retention_days=args.flow_logs_retention_days,
+                kms_key_arn=args.logs_kms_key_arn,
+                parent=self,
+            )
 
         self.public_subnet_ids = [subnet.id for subnet in public]
         self.private_subnet_ids = [subnet.id for subnet in private]
@@ -266,54 +272,3 @@ class Network(pulumi.ComponentResource):
                 tags=self._tags(service),
                 opts=self._child,
             )
-
-    def _flow_logs(self, vpc: aws.ec2.Vpc) -> None:
-        group = aws.cloudwatch.LogGroup(
-            f"{self._name}-flow-logs-group",
-            name=f"/langgraph-agents/{self._args.cluster_name}/vpc-flow-logs",
-            retention_in_days=self._args.flow_logs_retention_days,
-            kms_key_id=self._args.logs_kms_key_arn,
-            opts=self._child,
-        )
-        role = aws.iam.Role(
-            f"{self._name}-flow-logs-role",
-            name=safe_name(self._args.cluster_name, "flow-logs", limit=IAM_ROLE_NAME),
-            description="VPC Flow Logs write into the log group of this VPC",
-            assume_role_policy=iam.trust(
-                "vpc-flow-logs.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": vpc.owner_id}},
-            ),
-            opts=self._child,
-        )
-        policy = aws.iam.RolePolicy(
-            f"{self._name}-flow-logs-policy",
-            name="write-flow-logs",
-            role=role.name,
-            policy=iam.document(
-                [
-                    {
-                        "Effect": "Allow",
-                        "Action": [
-                            "logs:CreateLogStream",
-                            "logs:PutLogEvents",
-                            "logs:DescribeLogGroups",
-                            "logs:DescribeLogStreams",
-                        ],
-                        "Resource": [group.arn, pulumi.Output.format("{0}:*", group.arn)],
-                    }
-                ]
-            ),
-            opts=self._child,
-        )
-        aws.ec2.FlowLog(
-            f"{self._name}-flow-log",
-            vpc_id=vpc.id,
-            traffic_type="ALL",
-            log_destination_type="cloud-watch-logs",
-            log_destination=group.arn,
-            iam_role_arn=role.arn,
-            max_aggregation_interval=600,
-            tags=self._tags(),
-            # The first delivery is tried at once and is refused without the policy.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
-        )

@@ -7,7 +7,6 @@ from enum import StrEnum
 import pulumi
 import pulumi_aws as aws
 
-from components import iam
 from components.naming import safe_name
 
 # The provider appends 26 characters to a prefix, and EKS allows 63 in all.
@@ -74,33 +73,6 @@ class NodeGroupArgs:
             raise ValueError(
                 f"disk_size_gib of node group {self.name!r} is {self.disk_size_gib}: use at least 20"
             )
-
-
-def node_role(
-    name: str, *, role_name: str, policies: Sequence[str], parent: pulumi.Resource
-) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
-    """The role of the instances, and its policies as leaves to wait for.
-
-    It holds what the kubelet needs and no more: pods have roles of their own, by Pod Identity, and the
-    instance metadata service does not answer them.
-    """
-    role = aws.iam.Role(
-        f"{name}-role",
-        name=role_name,
-        description="EC2 instances of the cluster's nodes",
-        assume_role_policy=iam.trust("ec2.amazonaws.com"),
-        opts=pulumi.ResourceOptions(parent=parent),
-    )
-    attachments: list[pulumi.Resource] = [
-        aws.iam.RolePolicyAttachment(
-            f"{name}-{policy}",
-            role=role.name,
-            policy_arn=iam.aws_managed_policy(policy),
-            opts=pulumi.ResourceOptions(parent=parent),
-        )
-        for policy in policies
-    ]
-    return role, attachments
 
 
 def node_group(
