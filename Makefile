@@ -1,0 +1,61 @@
+# The commands of this checkout; `make` lists them. What a target needs and does not find, it says.
+
+STACK ?=
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# uv as requirements-dev.txt pins it, with its hashes: it installs everything else.
+UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements-dev.txt
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up status down test e2e lint lock
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED) ## install the pinned dependencies into .venv
+
+up: $(INSTALLED) ## deploy a stack on this machine, no cloud account needed (STACK=dev)
+	@$(BIN)/python -m sandbox up $(if $(STACK),--stack $(STACK))
+
+status: $(INSTALLED) ## show what `make up` started (STACK=... for one; JSON=1 for programs)
+	@$(BIN)/python -m sandbox status $(if $(STACK),--stack $(STACK)) $(if $(JSON),--json)
+
+down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=... for one)
+	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))
+
+test: $(INSTALLED) ## run the tests that need nothing but PyPI
+	$(BIN)/pytest -n auto -m "not e2e"
+
+e2e: $(INSTALLED) ## run the tests on the real engine and a real API server (builds both once, ten minutes)
+	$(BIN)/pytest -m e2e tests/e2e
+
+lint: $(INSTALLED) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict .
+
+lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
+	$(COMPILE) -c requirements-dev.txt agent/requirements.in -o agent/requirements.txt
+	$(COMPILE) sandbox/go/toolchain.in -o sandbox/go/toolchain.txt
+
+# The bytecode is compiled now, since importing Pulumi's SDKs without it takes five seconds at every start.
+$(INSTALLED): requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer, or give PYTHON=<command>"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$$($(PYTHON) --version) is too old: install Python 3.11 or newer, or give PYTHON=<command>"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); echo "Python's venv module is missing: on Debian, apt install python3-venv"; exit 2; }
+	@echo "Installing the pinned dependencies into $(VENV), once ..."
+	@test -x $(BIN)/uv || { $(UV_PIN) > $(VENV)/uv.txt && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt; } || { \
+	  echo "uv could not be installed: PyPI has to be reachable"; exit 1; }
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --compile-bytecode --require-hashes -r requirements-dev.txt
+	@touch $@

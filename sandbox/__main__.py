@@ -1,0 +1,152 @@
+"""`make up`, `make status`, `make down`.
+
+Exit codes: 0 done, 1 failed, 2 bad input (a stack file, a setting, an option), 130 interrupted.
+"""
+
+import argparse
+import gc
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sandbox import controlplane, nodes, report, stackfile, state
+from sandbox.api import Api
+from sandbox.console import console, step
+from sandbox.controlplane import ControlPlane
+from sandbox.errors import SandboxError
+from sandbox.state import State
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except SandboxError as error:
+        console.print(str(error), style="red", markup=False)
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.print("Interrupted. `make up` goes on from here, `make down` removes what there is.")
+        return _INTERRUPTED
+    return code
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start what does not run, deploy the stack, and say what to do with it."""
+    # Most objects of so short a run live to its end: collecting in between costs a third of it.
+    gc.disable()
+    project: Path = options.project.resolve()
+    source = stackfile.load(project, _stack(options, "dev"))
+    name = stackfile.project_name(project)
+    from sandbox import engine
+
+    source.check_kubernetes(name, engine.kubernetes_minor())
+    topology = source.topology(name)
+    here = State(options.state.resolve(), _stack(options, "dev"))
+    with here.locked():
+        here.create()
+        binaries = engine.obtain(options.cache)
+        endpoint = ControlPlane(here, binaries.kubernetes, binaries.manifests).ensure()
+        # Imported here: it brings Pulumi's SDK, a second that neither `status` nor `down` needs.
+        from sandbox.deploy import Deployment
+
+        api = Api(endpoint)
+        try:
+            nodes.ensure(api, topology)
+            result = Deployment(project, source, here, binaries).run(api)
+        finally:
+            api.close()
+        state.write_private(here.outputs, json.dumps(result.outputs))
+    if result.changes:
+        _show_changes(result.changes, result.touched)
+    else:
+        console.print(f"[bold]No changes:[/] stack {here.stack} is deployed as its file says.")
+    report.show_outputs(result.outputs)
+    report.show_reality(binaries)
+    report.show_next(here, binaries)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Show the sandboxes; 1 when one of them does not run."""
+    root = options.state.resolve()
+    chosen = [options.stack] if options.stack else state.stacks(root)
+    descriptions = [report.describe(State(root, stack)) for stack in chosen]
+    if options.json:
+        print(json.dumps(descriptions, indent=2))
+    elif not descriptions:
+        console.print(f"There is no sandbox in {root}: start one with `make up`.")
+    else:
+        for description in descriptions:
+            report.show(description)
+    return 0 if descriptions and all(d["running"] for d in descriptions) else 1
+
+
+def down(options: argparse.Namespace) -> int:
+    """End the processes of the sandboxes, and remove their files."""
+    root = options.state.resolve()
+    chosen = [options.stack] if options.stack else state.stacks(root)
+    for stack in chosen:
+        here = State(root, stack)
+        with here.locked():
+            if not here.exists:
+                continue
+            with step(f"Stop {stack}"):
+                ended = controlplane.stop(here)
+                shutil.rmtree(here.folder)
+            console.print(
+                f"Ended {len(ended)} processes and removed {here.folder}: the cluster and the engine's state, protected"
+                " resources included. What was built stays in the cache."
+            )
+    if not chosen:
+        console.print(f"There is no sandbox in {root}.")
+    return 0
+
+
+def _show_changes(changes: Mapping[str, int], touched: list[str]) -> None:
+    console.print("[bold]" + ", ".join(f"{count} {op}" for op, count in sorted(changes.items())) + "[/]")
+    few = 20
+    if len(touched) <= few:
+        for line in touched:
+            console.print(f"  {line}", markup=False)
+
+
+def _stack(options: argparse.Namespace, default: str) -> str:
+    return options.stack or default
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="The program without a cloud account."
+    )
+    commands = parser.add_subparsers(required=True)
+    for name, command, help_text in (
+        ("up", up, "deploy a stack into a cluster on this machine"),
+        ("status", status, "show what runs"),
+        ("down", down, "end what runs and remove its state"),
+    ):
+        sub = commands.add_parser(name, help=help_text, description=help_text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--stack", help="the stack; up: dev unless given; status, down: all unless given")
+        sub.add_argument("--project", type=Path, default=Path.cwd(), help="the folder of the Pulumi project")
+        sub.add_argument(
+            "--state", type=Path, default=Path(".sandbox"), help="the folder of the sandboxes' state"
+        )
+        sub.add_argument("--cache", type=Path, default=_cache(), help="the folder of the binaries")
+        if name == "status":
+            sub.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "langgraph-agents" / "sandbox"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Progress on a terminal, and plain lines everywhere else."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+# What is printed holds ARNs and YAML, in which `:name:` is no emoji and `[x]` no style.
+console = Console(highlight=False, soft_wrap=True, emoji=False)
+
+# A log (CI, a pipe) has no moving bar: this many seconds pass between its lines.
+_LOG_INTERVAL = 20.0
+
+
+class Step:
+    """One step under way: how far it is, and with what it is busy."""
+
+    def __init__(self, title: str, progress: Progress | None) -> None:
+        self._title = title
+        self._progress = progress
+        self._task: TaskID | None = progress.add_task(title, total=None, detail="") if progress else None
+        self._last_line = time.monotonic()
+        self._done, self._total = 0, 0
+
+    def update(self, *, done: int | None = None, total: int | None = None, detail: str = "") -> None:
+        """Show `done` of `total`, and `detail` beside them."""
+        self._done = self._done if done is None else done
+        self._total = self._total if total is None else total
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=self._done, total=self._total or None, detail=detail)
+        elif time.monotonic() - self._last_line > _LOG_INTERVAL:
+            self._last_line = time.monotonic()
+            of = f" {self._done}/{self._total}" if self._total else ""
+            console.print(f"  {self._title}{of} {detail}")
+
+
+@contextmanager
+def step(title: str) -> Iterator[Step]:
+    """Show a step while it runs, and one line with its duration when it has ended well."""
+    began = time.monotonic()
+    if console.is_terminal:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[detail]}"),
+        )
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield Step(title, progress)
+    else:
+        console.print(f"  {title} ...")
+        yield Step(title, None)
+    console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - began:.1f} s[/]")

@@ -1,0 +1,256 @@
+"""A Kubernetes control plane of this checkout: etcd, API server, controller manager, scheduler and kwok.
+
+It listens on loopback only, on ports that were free, and outlives the command that starts it.
+"""
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import yaml
+
+from sandbox import addons, pki, processes
+from sandbox.api import Api, Endpoint
+from sandbox.console import step
+from sandbox.errors import SandboxError
+from sandbox.pki import Pki
+from sandbox.state import State, write_private
+
+ROLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+"""The processes, in the order in which they start."""
+
+SERVICE_RANGE = "10.96.0.0/16"
+SERVICE_ADDRESS = "10.96.0.1"
+
+_START_SECONDS = 60.0
+# Between the choice of a free port and its use another program may take it: then all is started on other ports.
+_ATTEMPTS = 3
+
+
+class PortTakenError(Exception):
+    """A process could not listen on the port that was free a moment ago."""
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """The control plane of one sandbox."""
+
+    state: State
+    binaries: Path
+    """The folder with the Kubernetes binaries."""
+    manifests: Path
+    """The folder with the add-ons' CRDs (`crds`) and kwok's stages (`stages`)."""
+
+    def ensure(self) -> Endpoint:
+        """Start it unless it runs whole and from these binaries. What etcd holds is kept.
+
+        Raises:
+            SandboxError: a process ends or does not become ready; with the end of its log.
+        """
+        endpoint = running_endpoint(self.state)
+        if endpoint is not None and self._made_of() == json.loads(self.state.endpoint.read_text())["made_of"]:
+            return endpoint
+        stop(self.state)
+        with step("Kubernetes control plane"):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    return self._start()
+                except PortTakenError as taken:
+                    stop(self.state)
+                    if attempt == _ATTEMPTS:
+                        raise SandboxError(
+                            f"no free ports on 127.0.0.1 after {_ATTEMPTS} attempts: {taken}"
+                        ) from None
+        raise AssertionError("unreachable")
+
+    def _start(self) -> Endpoint:
+        certificates = pki.ensure(self.state.pki, SERVICE_ADDRESS)
+        etcd_port, peer_port, api_port, kwok_port = _free_ports(4)
+        endpoint = Endpoint(f"https://127.0.0.1:{api_port}", str(certificates.ca), certificates.token)
+        write_private(self.state.kubeconfig, kubeconfig(endpoint, certificates, self.state.stack))
+
+        started = [
+            self._run("etcd", self._etcd(certificates, etcd_port, peer_port)),
+            self._run("kube-apiserver", self._apiserver(certificates, etcd_port, api_port)),
+        ]
+        api = Api(endpoint)
+        try:
+            self._wait(api.ready, started)
+            # Before kwok starts, which has to find the kinds that its stages name.
+            addons.ensure(api, self.manifests / "crds")
+        finally:
+            api.close()
+        private, _ = certificates.service_accounts
+        for role, arguments in {
+            "kube-controller-manager": [
+                *self._client_arguments(),
+                f"--service-account-private-key-file={private}",
+                f"--root-ca-file={certificates.ca}",
+                "--use-service-account-credentials=false",
+                "--secure-port=0",
+            ],
+            "kube-scheduler": [*self._client_arguments(), "--secure-port=0"],
+            "kwok": [
+                f"--kubeconfig={self.state.kubeconfig}",
+                "--manage-all-nodes=true",
+                "--node-lease-duration-seconds=40",
+                f"--server-address=127.0.0.1:{kwok_port}",
+                *(f"--config={stage}" for stage in sorted((self.manifests / "stages").glob("*.yaml"))),
+            ],
+        }.items():
+            started.append(self._run(role, arguments))
+        # Written last: a control plane without it did not start whole.
+        write_private(
+            self.state.endpoint, json.dumps({"server": endpoint.server, "made_of": self._made_of()})
+        )
+        return endpoint
+
+    def _made_of(self) -> list[str]:
+        return [str(self.binaries), str(self.manifests)]
+
+    def _run(self, role: str, arguments: Sequence[str]) -> "tuple[str, subprocess.Popen[bytes]]":
+        log = self.state.logs / f"{role}.log"
+        log.unlink(missing_ok=True)
+        return role, processes.start(self.state.id, role, [self.binaries / role, *arguments], log)
+
+    def _client_arguments(self) -> list[str]:
+        return [f"--kubeconfig={self.state.kubeconfig}", "--leader-elect=false", "--profiling=false"]
+
+    def _etcd(self, certificates: Pki, port: int, peer_port: int) -> list[str]:
+        certificate, key = certificates.certificate("server")
+        client, peer = f"https://127.0.0.1:{port}", f"https://127.0.0.1:{peer_port}"
+        return [
+            f"--data-dir={self.state.etcd}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            *(f"--{side}cert-file={certificate}" for side in ("", "peer-")),
+            *(f"--{side}key-file={key}" for side in ("", "peer-")),
+            *(f"--{side}trusted-ca-file={certificates.ca}" for side in ("", "peer-")),
+            *(f"--{side}client-cert-auth" for side in ("", "peer-")),
+            # A crash of the machine may cost this sandbox its data, which the next `make up` makes again.
+            "--unsafe-no-fsync",
+        ]
+
+    def _apiserver(self, certificates: Pki, etcd_port: int, port: int) -> list[str]:
+        certificate, key = certificates.certificate("server")
+        client_certificate, client_key = certificates.certificate("client")
+        private, public = certificates.service_accounts
+        return [
+            f"--etcd-servers=https://127.0.0.1:{etcd_port}",
+            f"--etcd-cafile={certificates.ca}",
+            f"--etcd-certfile={client_certificate}",
+            f"--etcd-keyfile={client_key}",
+            f"--secure-port={port}",
+            "--bind-address=127.0.0.1",
+            # The address in the `kubernetes` Service's endpoints, which may not be a loopback address.
+            "--advertise-address=10.0.2.1",
+            f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={key}",
+            f"--client-ca-file={certificates.ca}",
+            f"--token-auth-file={certificates.tokens}",
+            "--anonymous-auth=false",
+            "--authorization-mode=Node,RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-signing-key-file={private}",
+            f"--service-account-key-file={public}",
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
+            "--allow-privileged=true",
+            "--profiling=false",
+        ]
+
+    def _wait(
+        self, ready: Callable[[], bool], started: "Sequence[tuple[str, subprocess.Popen[bytes]]]"
+    ) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready():
+            for role, process in started:
+                if process.poll() is not None:
+                    raise self._ended(role)
+            if time.monotonic() > deadline:
+                raise SandboxError(
+                    f"the API server is not ready after {_START_SECONDS:.0f} s; see the logs in {self.state.logs}"
+                )
+            time.sleep(0.1)
+
+    def _ended(self, role: str) -> Exception:
+        log = self.state.logs / f"{role}.log"
+        end = log.read_text(errors="replace").splitlines()[-12:]
+        if any("address already in use" in line for line in end):
+            return PortTakenError(end[-1])
+        words = "\n  ".join(line[:400] for line in end)
+        return SandboxError(
+            f"{role} ended at its start; the end of {log}:\n  {words}\n"
+            "If its data was damaged: `make down` removes it, and `make up` begins anew."
+        )
+
+
+def running_endpoint(state: State) -> Endpoint | None:
+    """The running control plane, or None unless every process of it lives and the API server is ready."""
+    if not state.endpoint.exists():
+        return None
+    alive = processes.running(state.id)
+    if not all(role in alive for role in ROLES):
+        return None
+    certificates = Pki(state.pki)
+    server = json.loads(state.endpoint.read_text())["server"]
+    endpoint = Endpoint(server, str(certificates.ca), certificates.token)
+    api = Api(endpoint)
+    try:
+        return endpoint if api.ready() else None
+    finally:
+        api.close()
+
+
+def stop(state: State) -> list[psutil.Process]:
+    """End every process of the sandbox, the control plane's and any that an interrupted command left; tell which."""
+    if not state.exists:
+        return []
+    state.endpoint.unlink(missing_ok=True)
+    alive = processes.running(state.id)
+    # What writes goes before what stores: etcd last.
+    last = alive.pop("etcd", [])
+    others = [process for group in alive.values() for process in group]
+    processes.stop(others)
+    processes.stop(last)
+    return [*others, *last]
+
+
+def kubeconfig(endpoint: Endpoint, certificates: Pki, stack: str) -> str:
+    """A kubeconfig for the administrator of the sandbox of `stack`."""
+    name = f"sandbox-{stack}"
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": name,
+                    "cluster": {"server": endpoint.server, "certificate-authority": str(certificates.ca)},
+                }
+            ],
+            "users": [{"name": name, "user": {"token": endpoint.token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        },
+        sort_keys=False,
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports on loopback that nothing listens on, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,85 @@
+"""Start, find and stop the processes of one sandbox.
+
+Every process that a sandbox starts carries the sandbox's random id in its environment. What carries it is ours, and
+nothing else is: no process number is recorded that could belong to another by the time it is used, and a process
+whose starter was killed a moment later is still found.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+OWNER = "LANGGRAPH_AGENTS_SANDBOX"
+ROLE = "LANGGRAPH_AGENTS_SANDBOX_ROLE"
+
+
+def marks(sandbox_id: str, role: str) -> dict[str, str]:
+    """The environment variables by which a process of this sandbox is known."""
+    return {OWNER: sandbox_id, ROLE: role}
+
+
+def start(sandbox_id: str, role: str, command: Sequence[str | Path], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that outlives this one, with its output in `log`.
+
+    It leads a session of its own, so that Ctrl-C in the terminal does not reach it.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **marks(sandbox_id, role)},
+        )
+
+
+def running(sandbox_id: str) -> dict[str, list[psutil.Process]]:
+    """The live processes of a sandbox by their role."""
+    found: dict[str, list[psutil.Process]] = {}
+    for process in psutil.process_iter():
+        environment = _environment(process)
+        if environment.get(OWNER) == sandbox_id and process.pid != os.getpid():
+            found.setdefault(environment.get(ROLE, "?"), []).append(process)
+    return found
+
+
+def stop(processes: Iterable[psutil.Process], grace: float = 5.0) -> None:
+    """End processes: ask first, and after `grace` seconds insist."""
+    asked = list(processes)
+    for process in asked:
+        _signal(process, insist=False)
+    _, left = psutil.wait_procs(asked, timeout=grace)
+    for process in left:
+        _signal(process, insist=True)
+    psutil.wait_procs(left, timeout=grace)
+
+
+def listening(process: psutil.Process) -> list[str]:
+    """The addresses that a process listens on, such as `127.0.0.1:6443`."""
+    try:
+        connections = process.net_connections(kind="inet")
+    except psutil.Error:
+        return []
+    return sorted(f"{c.laddr.ip}:{c.laddr.port}" for c in connections if c.status == psutil.CONN_LISTEN)
+
+
+def _environment(process: psutil.Process) -> Mapping[str, str]:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return {}
+        return process.environ()
+    except (psutil.Error, OSError):
+        # It ended meanwhile, or it is another user's.
+        return {}
+
+
+def _signal(process: psutil.Process, *, insist: bool) -> None:
+    try:
+        # psutil compares the start time first, so a number that was given to another process is left alone.
+        process.kill() if insist else process.terminate()
+    except psutil.NoSuchProcess:
+        return
