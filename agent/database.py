@@ -1,7 +1,6 @@
 """The PostgreSQL pool of the process: checked connections, bounded waits, new credentials without a gap."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
 from typing import Any
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
@@ -22,6 +21,16 @@ PATIENCE_SECONDS = 60
 seconds" for Multi-AZ instances and under 35 for clusters (Amazon RDS user guide); a restart takes seconds."""
 
 
+_CONNECTION: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": 0,
+    "row_factory": dict_row,
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "application_name": "langgraph-agents",
+}
+
+
 class Database:
     """A pool whose connection string can change while it is in use."""
 
@@ -29,8 +38,9 @@ class Database:
         self._uri = settings.database_uri.get_secret_value()
         self.pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             lambda: self._uri,
-            min_size=settings.database_pool_min_size,
-            max_size=settings.database_pool_max_size,
+            min_size=min(settings.database_pool_min_size, settings.database_pool_max_size - 1),
+            # One connection of the budget is kept apart, for what must not wait behind the others.
+            max_size=settings.database_pool_max_size - 1,
             timeout=settings.database_pool_timeout_seconds,
             # Short, because the back-off of a cycle doubles; after an outage the next caller starts one.
             reconnect_timeout=5,
@@ -38,35 +48,45 @@ class Database:
             max_lifetime=3600,
             check=AsyncConnectionPool.check_connection,
             open=False,
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": 0,
-                "row_factory": dict_row,
-                "connect_timeout": 5,
-                "keepalives_idle": 30,
-                "application_name": "langgraph-agents",
-            },
+            kwargs=_CONNECTION,
         )
+        self._control: AsyncConnection[DictRow] | None = None
+        self._control_lock = asyncio.Lock()
 
     async def open(self) -> None:
         await self.pool.open()
 
     async def close(self) -> None:
         await self.pool.close()
+        await self._drop_control()
 
     async def renew(self, uri: str) -> None:
         """Use another connection string; connections in use finish their work first."""
         self._uri = uri
         await self.pool.drain()
+        async with self._control_lock:
+            await self._drop_control()
+
+    async def control(self, query: str, parameters: Any = None) -> list[DictRow]:
+        """Run a statement on the connection kept apart: leases and readiness work however busy the pool is."""
+        async with self._control_lock:
+            try:
+                if self._control is None or self._control.closed:
+                    self._control = await AsyncConnection.connect(self._uri, **_CONNECTION)
+                cursor = await self._control.execute(query, parameters)
+                return await cursor.fetchall() if cursor.description else []
+            except BaseException:  # a cancelled statement leaves the connection in the middle of it
+                await self._drop_control()
+                raise
+
+    async def _drop_control(self) -> None:
+        connection, self._control = self._control, None
+        if connection is not None:
+            await connection.close()
 
     async def ping(self) -> None:
-        async with self.pool.connection() as connection:
-            await connection.execute("SELECT 1")
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        async with self.pool.connection() as connection, connection.transaction():
-            yield connection
+        """Raises psycopg.OperationalError if the database does not answer."""
+        await self.control("SELECT 1")
 
     async def fetch(self, query: str, parameters: Any = None, *, patient: bool = False) -> list[DictRow]:
         """Run one repeatable statement. Raises PoolTimeout when no connection is free in time."""
@@ -91,6 +111,6 @@ def retrying(seconds: float) -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception_type(TRANSIENT),
         stop=stop_after_delay(seconds),
-        wait=wait_exponential_jitter(initial=0.05, max=2, jitter=0.05),
+        wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
         reraise=True,
     )

@@ -76,12 +76,36 @@ PostgresUri = Annotated[SecretStr, _uri("postgresql", "postgres")]
 ValkeyUri = Annotated[SecretStr, _uri("redis", "rediss", "valkey", "valkeys")]
 
 
-class DatabaseSettings(BaseSettings):
-    """What `migrate` and `prune` need. Raises pydantic.ValidationError; `describe.faults` words it."""
-
+class _FromEnvironment(BaseSettings):
     model_config = SettingsConfigDict(
         extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # A file wins over a variable: files rotate, variables cannot.
+        return init_settings, file_secret_settings, env_settings
+
+
+class ModelSettings(_FromEnvironment):
+    """What the reference agent needs."""
+
+    model: str = Field(
+        "fake",
+        min_length=1,
+        description="Model of the reference agent: `provider:name` of `init_chat_model`, or `fake` (no key).",
+    )
+
+
+class DatabaseSettings(_FromEnvironment):
+    """What `migrate` and `prune` need. Raises pydantic.ValidationError; `describe.faults` words it."""
 
     environment: Environment = Field(
         Environment.DEV, description="`prod` refuses what is only fit for development (see below)."
@@ -101,18 +125,6 @@ class DatabaseSettings(BaseSettings):
     database_pool_timeout_seconds: float = Field(
         5, gt=0, le=300, description="Longest wait for a connection; then 503 with `Retry-After`."
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # A file wins over a variable: files rotate, variables cannot.
-        return init_settings, file_secret_settings, env_settings
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -147,7 +159,7 @@ class DatabaseSettings(BaseSettings):
         return problems
 
 
-class Settings(DatabaseSettings):
+class Settings(ModelSettings, DatabaseSettings):
     """The settings of the serving process."""
 
     log_content: bool = Field(False, description="Log inputs and outputs of runs. They may be personal data.")
@@ -158,11 +170,6 @@ class Settings(DatabaseSettings):
     )
     langgraph_config: Path = Field(
         Path(__file__).parent / "langgraph.json", description="Path of the `langgraph.json` to serve."
-    )
-    model: str = Field(
-        "fake",
-        min_length=1,
-        description="Model of the reference agent: `provider:name` of `init_chat_model`, or `fake` (no key).",
     )
     max_iterations: int = Field(25, ge=1, le=1000, description="Highest recursion limit of a run.")
 
@@ -214,7 +221,7 @@ class Settings(DatabaseSettings):
     )
 
     api_keys: SecretStr = Field(
-        SecretStr(""), description="**Secret.** Keys for `X-API-Key`, one per line or comma-separated."
+        SecretStr(""), description="**Secret.** Keys for `X-API-Key`: `key` or `name:key`, by line or comma."
     )
     rate_limit_per_minute: int = Field(
         600, ge=0, description="Requests of one key in a minute; 0 for no limit."
@@ -258,7 +265,7 @@ class Settings(DatabaseSettings):
             problems.append("MODEL=fake is refused in prod; name a real model, e.g. openai:gpt-5-mini")
         if not self.keys:
             problems.append("API_KEYS is empty, which is refused in prod; set at least one key")
-        if any(len(key) < 16 for key in self.keys):
+        if any(len(key.partition(":")[2] or key) < 16 for key in self.keys):
             problems.append(
                 "API_KEYS holds a key of fewer than 16 characters; use e.g. `openssl rand -hex 24`"
             )
@@ -268,7 +275,7 @@ class Settings(DatabaseSettings):
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The keys of API_KEYS, without blanks."""
+        """The entries of API_KEYS: `key`, or `name:key` for threads that outlive a change of the key."""
         text = self.api_keys.get_secret_value().replace(",", "\n")
         return tuple(key.strip() for key in text.splitlines() if key.strip())
 
@@ -285,7 +292,7 @@ class Settings(DatabaseSettings):
             return self.host == "localhost"
 
 
-S = TypeVar("S", bound=DatabaseSettings)
+S = TypeVar("S", bound=_FromEnvironment)
 
 
 def load(kind: type[S], **overrides: Any) -> S:

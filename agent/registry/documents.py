@@ -23,7 +23,7 @@ class Documents(Protocol):
 
 
 class MemoryDocuments:
-    """Documents in a dictionary. They live as long as the process, which is also how long locks are wanted."""
+    """Documents in a dictionary. They, and locks among them, live as long as the process."""
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}

@@ -246,7 +246,7 @@ class PostgresRegistry:
 
     async def beat(self) -> Orders:
         try:
-            rows = await self._database.fetch(statements.BEAT, {"worker": self.worker_id})
+            rows = await self._database.control(statements.BEAT, {"worker": self.worker_id})
         except Exception:
             self._healthy_since = None
             raise

@@ -1,0 +1,76 @@
+"""The ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from starlette.middleware.cors import CORSMiddleware
+
+from agent.api import assistants, errors, gateway, invoke, probes, runs, threads
+from agent.service import Service
+from agent.settings import Environment, Settings
+from agent.tracing import trace_requests
+
+_ANSWERS = {
+    code: {"description": text, "content": {"application/json": {}}}
+    for code, text in {
+        401: "The X-API-Key header is missing or not valid.",
+        404: "No such thread, run, checkpoint or assistant, or it belongs to another key.",
+        409: "A run is active on the thread, or the id is taken.",
+        413: "The body is larger than MAX_REQUEST_BYTES.",
+        422: "What is wrong with the request.",
+        429: "More requests than RATE_LIMIT_PER_MINUTE.",
+        503: "No place or no storage; try again after `Retry-After` seconds.",
+    }.items()
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application of one process; its lifespan opens and closes the service."""
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with service:
+            yield
+
+    app = FastAPI(
+        title="LangGraph agent",
+        description="The part of the Agent Server API that langgraph-sdk uses, and /invoke.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=_ANSWERS,  # type: ignore[arg-type]  # keyed by status, as FastAPI documents
+    )
+    app.state.service = service
+    errors.install(app)
+    for router in (assistants.router, threads.router, runs.router, invoke.router, probes.router):
+        app.include_router(router)
+    open_paths = gateway.OPEN_PATHS
+    if settings.environment is Environment.DEV:
+        # The page itself holds nothing: what it shows comes over the API, with the key that the person enters.
+        open_paths |= {"/"}
+        page = files("agent.api").joinpath("page.html").read_text()
+
+        @app.get("/", include_in_schema=False)
+        async def index() -> HTMLResponse:
+            return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY})
+
+    app.add_middleware(gateway.Gateway, service=service, open_paths=open_paths)
+    if settings.cors:
+        # Outside the gateway, because a browser's preflight request carries no key.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Content-Location", "Location", "X-Request-Id"],
+        )
+    trace_requests(app, settings)
+    return app
+
+
+_PAGE_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"

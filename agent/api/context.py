@@ -1,0 +1,54 @@
+"""What routes are given: the service, and the owner that the request's key stands for."""
+
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+
+from agent.api.errors import ApiError
+from agent.graphs import Graph
+from agent.service import Service
+
+
+def _service(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+def _owner(request: Request) -> str:
+    return cast(str, request.state.owner)
+
+
+def _keeping(request: Request) -> Service:
+    service = _service(request)
+    if not service.keeps_threads:
+        raise ApiError(
+            422,
+            "CHECKPOINTER=none keeps no threads; use /runs/wait, /runs/stream or /invoke without a thread",
+        )
+    return service
+
+
+def _thread_id(thread_id: Annotated[UUID, Path()]) -> str:
+    return str(thread_id)
+
+
+def _run_id(run_id: Annotated[UUID, Path()]) -> str:
+    return str(run_id)
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+ThreadsDep = Annotated[Service, Depends(_keeping)]
+"""The service, if it keeps threads."""
+Owner = Annotated[str, Depends(_owner)]
+ThreadId = Annotated[str, Depends(_thread_id)]
+RunId = Annotated[str, Depends(_run_id)]
+
+
+def find_graph(service: Service, assistant_id: str) -> Graph:
+    """Raises ApiError 404, with what there is."""
+    graph = service.graphs.find(assistant_id)
+    if graph is None:
+        raise ApiError(
+            404, f"there is no assistant {assistant_id!r}; there is: {', '.join(service.graphs.names)}"
+        )
+    return graph

@@ -1,0 +1,50 @@
+"""`POST /invoke`: one question, one answer, for callers that want neither threads nor an SDK."""
+
+import uuid
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from agent.api import follow, runs
+from agent.api.bodies import StrictRoute
+from agent.api.context import Owner, ServiceDep
+from agent.api.errors import ApiError
+from agent.api.schemas import Answer, Invoke, RunCreate
+from agent.wire import dumps
+
+router = APIRouter(tags=["invoke"], route_class=StrictRoute)
+
+
+@router.post("/invoke", response_model=Answer)
+async def invoke(request: Request, body: Invoke, service: ServiceDep, owner: Owner) -> Response:
+    stateless = body.thread_id is None
+    if stateless and body.command:
+        raise ApiError(422, "command: names no thread to go on with; give its thread_id")
+    if not stateless and not service.keeps_threads:
+        raise ApiError(422, "thread_id: CHECKPOINTER=none keeps no threads; leave it out")
+    wanted = RunCreate(
+        assistant_id=body.assistant_id or service.graphs.names[0],
+        input=body.input,
+        command=body.command,
+        config=body.config,
+    )
+    run = runs.build(service, wanted, str(body.thread_id or uuid.uuid4()))
+    headers = runs.headers_of(run, stateless=stateless)
+    if stateless:
+        execution = await service.runner.start_stateless(run)
+        found = await follow.or_disconnect(request, execution)
+    else:
+        started = await service.runner.start(run, owner, create_thread=True)
+        found = await follow.outcome(service, run, owner, started)
+    follow.check(found)
+    if found.error is not None:
+        raise ApiError(500, f"the graph failed: {found.error['error']}: {found.error['message']}")
+    values: Any = found.values
+    interrupts = values.pop("__interrupt__", ()) if isinstance(values, dict) else ()
+    answer = {
+        "output": values,
+        "thread_id": None if stateless else run.thread_id,
+        "run_id": run.run_id,
+        "interrupts": list(interrupts),
+    }
+    return Response(dumps(answer), media_type="application/json", headers=headers)

@@ -1,0 +1,102 @@
+"""How LangGraph's values and streams look on the wire of the Agent Server API."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import orjson
+from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
+from pydantic import BaseModel
+
+STREAM_MODES = {
+    "values": "values",
+    "updates": "updates",
+    "messages": "messages",
+    "messages-tuple": "messages",
+    "custom": "custom",
+    "tasks": "tasks",
+    "checkpoints": "checkpoints",
+    "debug": "debug",
+}
+"""The API's stream modes, and LangGraph's mode that each is made from."""
+
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def dumps(value: Any) -> bytes:
+    """JSON of whatever a graph keeps in its state; what has no JSON form becomes its text."""
+    try:
+        return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        return json.dumps(_deep(value), default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, tuple):
+        return value._asdict() if hasattr(value, "_asdict") else list(value)
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, BaseException):
+        return {"error": type(value).__name__, "message": str(value)}
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return str(value)
+
+
+def _deep(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _deep(item) for key, item in value.items()}
+    return [_deep(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+class Translator:
+    """Turns what `astream` yields into named events with JSON data.
+
+    `modes` are the API's stream modes. `values` is asked of LangGraph in any case, because the last of them is
+    the outcome of the run; they become events only where the client wants them.
+    """
+
+    def __init__(self, modes: Sequence[str], *, subgraphs: bool) -> None:
+        self._wanted = frozenset(modes)
+        self._subgraphs = subgraphs
+        self._messages: dict[str, BaseMessage] = {}
+        self.modes: list[Any] = sorted({"values", *(STREAM_MODES[mode] for mode in modes)})
+        self.values: Any = None
+
+    def events(self, chunk: Any) -> Iterator[tuple[str, bytes]]:
+        namespace, mode, data = chunk if self._subgraphs else ((), *chunk)
+        if mode == "values" and not namespace:
+            self.values = data
+        if mode == "messages":
+            yield from self._of_message(data, namespace)
+        elif mode in self._wanted:
+            yield "|".join((mode, *namespace)), dumps(data)
+
+    def _of_message(self, data: tuple[BaseMessage, dict[str, Any]], namespace: tuple[str, ...]) -> Any:
+        message, metadata = data
+        if "messages-tuple" in self._wanted:
+            yield "|".join(("messages", *namespace)), dumps([message, metadata])
+        if "messages" not in self._wanted:
+            return
+        key = message.id or ""
+        known = self._messages.get(key)
+        if known is None:
+            yield "messages/metadata", dumps({key: {"metadata": metadata}})
+        if isinstance(message, BaseMessageChunk):
+            whole = known + message if isinstance(known, BaseMessageChunk) else message
+            self._messages[key] = whole
+            yield "messages/partial", dumps([message_chunk_to_message(whole)])
+        else:
+            self._messages[key] = message
+            yield "messages/complete", dumps([message])
+
+
+def sse(event: str, data: bytes, seq: int | None = None) -> bytes:
+    """One server-sent event. JSON from `dumps` has no line breaks, so one data line holds it."""
+    number = b"" if seq is None else b"id: %d\r\n" % seq
+    return b"event: %s\r\ndata: %s\r\n%s\r\n" % (event.encode(), data, number)
