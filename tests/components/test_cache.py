@@ -172,7 +172,7 @@ def port() -> Iterator[int]:
         yield server.port
 
 
-def login(port: int, name: str) -> "valkey.Valkey":
+def login(port: int, name: str) -> Any:
     return valkey.Valkey(port=port, username=name, password=f"{name}-password")
 
 

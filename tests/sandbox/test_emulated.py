@@ -18,6 +18,9 @@ VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 
 # Inputs without which the real provider would refuse a resource too.
 REQUIRED: dict[str, dict[str, Any]] = {
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": {"repository": "agents"},
+    "aws:elasticache/user:User": {"userId": "agents-support"},
+    "aws:elasticache/userGroup:UserGroup": {"userGroupId": "agents-users"},
     "aws:eks/cluster:Cluster": {"vpcConfig": {"subnetIds": ["subnet-1"]}},
     PASSWORD: {"length": 20},
     "random:index/randomString:RandomString": {"length": 8},
