@@ -12,6 +12,7 @@ from components.cache import MAJORS, CacheEngine
 from components.network import NatGateways
 from components.node_groups import Architecture, CapacityType
 from stacks.agent_settings import Agent, AgentDefaults
+from stacks.policy_exceptions import PolicyException
 from stacks.vocabulary import (
     CacheNodeType,
     Cidr,
@@ -217,3 +218,5 @@ class Settings(Model):
     """What all agents share; each may set its own."""
     agents: Annotated[tuple[Agent, ...], Field(min_length=1)]
     """The agents."""
+    policy_exceptions: tuple[PolicyException, ...] = ()
+    """Production rules that single resources may break for a while."""
