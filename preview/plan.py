@@ -74,6 +74,8 @@ class PlannedResource:
     delete_before_replace: bool
     additional_secret_outputs: tuple[str, ...]
     retain_on_delete: bool
+    source: str = ""
+    """The file and line that made it, such as ``components/network.py:57``."""
 
     @property
     def package(self) -> str:
@@ -229,7 +231,9 @@ _FIELDS = tuple(f.name for f in fields(PlannedResource))
 
 
 def _resource(entry: Mapping[str, Any]) -> PlannedResource:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+    }
     values["property_dependencies"] = {
         key: tuple(urns) for key, urns in entry["property_dependencies"].items()
     }

@@ -3,78 +3,49 @@
 The engine's place is taken by a monitor that answers each registration with the emulated answer of ``sandbox.emulated``
 and keeps the request. What the engine would be asked is thereby known in full: inputs, parents, dependencies,
 protection, aliases.
+
+It runs on one thread, so that a program registers in the same order every time.
 """
 
 import asyncio
-import hashlib
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from inspect import isawaitable
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from google.protobuf import empty_pb2, json_format, struct_pb2
+from google.protobuf import empty_pb2
 from pulumi.runtime import mocks, set_all_config
 from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.settings import configure, set_root_resource
+from pulumi.runtime.settings import SETTINGS, configure, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
+from preview import urns
+from preview.answers import Answer, answer
+from preview.plan import PlannedResource, Secret
+from preview.structs import from_struct, plain, with_outputs
 from sandbox import emulated
 
-# The wire format of a secret (Pulumi's deployment protocol, "signatures").
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
-_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A value that the program marked as secret. Printing it shows nothing of it."""
-
-    value: Any = field(repr=False)
-
-    def __repr__(self) -> str:
-        return "[secret]"
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A resource as the program registered it; property names are the wire's (camelCase)."""
-
-    urn: str
-    type: str
-    name: str
-    parent: str
-    custom: bool
-    inputs: Mapping[str, Any]
-    """Secrets are ``Secret``, at whatever depth."""
-    outputs: Mapping[str, Any]
-    """Inputs and what the provider adds, as emulated."""
-    id: str
-    dependencies: frozenset[str]
-    """URNs that it waits for, whether by ``depends_on`` or by a property."""
-    property_dependencies: Mapping[str, frozenset[str]]
-    provider: str
-    protect: bool
-    aliases: tuple[str, ...]
-    ignore_changes: tuple[str, ...]
-    delete_before_replace: bool
-    additional_secret_outputs: tuple[str, ...]
-    retain_on_delete: bool
+_STACK = "pulumi:pulumi:Stack"
+_NONE: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Recording:
     """A whole run of a program."""
 
-    resources: Mapping[str, Resource]
+    resources: Mapping[str, PlannedResource]
     """By URN, in the order of registration."""
     outputs: Mapping[str, Any]
     """The stack's; secrets are ``Secret``."""
 
-    def of_type(self, type_: str) -> list[Resource]:
+    def of_type(self, type_: str) -> list[PlannedResource]:
         """All resources of a type token."""
         return [resource for resource in self.resources.values() if resource.type == type_]
 
-    def named(self, name: str) -> Resource:
+    def named(self, name: str) -> PlannedResource:
         """The resource with a logical name.
 
         Raises:
@@ -93,20 +64,24 @@ def record(
     stack: str,
     config: Mapping[str, str] | None = None,
     secret_keys: Iterable[str] = (),
+    before: Mapping[str, PlannedResource] | None = None,
+    folder: Path | None = None,
 ) -> Recording:
     """Run ``program`` as the engine would, and return what it registered.
 
     Args:
         config: by full key, ``project:key``; objects as JSON, as the engine hands them over.
         secret_keys: the keys of ``config`` that hold secrets.
+        before: the resources that exist already: what is kept keeps its ids, and what is replaced gets others.
+        folder: the program's; sources are told relative to it.
 
     Raises:
         Whatever the program raises, and ``emulated.UnknownType`` for a resource that nothing emulates.
     """
-    recorder = _Recorder()
-    features = set(recorder.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures)
+    recorder = _Recorder(project, stack, before or {}, folder or Path.cwd())
+    features = set(recorder.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures)  # type: ignore[no-untyped-call]
     configure(
-        mocks.MockSettings(
+        mocks.MockSettings(  # type: ignore[no-untyped-call]
             monitor=recorder,
             monitor_features=features,
             engine=mocks.MockEngine(None),
@@ -120,75 +95,124 @@ def record(
     set_all_config(dict(config or {}), list(secret_keys))
     set_root_resource(None)  # type: ignore[arg-type]
     try:
-        asyncio.run(run_in_stack(program))  # type: ignore[arg-type]
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(_Inline())
+            runner.run(run_in_stack(lambda: _settled(program)))
     finally:
         set_root_resource(None)  # type: ignore[arg-type]
-    return Recording(dict(recorder.recorded), recorder.outputs)
+    return Recording(recorder.recorded, recorder.outputs)
+
+
+async def _settled(program: Callable[[], Awaitable[None] | None]) -> None:
+    """Run ``program``, and wait until all that it started has ended well or something failed.
+
+    The SDK would wait for one output at a time and look at all of them each time, which takes the square of their
+    number; what is left for it then is to tell the failure.
+    """
+    result = program()
+    if isawaitable(result):
+        await result
+    while pending := {task for task in (*SETTINGS.outputs, *SETTINGS.rpc_manager.rpcs) if not task.done()}:
+        done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
+        if any(task.exception() for task in done):
+            return
+
+
+class _Inline(ThreadPoolExecutor):
+    """Runs what it is given at once: the monitor answers from memory, and threads would only shuffle the order."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
 
 
 class _Recorder(mocks.MockMonitor):
-    def __init__(self) -> None:
+    def __init__(self, project: str, stack: str, before: Mapping[str, PlannedResource], folder: Path) -> None:
         super().__init__(_NoMocks())
-        self.recorded: dict[str, Resource] = {}
+        self.recorded: dict[str, PlannedResource] = {}
         self.outputs: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._project, self._stack, self._before = project, stack, before
+        self._folder = f"{folder.resolve()}/"
+        self._files: dict[str, str] = {}
+        self._stack_urn = urns.make(stack, project, "", _STACK, f"{project}-{stack}")
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802
-        urn = self.make_urn(request.parent, request.type, request.name)
-        inputs = _secrets_marked(json_format.MessageToDict(request.object))
-        id_, outputs = "", dict(inputs)
-        if request.custom:
-            id_, outputs = self._answer(request, urn, inputs)
-        resource = Resource(
+        if request.type == _STACK:
+            return resource_pb2.RegisterResourceResponse(urn=self._stack_urn)
+        parent = "" if request.parent == self._stack_urn else request.parent
+        urn = urns.make(self._stack, self._project, parent, request.type, request.name)
+        if urn in self.recorded:
+            raise ValueError(f"two resources have the URN {urn}: give one of them another name")
+        above = self.recorded.get(parent)
+        aliases = urns.former(
+            self._stack,
+            self._project,
+            parent,
+            request.type,
+            request.name,
+            map(_alias, request.aliases),
+            above.aliases if above else _NONE,
+        )
+        inputs = from_struct(request.object)
+        known_as = urn if urn in self._before else next((a for a in aliases if a in self._before), "")
+        provider = self.recorded.get(request.provider.rpartition("::")[0])
+        answered = (
+            answer(request, urn, inputs, self._before.get(known_as), provider)
+            if request.custom
+            else Answer("", {})
+        )
+        outputs = {**inputs, **answered.added}
+        self.recorded[urn] = PlannedResource(
             urn=urn,
             type=request.type,
             name=request.name,
-            parent=request.parent,
+            parent=parent,
             custom=request.custom,
             inputs=inputs,
             outputs=outputs,
-            id=id_,
-            dependencies=frozenset(request.dependencies),
+            id=answered.id,
+            dependencies=tuple(sorted(request.dependencies)),
             property_dependencies={
-                key: frozenset(dependencies.urns) for key, dependencies in request.propertyDependencies.items()
+                key: tuple(sorted(found.urns))
+                for key, found in sorted(request.propertyDependencies.items())
+                if found.urns
             },
-            provider=request.provider or dict(request.providers).get(request.type.split(":")[0], ""),
+            provider=request.provider,
             protect=request.protect,
-            aliases=tuple(_alias(alias) for alias in request.aliases),
+            aliases=aliases,
             ignore_changes=tuple(request.ignoreChanges),
+            replace_on_changes=tuple(request.replaceOnChanges),
             delete_before_replace=request.deleteBeforeReplace,
             additional_secret_outputs=tuple(request.additionalSecretOutputs),
             retain_on_delete=request.retainOnDelete,
+            source=self._source(request.sourcePosition),
         )
-        with self._lock:
-            if urn in self.recorded:
-                raise ValueError(f"two resources have the URN {urn}: give one of them another name")
-            if request.type != "pulumi:pulumi:Stack":
-                self.recorded[urn] = resource
-        return resource_pb2.RegisterResourceResponse(urn=urn, id=id_, object=_struct(outputs))
+        return resource_pb2.RegisterResourceResponse(
+            urn=urn, id=answered.id, object=with_outputs(request.object, answered.added)
+        )
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        if "pulumi:pulumi:Stack" in request.urn:
-            self.outputs = _secrets_marked(json_format.MessageToDict(request.outputs))
+        if request.urn == self._stack_urn:
+            self.outputs = from_struct(request.outputs)
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
-        args = _plain(_secrets_marked(json_format.MessageToDict(request.args)))
-        return resource_pb2.ResourceInvokeResponse(
-            **{"return": _struct(emulated.invoke(request.tok, args))}
-        )
+        args = plain(from_struct(request.args))
+        answered = emulated.invoke(request.tok, args)
+        # The field is a keyword of Python.
+        response: dict[str, Any] = {"return": with_outputs(None, answered)}
+        return resource_pb2.ResourceInvokeResponse(**response)
 
-    def _answer(self, request: Any, urn: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        if request.type.startswith("pulumi:providers:"):
-            return request.name, dict(inputs)
-        if request.type.startswith("kubernetes:") and request.type != "kubernetes:helm.sh/v3:Release":
-            return _kubernetes(request.name, urn, inputs)
-        created = emulated.create(request.type, request.name, _plain(inputs), urn)
-        secret = emulated.secret_outputs(request.type) | set(request.additionalSecretOutputs)
-        secret |= {key for key, value in inputs.items() if _has_secret(value)}
-        return created.id, {
-            key: Secret(value) if key in secret else value for key, value in created.outputs.items()
-        }
+    def _source(self, position: Any) -> str:
+        """``components/network.py:57``: the line that made it."""
+        file = self._files.get(position.uri)
+        if file is None:
+            file = self._files[position.uri] = unquote(urlsplit(position.uri).path).removeprefix(self._folder)
+        return f"{file}:{position.line}" if file else ""
 
 
 class _NoMocks(mocks.Mocks):
@@ -201,59 +225,17 @@ class _NoMocks(mocks.Mocks):
         raise NotImplementedError
 
 
-def _kubernetes(name: str, urn: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    metadata = dict(inputs.get("metadata") or {})
-    # pulumi-kubernetes names what has no name: the logical name and a random suffix, here one that repeats.
-    metadata.setdefault("name", f"{name}-{hashlib.sha256(urn.encode()).hexdigest()[:8]}")
-    namespace = metadata.get("namespace")
-    id_ = f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
-    return id_, {**inputs, "metadata": metadata}
+def _alias(alias: Any) -> urns.Alias:
+    if alias.WhichOneof("alias") == "urn":
+        return urns.Alias(urn=alias.urn)
+    spec = alias.spec
+    return urns.Alias(
+        name=spec.name or None,
+        type=spec.type or None,
+        stack=spec.stack or None,
+        project=spec.project or None,
+        parent="" if spec.noParent else spec.parentUrn or None,
+    )
 
 
-def _secrets_marked(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get(_SIGNATURE) == _SECRET:
-            return Secret(_plain(_secrets_marked(value.get("value"))))
-        return {key: _secrets_marked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_secrets_marked(item) for item in value]
-    # A Struct has one kind of number; Pulumi's properties mean whole ones by whole ones.
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value.value
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _has_secret(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_has_secret(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_has_secret(item) for item in value)
-    return isinstance(value, Secret)
-
-
-def _wire(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return {_SIGNATURE: _SECRET, "value": value.value}
-    if isinstance(value, dict):
-        return {key: _wire(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_wire(item) for item in value]
-    return value
-
-
-def _struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update(_wire(dict(values)))
-    return struct
-
-
-def _alias(alias: Any) -> str:
-    return str(alias.urn) if alias.WhichOneof("alias") == "urn" else json_format.MessageToJson(alias.spec, indent=None)
+__all__ = ["Recording", "Secret", "record"]

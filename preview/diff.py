@@ -1,0 +1,215 @@
+"""What would change from one plan to another."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from preview.plan import Plan, PlannedResource
+from preview.replacement import replacing
+from preview.stateful import LOST, is_guarded, is_stateful
+from preview.values import Difference, differing, is_at_or_below
+
+
+class Status(StrEnum):
+    """What happens to a resource, in the order of how much it takes away."""
+
+    DELETED = "deleted"
+    REPLACED = "replaced"
+    UPDATED = "updated"
+    MOVED = "moved"
+    CREATED = "created"
+
+
+SIGNS: Mapping[Status, str] = {
+    Status.CREATED: "+",
+    Status.UPDATED: "~",
+    Status.REPLACED: "±",
+    Status.DELETED: "-",
+    Status.MOVED: "→",
+}
+
+# Inputs that fix a physical name: AWS will not have two of a name at once.
+_NAMES = ("name", "identifier", "replicationGroupId", "userId", "userGroupId", "nodeGroupName")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one resource."""
+
+    status: Status
+    before: PlannedResource | None
+    after: PlannedResource | None
+    differences: tuple[Difference, ...] = ()
+    """The properties that change."""
+    reasons: tuple[str, ...] = ()
+    """Why it is replaced rather than updated."""
+    notes: tuple[str, ...] = ()
+    """What a reviewer should know besides."""
+
+    @property
+    def resource(self) -> PlannedResource:
+        """As it will be, or as it was where it goes."""
+        resource = self.after or self.before
+        if resource is None:
+            raise ValueError("a change is of something")
+        return resource
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it concerns a resource that holds state or is protected."""
+        return any(is_guarded(resource) for resource in (self.before, self.after) if resource)
+
+    @property
+    def loses(self) -> str:
+        """What is lost for good; "" where nothing is."""
+        if self.status in (Status.DELETED, Status.REPLACED) and self.before is not None:
+            return LOST.get(self.before.type, "")
+        return ""
+
+
+@dataclass(frozen=True)
+class PlanDiff:
+    """All changes, those first that deserve to be read first."""
+
+    before: Plan
+    after: Plan
+    changes: tuple[Change, ...]
+
+    @property
+    def counts(self) -> Mapping[Status, int]:
+        """How many resources there are of each status."""
+        counted = Counter(change.status for change in self.changes)
+        return {status: counted[status] for status in Status}
+
+    @property
+    def headline(self) -> str:
+        """``+1 ~2 ±0 -0``, as the first line of the report shows it."""
+        counts = self.counts
+        shown = [Status.CREATED, Status.UPDATED, Status.REPLACED, Status.DELETED]
+        line = " ".join(f"{SIGNS[status]}{counts[status]}" for status in shown)
+        return f"{line} →{counts[Status.MOVED]}" if counts[Status.MOVED] else line
+
+    def of(self, *statuses: Status) -> list[Change]:
+        """The changes of these statuses."""
+        return [change for change in self.changes if change.status in statuses]
+
+
+def compare(before: Plan, after: Plan) -> PlanDiff:
+    """What ``pulumi up`` would do to a stack that stands as ``before``.
+
+    Components count for nothing: they are the folders that resources lie in.
+    """
+    former = {resource.urn: _former(resource, before) for resource in after.resources.values()}
+    kept = set(former.values())
+    gone = [r for r in before.resources.values() if r.urn not in kept and r.custom]
+    new = [r for r in after.resources.values() if former[r.urn] is None and r.custom]
+    changes = [Change(Status.CREATED, None, resource) for resource in new]
+    changes += [Change(Status.DELETED, r, None, notes=tuple(_farewell(r, new, before))) for r in gone]
+    for resource in after.resources.values():
+        urn = former[resource.urn]
+        if urn is not None and resource.custom:
+            change = _change(before.resources[urn], resource, after)
+            if change is not None:
+                changes.append(change)
+    return PlanDiff(before, after, tuple(sorted(changes, key=_urgency)))
+
+
+def _former(resource: PlannedResource, before: Plan) -> str | None:
+    return next((urn for urn in (resource.urn, *resource.aliases) if urn in before.resources), None)
+
+
+def _change(old: PlannedResource, new: PlannedResource, after: Plan) -> Change | None:
+    provider = after.resources.get(new.provider.rpartition("::")[0])
+    differences = tuple(
+        difference
+        for difference in differing(old.inputs, new.inputs)
+        if not any(is_at_or_below(difference.path, ignored) for ignored in new.ignore_changes)
+    )
+    reasons = replacing(
+        new.type,
+        old.inputs,
+        new.inputs,
+        provider.inputs if provider else None,
+        new.ignore_changes,
+        new.replace_on_changes,
+    )
+    if old.provider.rpartition("::")[2] != new.provider.rpartition("::")[2]:
+        reasons.append("its provider is replaced")
+    notes = list(_notes(old, new, bool(reasons), differences, after))
+    if reasons:
+        return Change(Status.REPLACED, old, new, differences, tuple(reasons), tuple(notes))
+    if differences or old.protect != new.protect:
+        return Change(Status.UPDATED, old, new, differences, notes=tuple(notes))
+    if old.urn != new.urn:
+        return Change(Status.MOVED, old, new, notes=tuple(notes))
+    return None
+
+
+def _notes(
+    old: PlannedResource,
+    new: PlannedResource,
+    replaced: bool,
+    differences: Sequence[Difference],
+    after: Plan,
+) -> Iterator[str]:
+    if old.urn != new.urn:
+        yield f"was {_title(old)}"
+    if old.protect and not new.protect:
+        yield "is no longer protected"
+    if new.protect and not old.protect:
+        yield "becomes protected"
+    if replaced and old.protect:
+        yield "is protected: `pulumi up` refuses to replace it"
+    if replaced and _deleted_first(old, new):
+        yield "its name is fixed, so the old one goes before the new one comes"
+    if new.type == "pulumi:providers:aws" and any(d.path.startswith("defaultTags") for d in differences):
+        tagged = sum(r.package == "aws" for r in after.resources.values())
+        yield f"its default tags go on the stack's AWS resources ({tagged}), in place"
+
+
+def _deleted_first(old: PlannedResource, new: PlannedResource) -> bool:
+    if new.delete_before_replace:
+        return True
+    if new.package == "kubernetes":
+        name = (new.inputs.get("metadata") or {}).get("name")
+        return name is not None and name == (old.inputs.get("metadata") or {}).get("name")
+    return any(
+        new.inputs.get(key) is not None and new.inputs.get(key) == old.inputs.get(key) for key in _NAMES
+    )
+
+
+def _farewell(resource: PlannedResource, new: Sequence[PlannedResource], before: Plan) -> Iterator[str]:
+    if resource.protect:
+        yield "is protected: `pulumi up` refuses to delete it"
+    if resource.retain_on_delete:
+        yield "stays in the cloud, no longer managed"
+    if not is_stateful(resource):
+        return
+    like = [other for other in new if other.type == resource.type]
+    successor = max(like, key=lambda other: _likeness(resource, other), default=None)
+    if successor is not None and _likeness(resource, successor) >= _RENAMED:
+        yield (
+            f"{_title(successor)} looks like it under another name, and starts empty:"
+            f' to keep this one, give it aliases=[pulumi.Alias(name="{resource.name}")]'
+        )
+
+
+# Above this part of equal properties, a new resource of the same type is taken for a renamed one.
+_RENAMED = 0.5
+
+
+def _likeness(one: PlannedResource, other: PlannedResource) -> float:
+    keys = one.inputs.keys() | other.inputs.keys()
+    equal = sum(one.inputs.get(key) == other.inputs.get(key) for key in keys)
+    return equal / len(keys) if keys else float(one.parent == other.parent)
+
+
+def _urgency(change: Change) -> tuple[bool, bool, int, str]:
+    order = list(Status).index(change.status)
+    # What loses state, then what else concerns it, then the rest.
+    return (not change.loses, not change.guarded, order, change.resource.urn)
+
+
+def _title(resource: PlannedResource) -> str:
+    return f"{resource.kind} {resource.name}"
