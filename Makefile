@@ -30,15 +30,15 @@ down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=...
 	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))
 
 test: $(INSTALLED) ## run the tests that need nothing but PyPI
-	$(BIN)/pytest -n auto -m "not e2e"
+	$(BIN)/python -m pytest -n auto -m "not e2e"
 
 e2e: $(INSTALLED) ## run the tests on the real engine and a real API server (builds both once, ten minutes)
-	$(BIN)/pytest -m e2e tests/e2e
+	$(BIN)/python -m pytest -m e2e tests/e2e
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict .
+	$(BIN)/mypy --strict --explicit-package-bases .
 
 lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
