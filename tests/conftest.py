@@ -32,7 +32,9 @@ def recorded(stack: str) -> Recording:
     return record_with(stack, config["langgraph-agents:settings"])
 
 
-def record_with(stack: str, settings: Mapping[str, Any], api_keys: Mapping[str, Any] | None = None) -> Recording:
+def record_with(
+    stack: str, settings: Mapping[str, Any], api_keys: Mapping[str, Any] | None = None
+) -> Recording:
     """The unmodified program with other settings."""
     config = {"aws:region": "eu-central-1", "langgraph-agents:settings": json.dumps(settings)}
     if api_keys:
@@ -42,7 +44,11 @@ def record_with(stack: str, settings: Mapping[str, Any], api_keys: Mapping[str, 
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
     return record(
-        program, project="langgraph-agents", stack=stack, config=config, secret_keys=["langgraph-agents:apiKeys"]
+        program,
+        project="langgraph-agents",
+        stack=stack,
+        config=config,
+        secret_keys=["langgraph-agents:apiKeys"],
     )
 
 
