@@ -1,0 +1,113 @@
+"""Services as processes of their own, which tests can kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+from serving import GRAPHS, KEY
+
+from agent.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(**settings: Any) -> dict[str, str]:
+    """The environment of a service: these settings, and defaults fit for tests."""
+    values: dict[str, Any] = {
+        "HOST": "127.0.0.1",
+        "METRICS_PORT": 0,
+        "LANGGRAPH_CONFIG": GRAPHS,
+        "API_KEYS": KEY,
+        "RATE_LIMIT_PER_MINUTE": 0,
+        "SECRETS_DIR": "/nonexistent",
+        "LEASE_SECONDS": 2,
+        "PYTHONPATH": ROOT,
+        **{name.upper(): value for name, value in settings.items()},
+    }
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**inherited, **{name: str(value) for name, value in values.items()}}
+
+
+def agent(*arguments: str, **settings: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the agent to its end."""
+    command = [sys.executable, "-m", "agent", *arguments]
+    return subprocess.run(
+        command, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+class Process:
+    """A serving process."""
+
+    def __init__(self, port: int | None = None, *, log: Path | None = None, **settings: Any) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        output = log.open("ab") if log else subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "agent"],
+            env=environment(port=self.port, **settings),
+            stdout=output,
+            stderr=output,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def client(self) -> LangGraphClient:
+        return get_client(url=self.url, api_key=KEY.partition(":")[2])
+
+    def status(self, path: str = "/ready") -> int:
+        """The status of a probe; 0 if nothing answers."""
+        with suppress(httpx.HTTPError):
+            return httpx.get(self.url + path, timeout=3).status_code
+        return 0
+
+    def wait_for(self, status: int, path: str = "/ready", seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while (found := self.status(path)) != status:
+            if time.monotonic() > deadline or (status == 200 and not self.alive):
+                raise AssertionError(f"{path} answers {found}, not {status}, after {seconds} s")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """As the kernel does when memory runs out: no chance to say goodbye."""
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> None:
+        """As Kubernetes does."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = 30) -> int:
+        return self._process.wait(seconds)
+
+    def close(self) -> None:
+        if self.alive:
+            self.kill()
+
+
+@contextmanager
+def processes(count: int, **settings: Any) -> Iterator[list[Process]]:
+    """So many services that are ready, side by side on one storage."""
+    started = [Process(**settings) for _ in range(count)]
+    try:
+        for process in started:
+            process.wait_for(200)
+        yield started
+    finally:
+        for process in started:
+            process.close()
