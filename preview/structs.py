@@ -16,8 +16,8 @@ _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105
 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """The properties, with ``Secret`` for what is marked."""
-    return {key: _from_value(value) for key, value in struct.fields.items()}
+    """The properties, with ``Secret`` for what is marked. Keys are sorted: the wire keeps no order."""
+    return {key: _from_value(value) for key, value in sorted(struct.fields.items())}
 
 
 def with_outputs(inputs: struct_pb2.Struct | None, added: Mapping[str, Any]) -> struct_pb2.Struct:
@@ -54,7 +54,8 @@ def _from_value(value: struct_pb2.Value) -> Any:
     if kind == "string_value":
         return value.string_value
     if kind == "struct_value":
-        items = {key: _from_value(item) for key, item in value.struct_value.fields.items()}
+        fields = value.struct_value.fields
+        items = {key: _from_value(fields[key]) for key in sorted(fields)}
         if items.get(_SIGNATURE) == _SECRET:
             return Secret(plain(items.get("value")))
         return items
