@@ -100,7 +100,7 @@ def compare(before: Plan, after: Plan) -> PlanDiff:
 
     Components count for nothing: they are the folders that resources lie in.
     """
-    former = {resource.urn: _former(resource, before) for resource in after.resources.values()}
+    former = former_urns(before, after)
     kept = set(former.values())
     gone = [r for r in before.resources.values() if r.urn not in kept and r.custom]
     new = [r for r in after.resources.values() if former[r.urn] is None and r.custom]
@@ -115,8 +115,14 @@ def compare(before: Plan, after: Plan) -> PlanDiff:
     return PlanDiff(before, after, tuple(sorted(changes, key=_urgency)))
 
 
-def _former(resource: PlannedResource, before: Plan) -> str | None:
-    return next((urn for urn in (resource.urn, *resource.aliases) if urn in before.resources), None)
+def former_urns(before: Plan, after: Plan) -> dict[str, str | None]:
+    """What each resource was called: by its URN, else by the first alias that is there; None where it is new."""
+    return {
+        resource.urn: next(
+            (urn for urn in (resource.urn, *resource.aliases) if urn in before.resources), None
+        )
+        for resource in after.resources.values()
+    }
 
 
 def _change(old: PlannedResource, new: PlannedResource, after: Plan) -> Change | None:
