@@ -147,6 +147,9 @@ def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
         # A kubeconfig that changes would replace every object behind the provider; the cluster's ARN does not change.
         cluster_identifier=cluster.arn,
         enable_server_side_apply=True,
+        # Otherwise the provider replaces a ConfigMap whose data changes, and with a fixed name that means: deletes it
+        # first, while pods that start need it. The checksum in the pod template rolls them instead.
+        enable_config_map_mutable=True,
         # The deployer may use the API server, and there are nodes.
         opts=pulumi.ResourceOptions(depends_on=list(cluster.ready)),
     )
