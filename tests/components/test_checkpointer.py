@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from reading import is_secret, protected, waits_for
 
 from components.agent_database import AgentDatabase, AgentDatabaseArgs
 from components.checkpointer import Checkpointer, CheckpointerArgs
+from components.database_uri import database_uri
 from components.max_connections import MEMORY_GIB, max_connections
 from components.rds_ca import rds_ca
 from preview.recorder import Recording
@@ -94,6 +96,17 @@ def test_passwords_are_secret_wherever_they_are(record_resources: Record) -> Non
         r"\?sslmode=verify-full&sslrootcert=/etc/langgraph-agents/rds-ca\.pem",
         uri.value,
     )
+
+
+def test_a_uri_is_secret_even_of_a_password_that_nobody_marked(record_resources: Record) -> None:
+    marked: list[Any] = []
+
+    def make() -> None:
+        uri = database_uri(username="a", password="b", address="db", port=5432, database="c")
+        pulumi.Output.from_input(uri.is_secret()).apply(marked.append)
+
+    record_resources(make)
+    assert marked == [True]
 
 
 def test_a_major_keeps_its_minors_up_to_date_and_an_exact_version_stays(record_resources: Record) -> None:
