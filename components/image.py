@@ -109,7 +109,8 @@ class Image(pulumi.ComponentResource):
     def _repository(self, name: str, args: ImageArgs) -> aws.ecr.Repository:
         key = encryption_key(
             f"{name}-key",
-            alias=f"{args.repository_name}/images",
+            # An alias, unlike a repository's name, has no dots.
+            alias=f"{args.repository_name.replace('.', '-')}/images",
             description="Encrypts the agents' container images",
             protect=args.protect,
             parent=self,

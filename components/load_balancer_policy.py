@@ -3,8 +3,8 @@
 The actions are those of the controller's own installation guide
 (https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/installation/, as of November
 2026), for Ingress and Service. Narrower than there: where a cluster's tag is required it has to be *this*
-cluster's, and Cognito, Shield, WAF Classic and IAM server certificates, which the platform never sets, are
-left out.
+cluster's, and what the platform never sets (Cognito, Shield, WAF Classic, IAM server certificates) cannot be
+changed.
 """
 
 from collections.abc import Mapping
@@ -46,6 +46,9 @@ _LOOK_AROUND = (
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:DescribeTrustStores",
+    "shield:DescribeProtection",
+    "shield:GetSubscriptionState",
+    "waf-regional:GetWebACLForResource",
     "wafv2:GetWebACL",
     "wafv2:GetWebACLForResource",
 )
