@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from langgraph_sdk.client import LangGraphClient
-from serving import Served, serving
 
 from agent import local
 from agent.migrate import migrate
 from agent.settings import DatabaseSettings
+from tests.agent.serving import Served, serving
 
 
 @pytest.fixture(scope="session")

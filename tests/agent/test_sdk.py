@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
-from serving import OTHER_KEY, Served
+
+from tests.agent.serving import OTHER_KEY, Served
 
 
 def ask(text: str) -> dict[str, Any]:

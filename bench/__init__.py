@@ -1,0 +1,1 @@
+"""Benchmarks of the agent service beside its peers (`make bench`)."""
