@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policies.model import UNKNOWN, Resource, Severity, at, is_true, items, resource_rule
+from policies.model import UNKNOWN, Resource, Severity, at, contains, is_true, items, resource_rule
 from policies.pods import SERVERS, WORKLOADS, pods_of
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -117,12 +117,12 @@ def no_privilege(workload: Resource) -> Iterator[str]:
 
 
 def _powers(seccomp: Any, container: Mapping[str, Any]) -> Iterator[str]:
-    context = container.get("securityContext") or {}
+    context = container.get("securityContext")
     if is_true(at(context, "privileged")):
         yield "is privileged"
-    if at(context, "allowPrivilegeEscalation") is not False:
+    if at(context, "allowPrivilegeEscalation") not in (False, UNKNOWN):
         yield "may gain privileges (allowPrivilegeEscalation)"
-    if "ALL" not in items(at(context, "capabilities", "drop")):
+    if not contains(at(context, "capabilities", "drop"), "ALL"):
         yield "keeps capabilities"
     added = items(at(context, "capabilities", "add"))
     if added:

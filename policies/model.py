@@ -72,6 +72,16 @@ def items(value: object) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
+def mapping(value: object) -> Mapping[str, Any]:
+    """A property as an object; {} where it is missing or unknown."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def contains(value: object, *members: object) -> bool:
+    """Whether a list holds one of ``members``; an unknown one may."""
+    return value is UNKNOWN or any(member in items(value) for member in members)
+
+
 def at(value: Any, *path: str) -> Any:
     """The value at ``path`` below ``value``; None where something on the way is missing, UNKNOWN where it is that."""
     for step in path:

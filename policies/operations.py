@@ -4,7 +4,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policies.model import UNKNOWN, Resource, Severity, Stack, at, is_true, items, resource_rule, stack_rule
+from policies.model import (
+    UNKNOWN,
+    Resource,
+    Severity,
+    Stack,
+    at,
+    contains,
+    is_true,
+    items,
+    resource_rule,
+    stack_rule,
+)
 from policies.pods import DEPLOYMENT, STATEFUL_SET, Selectors, pods_of
 
 _MONITORS = (
@@ -13,7 +24,7 @@ _MONITORS = (
 )
 _PROVIDER = "pulumi:providers:aws"
 
-_CONTROL_PLANE_LOGS = {"api", "audit", "authenticator"}
+_CONTROL_PLANE_LOGS = ("api", "audit", "authenticator")
 #: Tags by which a resource is found, and its cost told.
 REQUIRED_TAGS = ("project", "stack", "environment")
 
@@ -34,7 +45,7 @@ def monitoring(stack: Stack) -> Iterator[tuple[Resource, str]]:
         scraped = is_true(pods.annotations.get("prometheus.io/scrape")) and pods.annotations.get(
             "prometheus.io/port"
         )
-        if not scraped and not any(monitors.of(pods)):
+        if pods.spec and not scraped and not any(monitors.of(pods)):
             yield workload, "nobody collects its metrics"
     for database in stack.of_type("aws:rds/instance:Instance"):
         insights = is_true(database.inputs.get("performanceInsightsEnabled"))
@@ -51,11 +62,12 @@ def monitoring(stack: Stack) -> Iterator[tuple[Resource, str]]:
 )
 def audit_logs(stack: Stack) -> Iterator[tuple[Resource, str]]:
     for cluster in stack.of_type("aws:eks/cluster:Cluster"):
-        missing = _CONTROL_PLANE_LOGS - set(items(cluster.inputs.get("enabledClusterLogTypes")))
+        kept = cluster.inputs.get("enabledClusterLogTypes")
+        missing = [log for log in _CONTROL_PLANE_LOGS if not contains(kept, log)]
         if missing:
-            yield cluster, f"keeps no {', '.join(sorted(missing))} log (enabledClusterLogTypes)"
+            yield cluster, f"keeps no {', '.join(missing)} log (enabledClusterLogTypes)"
     for database in stack.of_type("aws:rds/instance:Instance"):
-        if "postgresql" not in items(database.inputs.get("enabledCloudwatchLogsExports")):
+        if not contains(database.inputs.get("enabledCloudwatchLogsExports"), "postgresql"):
             yield database, "keeps its log to itself (enabledCloudwatchLogsExports)"
     for group in stack.of_type("aws:cloudwatch/logGroup:LogGroup"):
         if not group.inputs.get("retentionInDays"):
@@ -72,7 +84,8 @@ def audit_logs(stack: Stack) -> Iterator[tuple[Resource, str]]:
 )
 def flow_logs(stack: Stack) -> Iterator[tuple[Resource, str]]:
     logs = stack.of_type("aws:ec2/flowLog:FlowLog")
-    recorded = {log.inputs.get("vpcId") for log in logs if log.inputs.get("trafficType") in ("ALL", "REJECT")}
+    # All VPCs of a stack are made alike: which log is whose cannot be told before their ids are known.
+    recorded = any(log.inputs.get("trafficType") in ("ALL", "REJECT", UNKNOWN) for log in logs)
     for vpc in stack.of_type("aws:ec2/vpc:Vpc"):
         if not recorded:
             yield vpc, "keeps no record of its connections"
@@ -97,11 +110,10 @@ def tags(stack: Stack) -> Iterator[tuple[Resource, str]]:
         if resource.type.startswith("aws:") and not resource.provider.startswith(known):
             yield resource, "is made by a provider without defaultTags"
     for template in stack.of_type("aws:ec2/launchTemplate:LaunchTemplate"):
-        tagged = {
-            at(s, "resourceType"): at(s, "tags") for s in items(template.inputs.get("tagSpecifications"))
-        }
+        specifications = template.inputs.get("tagSpecifications")
+        tagged = {at(s, "resourceType"): at(s, "tags") for s in items(specifications)}
         for kind in ("instance", "volume"):
-            missing = _missing(tagged.get(kind))
+            missing = "" if specifications is UNKNOWN else _missing(tagged.get(kind))
             if missing:
                 yield template, f"its tagSpecifications for {kind}s lack {missing}"
 
@@ -109,6 +121,8 @@ def tags(stack: Stack) -> Iterator[tuple[Resource, str]]:
 def _default_tags(provider: Resource) -> Any:
     defaults = provider.inputs.get("defaultTags")
     # Objects of a provider's configuration travel as JSON.
+    if defaults is UNKNOWN:
+        return UNKNOWN
     return at(json.loads(defaults) if isinstance(defaults, str) else defaults, "tags")
 
 
@@ -128,7 +142,7 @@ def _missing(tags: Any) -> str:
     link="https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html",
 )
 def image_repository(repository: Resource) -> Iterator[str]:
-    if repository.inputs.get("imageTagMutability") != "IMMUTABLE":
+    if repository.inputs.get("imageTagMutability") not in ("IMMUTABLE", UNKNOWN):
         yield "lets tags be moved (imageTagMutability)"
     if not is_true(at(repository.inputs, "imageScanningConfiguration", "scanOnPush")):
         yield "is not scanned for known vulnerabilities (imageScanningConfiguration)"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policies.model import Resource, at, items
+from policies.model import Resource, at, items, mapping
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
@@ -42,7 +42,7 @@ class Pods:
     def containers(self) -> Iterator[Mapping[str, Any]]:
         """All of them: init containers run with the same privileges."""
         for field in ("initContainers", "containers"):
-            yield from (c for c in items(self.spec.get(field)) if isinstance(c, Mapping))
+            yield from items(self.spec.get(field))
 
     def security(self, container: Mapping[str, Any], field: str) -> Any:
         """A field of the security context: the container's own, or else the pod's."""
@@ -54,9 +54,9 @@ def pods_of(workload: Resource) -> Pods:
     """The pods of a resource of one of ``WORKLOADS``."""
     template = at(workload.inputs, *_TEMPLATE[workload.type])
     return Pods(
-        spec=_mapping(at(template, "spec")),
-        labels=_mapping(at(template, "metadata", "labels")),
-        annotations=_mapping(at(template, "metadata", "annotations")),
+        spec=mapping(at(template, "spec")),
+        labels=mapping(at(template, "metadata", "labels")),
+        annotations=mapping(at(template, "metadata", "annotations")),
         namespace=namespace_of(workload),
     )
 
@@ -69,7 +69,7 @@ def namespace_of(resource: Resource) -> Any:
 
 def selects(selector: Any, labels: Mapping[str, Any]) -> bool:
     """Whether a LabelSelector selects what has ``labels``; an empty one selects everything."""
-    wanted = at(selector, "matchLabels") or {}
+    wanted = mapping(at(selector, "matchLabels"))
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
     return all(_holds(requirement, labels) for requirement in items(at(selector, "matchExpressions")))
@@ -109,7 +109,3 @@ def _holds(requirement: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
             return present
         case _:
             return not present
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -10,8 +10,10 @@ from policies.model import (
     Severity,
     Stack,
     at,
+    contains,
     is_true,
     items,
+    mapping,
     number,
     resource_rule,
     stack_rule,
@@ -56,7 +58,7 @@ def no_sqlite(resource: Resource) -> Iterator[str]:
 
 def _variables(resource: Resource) -> Iterator[tuple[str, Any]]:
     if resource.type not in WORKLOADS:
-        yield from (at(resource.inputs, "data") or {}).items()
+        yield from mapping(at(resource.inputs, "data")).items()
         return
     for container in pods_of(resource).containers():
         yield from ((str(v.get("name")), v.get("value")) for v in items(container.get("env")))
@@ -78,14 +80,15 @@ def _switch(field: str, key: str) -> Callable[[Inputs], str | None]:
 
 
 def _cluster_secrets(inputs: Inputs) -> str | None:
-    sealed = "secrets" in items(at(inputs, "encryptionConfig", "resources"))
+    sealed = contains(at(inputs, "encryptionConfig", "resources"), "secrets")
     return None if sealed else "keeps Kubernetes secrets unencrypted in etcd (encryptionConfig)"
 
 
 def _volumes(inputs: Inputs) -> str | None:
-    devices = items(inputs.get("blockDeviceMappings"))
+    mappings = inputs.get("blockDeviceMappings")
+    devices = items(mappings)
     # Without a mapping the image's own decides, and the account's default behind it.
-    sealed = devices and all(is_true(at(device, "ebs", "encrypted")) for device in devices)
+    sealed = mappings is UNKNOWN or (devices and all(is_true(at(d, "ebs", "encrypted")) for d in devices))
     return (
         None
         if sealed
@@ -94,12 +97,11 @@ def _volumes(inputs: Inputs) -> str | None:
 
 
 def _images(inputs: Inputs) -> str | None:
-    kinds = [at(c, "encryptionType") for c in items(inputs.get("encryptionConfigurations"))]
-    return (
-        None
-        if "KMS" in kinds
-        else "is not encrypted with a key of the stack's own (encryptionConfigurations)"
+    configured = inputs.get("encryptionConfigurations")
+    sealed = configured is UNKNOWN or any(
+        at(c, "encryptionType") in ("KMS", UNKNOWN) for c in items(configured)
     )
+    return None if sealed else "is not encrypted with a key of the stack's own (encryptionConfigurations)"
 
 
 _AT_REST: Mapping[str, Callable[[Inputs], str | None]] = {
@@ -144,9 +146,11 @@ def encrypted_in_transit(stack: Stack) -> Iterator[tuple[Resource, str]]:
     }
     for database in stack.of_type(DATABASE):
         name = database.inputs.get("parameterGroupName")
-        group = groups.get(name) if isinstance(name, str) else None
-        parameters = items(group.inputs.get("parameters")) if group else []
-        forced = any(p.get("name") == "rds.force_ssl" and p.get("value") in ("1", 1) for p in parameters)
+        group = groups.get(name)
+        parameters = group.inputs.get("parameters") if group else None
+        forced = parameters is UNKNOWN or any(
+            p.get("name") == "rds.force_ssl" and p.get("value") in ("1", 1) for p in items(parameters)
+        )
         if name is not UNKNOWN and not forced:
             yield database, "takes connections without TLS (rds.force_ssl)"
     for cache in stack.of_type(CACHE):
@@ -186,7 +190,7 @@ def deletion_protection(resource: Resource) -> Iterator[str]:
     if resource.type in (DATABASE, CLUSTER) and not is_true(inputs.get("deletionProtection")):
         yield "can be deleted (deletionProtection is off)"
     if resource.type == DATABASE and (
-        is_true(inputs.get("skipFinalSnapshot")) or not inputs.get("finalSnapshotIdentifier")
+        inputs.get("skipFinalSnapshot") is True or not inputs.get("finalSnapshotIdentifier")
     ):
         yield "leaves no snapshot behind (skipFinalSnapshot, finalSnapshotIdentifier)"
     # KMS waits 30 days where nothing is said, and so does Secrets Manager.
@@ -194,7 +198,7 @@ def deletion_protection(resource: Resource) -> Iterator[str]:
         days = inputs.get(field)
         if days is not None and number(days) < 30:
             yield f"is gone for good after {days} days ({field})"
-    if is_true(inputs.get("forceDelete")):
+    if inputs.get("forceDelete") is True:
         yield "is deleted with the images in it (forceDelete)"
 
 
@@ -212,7 +216,7 @@ def backups(store: Resource) -> Iterator[str]:
         days = number(store.inputs.get("backupRetentionPeriod"))
         if days < _LEAST_BACKUP_DAYS:
             yield f"can be taken back by {days:.0f} days only (backupRetentionPeriod)"
-        if store.inputs.get("deleteAutomatedBackups") is not False:
+        if store.inputs.get("deleteAutomatedBackups") not in (False, UNKNOWN):
             yield "loses its backups with itself (deleteAutomatedBackups)"
     elif number(store.inputs.get("snapshotRetentionLimit")) < 1:
         yield "is never backed up (snapshotRetentionLimit)"

@@ -4,12 +4,23 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policies.model import UNKNOWN, Resource, Severity, Stack, at, is_true, items, resource_rule, stack_rule
+from policies.model import (
+    UNKNOWN,
+    Resource,
+    Severity,
+    Stack,
+    at,
+    contains,
+    is_true,
+    items,
+    mapping,
+    resource_rule,
+    stack_rule,
+)
 from policies.pods import WORKLOADS, Selectors, namespace_of, pods_of
 
 _NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
-_BOTH = {"Ingress", "Egress"}
 
 # What may face the internet: HTTPS, and HTTP that redirects there.
 _WEB_PORTS = {80, 443}
@@ -36,6 +47,8 @@ def network_policy(stack: Stack) -> Iterator[tuple[Resource, str]]:
                 yield policy, "lets everybody in: a rule of its ingress names no peer in `from`"
     for workload in stack.of_type(*WORKLOADS):
         pods = pods_of(workload)
+        if pods.namespace is UNKNOWN:
+            continue
         if pods.namespace not in closed:
             yield workload, f"namespace {pods.namespace} has no policy that denies by default"
         elif not any(own.of(pods)):
@@ -46,7 +59,7 @@ def _denies_all(policy: Resource) -> bool:
     spec = at(policy.inputs, "spec")
     return (
         not at(spec, "podSelector")
-        and set(items(at(spec, "policyTypes"))) == _BOTH
+        and all(contains(at(spec, "policyTypes"), type_) for type_ in ("Ingress", "Egress"))
         and not at(spec, "ingress")
         and not at(spec, "egress")
     )
@@ -61,21 +74,24 @@ def _denies_all(policy: Resource) -> bool:
     link="https://kubernetes.io/docs/concepts/services-networking/ingress/#tls",
 )
 def ingress_tls(ingress: Resource) -> Iterator[str]:
-    covered = {host for tls in items(at(ingress.inputs, "spec", "tls")) for host in items(tls.get("hosts"))}
+    tls = at(ingress.inputs, "spec", "tls")
+    covered = {host for entry in items(tls) for host in items(entry.get("hosts"))}
     for rule in items(at(ingress.inputs, "spec", "rules")):
         host = rule.get("host")
         if host is None:
             yield "a rule names no host, and so takes requests for any"
-        elif host not in covered:
+        elif tls is not UNKNOWN and host is not UNKNOWN and host not in covered:
             yield f"host {host} is served without TLS"
-    annotations = at(ingress.inputs, "metadata", "annotations") or {}
+    annotations = at(ingress.inputs, "metadata", "annotations")
     if at(ingress.inputs, "spec", "ingressClassName") == "alb":
         for annotation in ("certificate-arn", "ssl-redirect"):
-            if not annotations.get(f"alb.ingress.kubernetes.io/{annotation}"):
+            if not at(annotations, f"alb.ingress.kubernetes.io/{annotation}"):
                 yield f"the load balancer has no {annotation}"
-    elif not any(key.startswith("cert-manager.io/") for key in annotations):
-        for tls in items(at(ingress.inputs, "spec", "tls")):
-            if not tls.get("secretName"):
+    elif annotations is not UNKNOWN and not any(
+        k.startswith("cert-manager.io/") for k in mapping(annotations)
+    ):
+        for entry in items(tls):
+            if not entry.get("secretName"):
                 yield "names neither an issuer nor a certificate"
 
 
@@ -89,7 +105,7 @@ def ingress_tls(ingress: Resource) -> Iterator[str]:
     link="https://letsencrypt.org/docs/staging-environment/",
 )
 def trusted_certificate(ingress: Resource) -> Iterator[str]:
-    for key, issuer in (at(ingress.inputs, "metadata", "annotations") or {}).items():
+    for key, issuer in mapping(at(ingress.inputs, "metadata", "annotations")).items():
         if key.startswith("cert-manager.io/") and isinstance(issuer, str) and "staging" in issuer:
             yield f"its certificate is signed by {issuer}"
 
@@ -112,11 +128,13 @@ def trusted_certificate(ingress: Resource) -> Iterator[str]:
 )
 def no_public_access(resource: Resource) -> Iterator[str]:
     inputs = resource.inputs
-    if is_true(inputs.get("publiclyAccessible")):
+    if inputs.get("publiclyAccessible") is True:
         yield "has a public address (publiclyAccessible)"
-    if is_true(inputs.get("mapPublicIpOnLaunch")):
+    if inputs.get("mapPublicIpOnLaunch") is True:
         yield "gives whatever starts in it a public address (mapPublicIpOnLaunch)"
-    if any(is_true(n.get("associatePublicIpAddress")) for n in items(inputs.get("networkInterfaces"))):
+    if any(
+        n.get("associatePublicIpAddress") in (True, "true") for n in items(inputs.get("networkInterfaces"))
+    ):
         yield "gives instances public addresses (associatePublicIpAddress)"
     if resource.type == "aws:ec2/securityGroupRule:SecurityGroupRule" and inputs.get("type") != "ingress":
         return
@@ -163,9 +181,9 @@ def _ports(rule: Mapping[str, Any]) -> str:
 def closed_cluster_endpoint(cluster: Resource) -> Iterator[str]:
     network = cluster.inputs.get("vpcConfig")
     # EKS opens the endpoint to everybody where nothing is said.
-    public = at(network, "endpointPublicAccess")
-    if public is not False and public is not UNKNOWN:
-        for cidr in items(at(network, "publicAccessCidrs")) or ["0.0.0.0/0"]:
+    cidrs = at(network, "publicAccessCidrs")
+    if at(network, "endpointPublicAccess") not in (False, UNKNOWN) and cidrs is not UNKNOWN:
+        for cidr in items(cidrs) or ["0.0.0.0/0"]:
             if isinstance(cidr, str) and _is_open(cidr, _OPEN_PREFIX):
                 yield f"its API server answers {cidr}"
     if not is_true(at(network, "endpointPrivateAccess")):
