@@ -13,7 +13,7 @@ UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up status down test e2e lint lock
+.PHONY: help venv up status down test e2e lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict --explicit-package-bases .
+
+reference: $(INSTALLED) ## write the settings reference anew from the models
+	@$(BIN)/python -m stacks.reference
 
 lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt

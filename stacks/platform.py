@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 import pulumi_aws as aws
@@ -206,7 +207,7 @@ def _network(
         "network",
         NetworkArgs(
             cidr=settings.network.cidr,
-            zones=[zones.names[index] for index in range(settings.network.zones)],
+            zones=[zones.names.apply(partial(_zone, index, region)) for index in range(settings.network.zones)],
             nat_gateways=settings.network.nat_gateways,
             region=region,
             cluster_name=name,
@@ -218,6 +219,12 @@ def _network(
         ),
         opts,
     )
+
+
+def _zone(index: int, region: str, names: Sequence[str]) -> str:
+    if index >= len(names):
+        raise pulumi.RunError(f"{region} offers this account {len(names)} zones: lower network.zones to {len(names)}")
+    return names[index]
 
 
 def _cluster(

@@ -95,7 +95,7 @@ def _name(annotation: Any) -> str:
         return f"list of {_name(args[0])}"
     if origin is dict:
         return "object of text by name"
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return _name(next(arg for arg in args if arg is not type(None)))
     if origin is typing.Annotated:
         return _name(args[0])
@@ -105,7 +105,7 @@ def _name(annotation: Any) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "(required)"
-    value = field.get_default()
+    value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined or value is None:
         return "none"
     if isinstance(value, Model):

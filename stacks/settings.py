@@ -37,8 +37,8 @@ class Network(Model):
 
     cidr: Cidr
     """Its addresses, which nothing that it is peered with may use."""
-    zones: Annotated[int, Field(ge=2, le=4)] = 2
-    """How many availability zones. EKS and RDS need at least two."""
+    zones: Annotated[int, Field(ge=2, le=3)] = 2
+    """How many availability zones. EKS and RDS need two; not every region has more than three."""
     nat_gateways: NatGateways = NatGateways.SINGLE
     """One for the VPC, or one for each zone, which a zone's outage then does not cut off."""
     interface_endpoints: tuple[str, ...] = ()
