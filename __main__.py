@@ -7,10 +7,12 @@ from stacks.stack import compose
 
 config = pulumi.Config()
 stack = pulumi.get_stack()
+region = pulumi.Config("aws").require("region")
 try:
     settings = load(
         config.get_object("settings"),
         stack=stack,
+        region=region,
         api_keys=config.get_object("apiKeys"),
     )
 except SettingsError as error:
@@ -19,7 +21,7 @@ except SettingsError as error:
 outputs = compose(
     settings,
     stack=stack,
-    region=pulumi.Config("aws").require("region"),
+    region=region,
     api_keys=config.get_secret_object("apiKeys") or pulumi.Output.secret({}),
 )
 for name, value in outputs.items():

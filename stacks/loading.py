@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from components.rds_ca import regions
 from stacks.agent_settings import Agent
 from stacks.rules import RULES, ApiKeys, Problem
 from stacks.settings import Settings
@@ -29,12 +30,13 @@ class SettingsError(Exception):
         super().__init__("\n".join(lines))
 
 
-def load(raw: object, *, stack: str, api_keys: object = None) -> Settings:
+def load(raw: object, *, stack: str, region: str | None = None, api_keys: object = None) -> Settings:
     """Validate ``langgraph-agents:settings``.
 
     Args:
         raw: the object as Pulumi hands it over.
         stack: the stack's name, which also names the file in messages.
+        region: ``aws:region``; None leaves it unchecked.
         api_keys: ``langgraph-agents:apiKeys``, an object of values by agent and name; only its keys are looked at.
 
     Raises:
@@ -53,6 +55,8 @@ def load(raw: object, *, stack: str, api_keys: object = None) -> Settings:
     if not _STACK_NAME.fullmatch(stack):
         remedy = "it begins the names of AWS resources: use at most 24 lower-case letters, digits and hyphens"
         problems.append(Problem("(the stack's name)", stack, remedy))
+    if region is not None and region not in regions():
+        problems.append(Problem("aws:region", region, f"use one of {', '.join(regions())}"))
     names = _names(api_keys)
     if names is None:
         remedy = "holds one object for each agent: `pulumi config set --secret --path apiKeys.<agent>.<NAME>`"

@@ -5,6 +5,11 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent
 
 
+def regions() -> list[str]:
+    """The regions whose root certificates are here."""
+    return sorted(path.stem for path in _FOLDER.glob("*.pem"))
+
+
 def rds_ca(region: str) -> str:
     """The PEM bundle of a region's root certificates, for ``sslrootcert``.
 

@@ -223,3 +223,8 @@ def test_the_message_names_the_file_the_field_the_value_and_the_remedy() -> None
 def test_a_stack_name_that_aws_would_refuse_is_a_problem() -> None:
     with pytest.raises(SettingsError, match="lower-case"):
         load(settings_of("dev"), stack="Dev_1")
+
+
+def test_a_region_without_known_database_authorities_is_a_problem() -> None:
+    with pytest.raises(SettingsError, match="use one of .*eu-central-1"):
+        load(settings_of("dev"), stack="dev", region="eu-centrall-1")
