@@ -19,16 +19,7 @@ class Connection:
 
     async def post(self, path: str, body: object) -> tuple[int, dict[str, str], bytes]:
         """Status, headers (names in lower case) and body of the answer."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
-        content = orjson.dumps(body)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{self._headers}"
-            f"Content-Length: {len(content)}\r\n\r\n"
-        )
-        writer.write(head.encode() + content)
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        reader, lines = await self._ask(path, body)
         headers = {
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in lines[1:])
@@ -38,6 +29,23 @@ class Connection:
         if headers.get("connection", "").lower() == "close":
             self.close()
         return int(lines[0].split(" ", 2)[1]), headers, answer
+
+    async def opens(self, path: str, body: object) -> bool:
+        """Whether the answer begins well; its body stays unread, and the connection open."""
+        _, lines = await self._ask(path, body)
+        return lines[0].split(" ", 2)[1] == "200"
+
+    async def _ask(self, path: str, body: object) -> tuple[asyncio.StreamReader, list[str]]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        content = orjson.dumps(body)
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{self._headers}"
+            f"Content-Length: {len(content)}\r\n\r\n"
+        )
+        writer.write(head.encode() + content)
+        return reader, (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
 
     @staticmethod
     async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:

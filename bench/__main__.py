@@ -1,0 +1,149 @@
+"""`make bench`: rates and latencies side by side in one run, on an embedded PostgreSQL and Valkey."""
+
+import argparse
+import asyncio
+import os
+import platform
+import time
+import uuid
+
+import psutil
+
+from agent import local
+from agent.migrate import migrate
+from agent.settings import DatabaseSettings
+from bench.contestants import QUESTION, Contestant, contestants, ours, running
+from bench.graph import echo
+from bench.load import Connection, Result, load
+
+CONCURRENCIES = (1, 10, 50)
+STREAMS = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=6, help="length of each measurement")
+    parser.add_argument("--rounds", type=int, default=2, help="measurements of each; the best one counts")
+    parser.add_argument("--no-peers", action="store_true", help="leave out what has to be installed first")
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", flush=True)
+    with local.postgres() as server, local.valkey() as valkey_uri:
+        uri = server.uri("bench")
+        asyncio.run(migrate(DatabaseSettings(database_uri=uri, database_admin_uri=server.admin_uri)))
+        results = {
+            "graph alone, in process": {c: asyncio.run(alone(c, options.seconds)) for c in CONCURRENCIES}
+        }
+        everyone = contestants(uri, valkey_uri, peers=not options.no_peers)
+        for _ in range(options.rounds):
+            # Round by round, so that a disturbance of the machine meets everyone alike.
+            for contestant in everyone:
+                try:
+                    measured = measure(contestant, options.seconds)
+                except (RuntimeError, OSError, EOFError) as error:
+                    print(f"left out: {contestant.name}: {error}", flush=True)
+                    continue
+                known = results.setdefault(contestant.name, measured)
+                for concurrency, result in measured.items():
+                    if result.rate > known[concurrency].rate:
+                        known[concurrency] = result
+        print(report(results), flush=True)
+        print(goals(results), flush=True)
+        print(streams(uri), flush=True)
+
+
+async def alone(concurrency: int, seconds: float) -> Result:
+    """The bare graph: no HTTP, no checkpointer."""
+    graph = echo.compile()
+    result = Result(seconds)
+    begin = time.perf_counter()
+
+    async def client() -> None:
+        while time.perf_counter() - begin < seconds:
+            asked = time.perf_counter()
+            await graph.ainvoke(QUESTION)
+            result.latencies.append(time.perf_counter() - asked)
+
+    await asyncio.gather(*(client() for _ in range(concurrency)))
+    result.seconds = time.perf_counter() - begin
+    return result
+
+
+def measure(contestant: Contestant, seconds: float) -> dict[int, Result]:
+    with running(contestant) as (port, _):
+        asyncio.run(load(port, contestant.request, concurrency=10, seconds=2))  # warm up
+        return {
+            concurrency: asyncio.run(load(port, contestant.request, concurrency=concurrency, seconds=seconds))
+            for concurrency in CONCURRENCIES
+        }
+
+
+def report(results: dict[str, dict[int, Result]]) -> str:
+    head = [f"c={c} {what}" for c in CONCURRENCIES for what in ("req/s", "p50 ms", "p99 ms")]
+    rows = [f"| | {' | '.join(head)} |", "|---|" + "---:|" * len(head)]
+    for name, measured in results.items():
+        cells = [
+            cell
+            for result in measured.values()
+            for cell in (
+                f"{result.rate:.0f}" + (f" ({result.failures} failed)" if result.failures else ""),
+                f"{result.quantile(0.5) * 1000:.1f}",
+                f"{result.quantile(0.99) * 1000:.1f}",
+            )
+        ]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n" + "\n".join(rows) + "\n"
+
+
+def goals(results: dict[str, dict[int, Result]]) -> str:
+    bare, none = results["graph alone, in process"], results["this service, no checkpointer"]
+    durable = results["this service, PostgreSQL"]
+    stock = results["FastAPI + stock AsyncPostgresSaver"]
+    overhead = (none[1].quantile(0.5) - bare[1].quantile(0.5)) * 1000
+    share, times = durable[10].rate / none[10].rate, durable[50].rate / stock[50].rate
+    return "\n".join(
+        [
+            f"{_mark(times >= 2)} PostgreSQL at c=50 is {times:.1f} x the stock saver (goal: at least 2)",
+            f"{_mark(share >= 0.6)} PostgreSQL at c=10 is {share:.0%} of no checkpointer (goal: at least 60 %)",
+            f"{_mark(overhead < 1)} overhead on the bare graph at c=1 is {overhead:.2f} ms (goal: under 1)",
+        ]
+    )
+
+
+def streams(database_uri: str) -> str:
+    """Memory of a process with a thousand streams of running runs open, on PostgreSQL."""
+    contestant = ours("streams", lambda _: ("", {}), database_uri=database_uri, max_iterations=25)
+    with running(contestant) as (port, pid):
+        process = psutil.Process(pid)
+        before = process.memory_info().rss
+        opened, peak = asyncio.run(_open_streams(port, process))
+    megabytes = peak / 1e6
+    return (
+        f"{_mark(opened == STREAMS and megabytes < 300)} {opened} streams open at once: {megabytes:.0f} MB resident "
+        f"({before / 1e6:.0f} MB before; goal: {STREAMS} under 300 MB)"
+    )
+
+
+async def _open_streams(port: int, process: psutil.Process) -> tuple[int, int]:
+    body = {
+        "assistant_id": "slow",
+        "input": {"messages": [{"role": "user", "content": "30"}]},
+        "if_not_exists": "create",
+    }
+
+    async def one() -> bool:
+        connection = Connection(port)
+        return await connection.opens(f"/threads/{uuid.uuid4()}/runs/stream", body)
+
+    opened = 0
+    for _ in range(STREAMS // 50):
+        opened += sum(await asyncio.gather(*(one() for _ in range(50))))
+    await asyncio.sleep(2)
+    return opened, process.memory_info().rss
+
+
+def _mark(holds: bool) -> str:
+    return "holds:  " if holds else "MISSED: "
+
+
+if __name__ == "__main__":
+    main()
