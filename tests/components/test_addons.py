@@ -6,11 +6,11 @@ from typing import Any
 
 import pulumi_aws as aws
 import pytest
-from reading import statements, waits_for
 
 from components.addons import Addons, AddonsArgs
 from components.load_balancer_policy import load_balancer_policy
 from preview.recorder import Recording
+from tests.components.reading import statements, waits_for
 
 Record = Callable[..., Recording]
 ZONE = "arn:aws:route53:::hostedzone/Z123"

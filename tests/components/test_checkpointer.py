@@ -8,7 +8,6 @@ import pulumi_aws as aws
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import is_secret, protected, waits_for
 
 from components.agent_database import AgentDatabase, AgentDatabaseArgs
 from components.checkpointer import Checkpointer, CheckpointerArgs
@@ -16,6 +15,7 @@ from components.database_uri import database_uri
 from components.max_connections import MEMORY_GIB, max_connections
 from components.rds_ca import rds_ca
 from preview.recorder import Recording
+from tests.components.reading import is_secret, protected, waits_for
 
 Record = Callable[..., Recording]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pulumi
 import pytest
-from reading import protected, statements, waits_for
 
 from components.cluster import Cluster, ClusterArgs
 from components.kubeconfig import kubeconfig
 from components.node_groups import Architecture, CapacityType, NodeGroupArgs
 from preview.recorder import Recording
+from tests.components.reading import protected, statements, waits_for
 
 Record = Callable[..., Recording]
 ADMIN = "arn:aws:iam::123456789012:role/deployer"

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from reading import statements, waits_for
 
 from components.identity import WorkloadIdentity, WorkloadIdentityArgs
 from preview.recorder import Recording
+from tests.components.reading import statements, waits_for
 
 Record = Callable[..., Recording]
 CLUSTER = "arn:aws:eks:eu-central-1:123456789012:cluster/agents"

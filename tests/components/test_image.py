@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import is_secret, protected
 
 from components.build_context import content_tag, context_files
 from components.image import Image, ImageArgs
 from preview.recorder import Recording
+from tests.components.reading import is_secret, protected
 
 Record = Callable[..., Recording]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from reading import protected, statements, waits_for
 
 from components.network import NatGateways, Network, NetworkArgs
 from preview.recorder import Recording
+from tests.components.reading import protected, statements, waits_for
 
 Record = Callable[..., Recording]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from reading import is_secret, protected, statements
 
 from components.encryption import LogsKey, LogsKeyArgs
 from components.secrets import Secret, SecretArgs, SecretsKey, SecretsKeyArgs
 from preview.recorder import Recording
+from tests.components.reading import is_secret, protected, statements
 
 Record = Callable[..., Recording]
 
