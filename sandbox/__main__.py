@@ -137,13 +137,14 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--state", type=Path, default=Path(".sandbox"), help="the folder of the sandboxes' state"
         )
-        sub.add_argument("--cache", type=Path, default=_cache(), help="the folder of the binaries")
+        sub.add_argument("--cache", type=Path, default=default_cache(), help="the folder of the binaries")
         if name == "status":
             sub.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
-def _cache() -> Path:
+def default_cache() -> Path:
+    """Where the binaries are kept unless told otherwise: outside the checkout, so that several share them."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "langgraph-agents" / "sandbox"
 
