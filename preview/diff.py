@@ -211,10 +211,12 @@ def _likeness(one: PlannedResource, other: PlannedResource) -> float:
     return equal / len(keys) if keys else float(one.parent == other.parent)
 
 
-def _urgency(change: Change) -> tuple[bool, bool, int, str]:
-    order = list(Status).index(change.status)
-    # What loses state, then what else concerns it, then the rest.
-    return (not change.loses, not change.guarded, order, change.resource.urn)
+def _urgency(change: Change) -> tuple[bool, bool, int, int, str]:
+    """What loses state first, the most of it before all; then what else concerns it, then the rest."""
+    kinds = list(LOST)
+    weight = kinds.index(change.resource.type) if change.resource.type in LOST else len(kinds)
+    status = list(Status).index(change.status)
+    return (not change.loses, not change.guarded, weight, status, change.resource.urn)
 
 
 def _title(resource: PlannedResource) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import runpy
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from sandbox.errors import InputError, SandboxError
 
 
 class ProgramError(SandboxError):
-    """The program failed for a reason that is not its input's: a defect, or a resource that nothing emulates."""
+    """The program failed for a reason that is not its settings': a defect, or a resource that nothing emulates."""
+
+    exit_code = 2
 
 
 def make_plan(stack: str, project_dir: Path, before: Plan | None = None) -> Plan:
@@ -61,6 +64,8 @@ def make_plan(stack: str, project_dir: Path, before: Plan | None = None) -> Plan
         raise InputError(str(error)) from None
     except emulated.UnknownType as error:
         raise ProgramError(str(error)) from None
+    except Exception as error:
+        raise ProgramError(f"the program failed{_place(error, project_dir)}: {error!r}") from error
     settings = source.config.get(f"{project}:settings")
     return Plan(
         project=project,
@@ -79,6 +84,19 @@ def _masked(resource: PlannedResource) -> PlannedResource:
     from dataclasses import replace
 
     return replace(resource, inputs=inputs, outputs=outputs)
+
+
+def _place(error: Exception, project_dir: Path) -> str:
+    """The innermost line of the project's own that an error passed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        f
+        for f in frames
+        if Path(f.filename).is_relative_to(project_dir) and "site-packages" not in f.filename
+    ]
+    if not own:
+        return ""
+    return f" at {Path(own[-1].filename).relative_to(project_dir)}:{own[-1].lineno}"
 
 
 def _config(source: stackfile.StackFile, project: str) -> tuple[dict[str, str], list[str]]:

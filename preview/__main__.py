@@ -1,0 +1,138 @@
+"""What a stack would be made of, without an engine, a network or credentials.
+
+    python -m preview --stack prod [--base main]
+    python -m preview explain NAME --stack prod
+
+Exit codes: 0 fine, 1 a policy has findings, 2 there is no preview (what was given is wrong, or the program fails).
+"""
+
+from preview.start import fast_start
+
+# Before anything else is imported: that is what takes the time.
+fast_start()
+
+import argparse  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from preview.base import base_plan  # noqa: E402
+from preview.plan import Plan  # noqa: E402
+from preview.program import make_plan  # noqa: E402
+from sandbox import stackfile  # noqa: E402
+from sandbox.errors import SandboxError  # noqa: E402
+
+_FINDINGS = 1
+_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "explain":
+            return _explain(options)
+        return _preview(options)
+    except SandboxError as error:
+        if options.json:
+            from preview.machine import error_as_json
+
+            print(error_as_json(str(error)), end="")
+        else:
+            print(f"preview: {error}", file=sys.stderr)
+        return _USAGE
+
+
+def _preview(options: argparse.Namespace) -> int:
+    project_dir: Path = options.project.resolve()
+    out: Path = options.out or project_dir / "build" / "preview" / options.stack
+    plan, base = _plans(options, project_dir)
+    # Imported once the program has run: the base's program runs meanwhile, and bad input is told sooner.
+    from preview.files import write
+    from preview.review import review
+
+    reviewed = review(plan, project_dir, base, options.base or "")
+    files = write(reviewed, out)
+    if options.json:
+        from preview.machine import review_as_json
+
+        print(review_as_json(reviewed, {what: str(path) for what, path in files.items()}), end="")
+    else:
+        from rich.console import Console
+
+        from preview.terminal import show
+
+        console = Console(highlight=False, soft_wrap=True)
+        show(reviewed, console)
+        console.print(f"\nWritten to {_short(out)}: {', '.join(path.name for path in files.values())}")
+    return _FINDINGS if reviewed.findings else 0
+
+
+def _plans(options: argparse.Namespace, project_dir: Path) -> tuple[Plan, Plan | None]:
+    if not options.base:
+        return make_plan(options.stack, project_dir), None
+    # A misspelt stack is told at once.
+    stackfile.load(project_dir, options.stack)
+    with base_plan(options.base, options.stack, project_dir) as making:
+        # Pulumi's SDK is imported while the other process does the same.
+        import preview.recorder  # noqa: F401
+
+        base = making.plan(options.stack, stackfile.project_name(project_dir))
+    return make_plan(options.stack, project_dir, base), base
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from preview.explain import explain
+    from preview.exposure import exposure
+
+    plan = make_plan(options.stack, options.project.resolve())
+    explanations = explain(plan, exposure(plan), options.name)
+    if options.json:
+        from preview.machine import explanations_as_json
+
+        print(explanations_as_json(explanations), end="")
+        return 0
+    from rich.console import Console
+
+    from preview.terminal import show_explanation
+
+    console = Console(highlight=False, soft_wrap=True)
+    for number, explanation in enumerate(explanations):
+        if number:
+            console.print()
+        show_explanation(explanation, console)
+    return 0
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m preview",
+        description=(__doc__ or "").split("\n", 1)[0],
+        epilog="Exit codes: 0 fine, 1 a policy has findings, 2 there is no preview.",
+    )
+    _common(parser, stack="dev", project=Path.cwd(), json=False)
+    parser.add_argument("--base", help="compare with a git ref, or with the plan.json of another preview")
+    parser.add_argument("--out", type=Path, help="the folder of the files (build/preview/<stack>)")
+    parser.set_defaults(command="preview")
+    explain = parser.add_subparsers(title="commands").add_parser(
+        "explain", help="what made a resource, what it needs, what needs it, who reaches it"
+    )
+    # Where an option is not given after the command, what was given before it holds.
+    _common(explain, stack=argparse.SUPPRESS, project=argparse.SUPPRESS, json=argparse.SUPPRESS)
+    explain.add_argument("name", help="a logical name, a URN, or the name of an object or in AWS")
+    explain.set_defaults(command="explain")
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, *, stack: object, project: object, json: object) -> None:
+    parser.add_argument("--stack", default=stack, help="the stack: names Pulumi.<stack>.yaml (dev)")
+    parser.add_argument("--project", type=Path, default=project, help="the folder of Pulumi.yaml (this one)")
+    parser.add_argument("--json", action="store_true", default=json, help="print JSON")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

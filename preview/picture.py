@@ -1,0 +1,303 @@
+"""The architecture of a plan as a picture: where things stand, and who reaches whom. Geometry only; no markup."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from preview.exposure import INTERNET, Exposure, Relation
+from preview.exposure.workloads import workloads
+from preview.plan import AGENT_TYPE, Plan, PlannedResource
+
+WIDTH = 1240
+# More agents than this are a number: a picture of a thousand shows nothing.
+_MOST_AGENTS = 12
+_GAP = 16
+_CARD_HEIGHT = 74
+_AGENT_COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle with a title and lines of text."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+    lines: tuple[str, ...] = ()
+    style: str = "card"
+    """A class of the picture's style sheet."""
+    urn: str = ""
+    """What it stands for, where that is one resource."""
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    @property
+    def middle(self) -> float:
+        return self.x + self.width / 2
+
+    @property
+    def centre(self) -> float:
+        return self.y + self.height / 2
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A curve from one box to another."""
+
+    path: str
+    """SVG path data."""
+    label: str
+    style: str = ""
+
+
+@dataclass
+class Picture:
+    """All that is drawn, back to front."""
+
+    height: float = 0
+    areas: list[Box] = field(default_factory=list)
+    cards: list[Box] = field(default_factory=list)
+    arrows: list[Arrow] = field(default_factory=list)
+
+    def card(self, urn: str) -> Box | None:
+        """The card of a resource."""
+        return next((card for card in self.cards if card.urn == urn), None)
+
+
+def draw(plan: Plan, exposure: Exposure) -> Picture:
+    """Lay the plan out: the internet on the left, the network in the middle, AWS's other services on the right."""
+    picture = Picture()
+    vpc = next(iter(plan.of_type("aws:ec2/vpc:Vpc")), None)
+    left, right = 250.0, 950.0
+    y = 52.0
+    zones = sorted({str(s.inputs["availabilityZone"]) for s in plan.of_type("aws:ec2/subnet:Subnet")})
+    columns = list(_columns(left + 20, right - 20, max(1, len(zones))))
+    y = _public(plan, exposure, picture, columns, zones, y)
+    y = _cluster(plan, picture, left + 20, right - 20, y)
+    y = _stores(plan, picture, columns, y)
+    title = f"VPC {vpc.inputs.get('cidrBlock')}" if vpc else "Network"
+    picture.areas.insert(
+        0, Box(left, 16, right - left, y - 16, title, (plan.region,), "vpc", vpc.urn if vpc else "")
+    )
+    _services(plan, picture, right + 40, WIDTH - 20)
+    _outside(plan, exposure, picture)
+    _arrows(plan, exposure, picture)
+    picture.height = max(y, *(card.bottom for card in picture.cards), 0) + 20
+    return picture
+
+
+def _columns(left: float, right: float, count: int) -> Iterator[tuple[float, float]]:
+    width = (right - left - _GAP * (count - 1)) / count
+    for number in range(count):
+        yield left + number * (width + _GAP), width
+
+
+def _public(
+    plan: Plan,
+    exposure: Exposure,
+    picture: Picture,
+    columns: Sequence[tuple[float, float]],
+    zones: Sequence[str],
+    y: float,
+) -> float:
+    """The zones' heads, the load balancer, and the NAT gateways."""
+    left, right = columns[0][0], columns[-1][0] + columns[-1][1]
+    height = 146.0
+    picture.areas.append(Box(left, y, right - left, height, "Public subnets", (), "tier"))
+    entrances = [e for e in exposure.edges if e.source == INTERNET and e.target in plan.resources]
+    public = [plan.resources[e.target] for e in entrances]
+    public = [r for r in public if r.type != "aws:eks/cluster:Cluster"]
+    for resource in public[:1]:
+        name = "Application Load Balancer" if resource.kind == "Ingress" else "Network Load Balancer"
+        by = next(e.by for e in entrances if e.target == resource.urn)
+        what = f"{resource.inputs.get('chart', '')} {by}".strip()
+        picture.cards.append(
+            Box(left + 12, y + 30, right - left - 24, 46, name, (what,), "entry", resource.urn)
+        )
+    gateways = plan.of_type("aws:ec2/natGateway:NatGateway")
+    for zone, (x, width) in zip(zones, columns, strict=False):
+        picture.areas.append(Box(x, y + 84, width, 54, zone, (), "zone"))
+    for gateway, (x, width) in zip(gateways, columns, strict=False):
+        picture.cards.append(Box(x + width - 126, y + 92, 116, 38, "NAT gateway", (), "small", gateway.urn))
+    return y + height + _GAP
+
+
+def _cluster(plan: Plan, picture: Picture, left: float, right: float, y: float) -> float:
+    """The cluster and the agents in it."""
+    cluster = next(iter(plan.of_type("aws:eks/cluster:Cluster")), None)
+    version = cluster.inputs.get("version", "") if cluster else ""
+    agents = plan.agents
+    shown = plan.of_type(AGENT_TYPE)[:_MOST_AGENTS]
+    rows = -(-len(shown) // _AGENT_COLUMNS) or 1
+    extra = 22 if len(agents) > len(shown) else 0
+    height = 40 + rows * (_CARD_HEIGHT + 10) + extra + 6
+    picture.areas.append(
+        Box(
+            left,
+            y,
+            right - left,
+            height,
+            f"EKS {version}",
+            (_nodes(plan),),
+            "cluster",
+            cluster.urn if cluster else "",
+        )
+    )
+    columns = list(_columns(left + 12, right - 12, min(_AGENT_COLUMNS, len(shown)) or 1))
+    for number, agent in enumerate(shown):
+        x, width = columns[number % _AGENT_COLUMNS]
+        top = y + 36 + (number // _AGENT_COLUMNS) * (_CARD_HEIGHT + 10)
+        picture.cards.append(_agent(plan, agent, Box(x, top, width, _CARD_HEIGHT, agent.name)))
+    if extra:
+        more = f"and {len(agents) - len(shown)} more agents"
+        picture.areas.append(Box(left + 12, y + height - 26, right - left - 24, 20, more, (), "note"))
+    return y + height + _GAP
+
+
+def _agent(plan: Plan, agent: PlannedResource, place: Box) -> Box:
+    own = [r for r in plan.descendants(agent.urn) if r.custom]
+    deployment = next((r for r in own if r.kind == "Deployment"), None)
+    scaler = next((r for r in own if r.kind == "HorizontalPodAutoscaler"), None)
+    ingress = next((r for r in own if r.kind == "Ingress"), None)
+    lines = []
+    if ingress:
+        lines += [str(rule.get("host")) for rule in ingress.inputs["spec"].get("rules") or ()][:1]
+    if scaler:
+        spec = scaler.inputs["spec"]
+        lines.append(f"{spec.get('minReplicas', 1)} to {spec['maxReplicas']} pods, {len(own)} resources")
+    urn = deployment.urn if deployment else ""
+    return replace(place, lines=tuple(lines), style="agent", urn=urn)
+
+
+def _nodes(plan: Plan) -> str:
+    groups = plan.of_type("aws:eks/nodeGroup:NodeGroup")
+    if not groups:
+        return "Auto Mode"
+    described = []
+    for group in groups:
+        scaling = group.inputs["scalingConfig"]
+        types = " or ".join(group.inputs.get("instanceTypes") or ())
+        described.append(f"{scaling['minSize']} to {scaling['maxSize']} nodes, {types}")
+    return "; ".join(described)
+
+
+def _stores(plan: Plan, picture: Picture, columns: Sequence[tuple[float, float]], y: float) -> float:
+    """Databases and caches, and their copies in the other zones."""
+    left, right = columns[0][0], columns[-1][0] + columns[-1][1]
+    rows: list[tuple[PlannedResource, str, str, int]] = []
+    for database in plan.of_type("aws:rds/instance:Instance"):
+        i = database.inputs
+        detail = f"{i.get('instanceClass')}, {i.get('allocatedStorage')} GiB"
+        copies = 2 if i.get("multiAz") else 1
+        rows.append((database, f"PostgreSQL {i.get('engineVersion')}", detail, copies))
+    for cache in plan.of_type("aws:elasticache/replicationGroup:ReplicationGroup"):
+        i = cache.inputs
+        title = f"{str(i.get('engine')).capitalize()} {i.get('engineVersion')}"
+        rows.append((cache, title, str(i.get("nodeType")), int(i.get("numCacheClusters") or 1)))
+    height = 30 + len(rows) * 64 + 2
+    picture.areas.append(Box(left, y, right - left, height, "Database subnets, no route out", (), "tier"))
+    for row, (resource, title, detail, copies) in enumerate(rows):
+        top = y + 28 + row * 64
+        for copy, (x, width) in enumerate(columns[:copies]):
+            style, name = ("store", title) if copy == 0 else ("copy", "standby" if copies == 2 else "replica")
+            urn = resource.urn if copy == 0 else ""
+            picture.cards.append(Box(x + 10, top, width - 20, 54, name, (detail,), style, urn))
+    return y + height + _GAP
+
+
+def _services(plan: Plan, picture: Picture, left: float, right: float) -> None:
+    """What AWS runs outside of the network."""
+    kinds = (
+        ("Secrets Manager", "aws:secretsmanager/secret:Secret", "entry", "entries"),
+        ("KMS", "aws:kms/key:Key", "key", "keys"),
+        ("ECR", "aws:ecr/repository:Repository", "repository", "repositories"),
+        ("CloudWatch Logs", "aws:cloudwatch/logGroup:LogGroup", "log group", "log groups"),
+        ("IAM", "aws:iam/role:Role", "role", "roles"),
+    )
+    y = 52.0
+    for title, type_, one, many in kinds:
+        found = plan.of_type(type_)
+        if found:
+            line = f"{len(found)} {one if len(found) == 1 else many}"
+            picture.cards.append(Box(left, y, right - left, 56, title, (line,), "service", f"all:{type_}"))
+            y += 56 + _GAP
+
+
+def _outside(plan: Plan, exposure: Exposure, picture: Picture) -> None:
+    """Who comes from outside."""
+    hosts = [e.by for e in exposure.edges if e.by.startswith("https://")]
+    lines = tuple(host.removeprefix("https://") for host in hosts[:4])
+    if len(hosts) > len(lines):
+        lines = (*lines[:3], f"and {len(hosts) - 3} more")
+    picture.cards.append(Box(20, 82, 190, 44 + 18 * len(lines), "Internet", lines, "outside", INTERNET))
+    below = 82 + 44 + 18 * len(lines) + 40
+    for edge in exposure.into(next((c.urn for c in plan.of_type("aws:eks/cluster:Cluster")), "")):
+        if edge.source == INTERNET:
+            origins = edge.origins or ("the whole internet",)
+            box = Box(
+                20, below, 190, 44 + 18 * len(origins[:3]), "Operators", origins[:3], "outside", "operators"
+            )
+            picture.cards.append(box)
+            break
+
+
+def _arrows(plan: Plan, exposure: Exposure, picture: Picture) -> None:
+    entry = next((card for card in picture.cards if card.style == "entry"), None)
+    internet, operators = picture.card(INTERNET), picture.card("operators")
+    if entry and internet:
+        picture.arrows.append(_sideways(internet, entry, "HTTPS", "public"))
+    cluster = next((area for area in picture.areas if area.style == "cluster"), None)
+    if operators and cluster:
+        picture.arrows.append(_sideways(operators, cluster, "Kubernetes API", "limited"))
+    secrets = picture.card("all:aws:secretsmanager/secret:Secret")
+    for workload in workloads(plan):
+        card = picture.card(workload.resource.urn)
+        if card is None:
+            continue
+        if entry and _is_served(exposure, workload.resource.urn):
+            picture.arrows.append(_down(entry, card, "requests"))
+        for edge in exposure.out_of(workload.resource.urn):
+            store = picture.card(edge.target)
+            if store is not None and edge.relation is Relation.CONNECTS:
+                picture.arrows.append(_down(card, store, edge.by))
+        if secrets and _reads(exposure, workload.resource.urn):
+            picture.arrows.append(_sideways(card, secrets, "reads its secrets", "reads"))
+
+
+def _reads(exposure: Exposure, urn: str) -> bool:
+    identities = (e.target for e in exposure.out_of(urn) if e.relation is Relation.RUNS_AS)
+    return any(e.relation is Relation.READS for identity in identities for e in exposure.out_of(identity))
+
+
+def _is_served(exposure: Exposure, urn: str) -> bool:
+    return any(path[0].source == INTERNET for path in exposure.paths_to(urn))
+
+
+def _down(source: Box, target: Box, label: str) -> Arrow:
+    # Each card has its own place on the other's edge, so that lines do not lie on each other.
+    share = 0.15 + 0.7 * ((source.middle if source.width < target.width else target.middle) / WIDTH)
+    x1 = source.x + source.width * (share if source.width > target.width else 0.5)
+    x2 = target.x + target.width * (share if target.width >= source.width else 0.5)
+    bend = (target.y - source.bottom) / 2
+    path = (
+        f"M{x1:.1f} {source.bottom:.1f} C{x1:.1f} {source.bottom + bend:.1f}"
+        f" {x2:.1f} {target.y - bend:.1f} {x2:.1f} {target.y:.1f}"
+    )
+    return Arrow(path, label)
+
+
+def _sideways(source: Box, target: Box, label: str, style: str) -> Arrow:
+    y2 = min(max(source.centre, target.y + 12), target.bottom - 12)
+    bend = (target.x - source.right) / 2
+    path = (
+        f"M{source.right:.1f} {source.centre:.1f} C{source.right + bend:.1f} {source.centre:.1f}"
+        f" {target.x - bend:.1f} {y2:.1f} {target.x:.1f} {y2:.1f}"
+    )
+    return Arrow(path, label, style)
