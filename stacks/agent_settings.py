@@ -157,7 +157,8 @@ class AgentSecret(Model):
     source: SecretSource = SecretSource.CONFIG
     """Where the value comes from."""
     arn: SecretArn | None = None
-    """The entry, where ``source`` is ``existing``."""
+    """The entry, where ``source`` is ``existing``. One under a KMS key of yours needs that key's policy to admit the
+    agent's role."""
 
     @model_validator(mode="after")
     def _an_arn_goes_with_existing(self) -> Self:

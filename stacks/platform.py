@@ -28,6 +28,7 @@ from components.naming import (
 )
 from components.network import Network, NetworkArgs
 from components.network_policies import Peer, cidr_peers, namespace_peer
+from components.network_policy_controller import NetworkPolicyController
 from components.node_groups import Architecture, NodeGroupArgs
 from components.rds_ca import rds_ca
 from components.secrets import SecretsKey, SecretsKeyArgs
@@ -156,6 +157,8 @@ def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
     )
     on_kubernetes = pulumi.ResourceOptions(providers=[provider, kubernetes])
     shared = labels(name="platform", component="platform", instance=stack)
+    if auto_mode:
+        NetworkPolicyController("network-policy-controller", shared, on_kubernetes)
     traefik = settings.ingress.controller is IngressController.TRAEFIK
     callers = [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(subnets.public)
     namespace = AgentNamespace(
@@ -207,7 +210,9 @@ def _network(
         "network",
         NetworkArgs(
             cidr=settings.network.cidr,
-            zones=[zones.names.apply(partial(_zone, index, region)) for index in range(settings.network.zones)],
+            zones=[
+                zones.names.apply(partial(_zone, index, region)) for index in range(settings.network.zones)
+            ],
             nat_gateways=settings.network.nat_gateways,
             region=region,
             cluster_name=name,
@@ -223,7 +228,9 @@ def _network(
 
 def _zone(index: int, region: str, names: Sequence[str]) -> str:
     if index >= len(names):
-        raise pulumi.RunError(f"{region} offers this account {len(names)} zones: lower network.zones to {len(names)}")
+        raise pulumi.RunError(
+            f"{region} offers this account {len(names)} zones: lower network.zones to {len(names)}"
+        )
     return names[index]
 
 

@@ -90,7 +90,7 @@ class Cluster(Model):
     log_retention_days: LogRetentionDays = 30
     """How long control-plane logs are kept."""
     addon_versions: dict[str, str] = Field(default_factory=dict)
-    """Pinned versions of EKS add-ons by name; AWS's default for the cluster's version where there is none."""
+    """Pinned versions of EKS add-ons by name; the others get EKS's default when they are installed."""
 
     @model_validator(mode="after")
     def _node_groups_go_with_the_compute(self) -> Self:

@@ -24,11 +24,17 @@ agents = st.fixed_dictionaries(
         "durability": st.sampled_from(["sync", "async", "exit"]),
         "replicas": st.fixed_dictionaries({"min": st.integers(1, 4), "max": st.integers(1, 8)}),
         "lifetimes": st.fixed_dictionaries(
-            {"runTimeout": st.integers(1, 500), "preStop": st.integers(0, 60), "gracePeriod": st.integers(1, 700)}
+            {
+                "runTimeout": st.integers(1, 500),
+                "preStop": st.integers(0, 60),
+                "gracePeriod": st.integers(1, 700),
+            }
         ),
         "pool": st.fixed_dictionaries({"minSize": st.integers(0, 5), "maxSize": st.integers(2, 20)}),
         "corsOrigins": st.lists(st.sampled_from(["https://a.example.com", "*"]), max_size=2),
-        "env": st.dictionaries(st.sampled_from(["REGION", "FEATURE", "PORT"]), st.text(max_size=20), max_size=2),
+        "env": st.dictionaries(
+            st.sampled_from(["REGION", "FEATURE", "PORT"]), st.text(max_size=20), max_size=2
+        ),
         "image": st.just("registry.example.com/agent@sha256:" + "0" * 64),
     },
 )
@@ -53,11 +59,18 @@ stack_files = st.fixed_dictionaries(
             ]
         ),
         "database": st.fixed_dictionaries(
-            {"instanceClass": st.sampled_from(["db.t4g.micro", "db.t4g.medium", "db.m7g.large", "db.r8g.4xlarge"])},
+            {
+                "instanceClass": st.sampled_from(
+                    ["db.t4g.micro", "db.t4g.medium", "db.m7g.large", "db.r8g.4xlarge"]
+                )
+            },
             optional={"multiAz": st.booleans(), "engineVersion": st.sampled_from(["17", "18", "17.6", "16"])},
         ),
         "cache": st.fixed_dictionaries(
-            {"engine": st.sampled_from(["valkey", "redis"]), "engineVersion": st.sampled_from(["7.1", "7.2", "8.1"])},
+            {
+                "engine": st.sampled_from(["valkey", "redis"]),
+                "engineVersion": st.sampled_from(["7.1", "7.2", "8.1"]),
+            },
             optional={"replicas": st.integers(0, 5)},
         ),
         "ingress": st.fixed_dictionaries(

@@ -275,6 +275,10 @@ def test_auto_mode_makes_no_nodes_and_an_application_load_balancer_no_traefik() 
     auto = record_with("dev", settings)
     assert auto.of_type("aws:eks/nodeGroup:NodeGroup") == []
     assert len(auto.of_type("kubernetes:helm.sh/v3:Release")) == 1
+    assert (
+        auto.named("network-policy-controller-config").inputs["data"]["enable-network-policy-controller"]
+        == "true"
+    )
     alb = record_with("dev", changed("dev", "ingress.controller", "alb"))
     assert [r.name for r in alb.of_type("kubernetes:helm.sh/v3:Release")] == [
         "load-balancer-controller-release"
