@@ -24,6 +24,8 @@ from sandbox.errors import SandboxError  # noqa: E402
 
 _FINDINGS = 1
 _USAGE = 2
+# Of what goes to a file or a pipe, which have no width of their own.
+_WIDTH = 140
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +65,8 @@ def _preview(options: argparse.Namespace) -> int:
         from preview.terminal import show
 
         console = Console(highlight=False, soft_wrap=True)
+        if not console.is_terminal:
+            console.width = _WIDTH
         show(reviewed, console)
         console.print(f"\nWritten to {_short(out)}: {', '.join(path.name for path in files.values())}")
     return _FINDINGS if reviewed.findings else 0
@@ -72,12 +76,12 @@ def _plans(options: argparse.Namespace, project_dir: Path) -> tuple[Plan, Plan |
     if not options.base:
         return make_plan(options.stack, project_dir), None
     # A misspelt stack is told at once.
-    stackfile.load(project_dir, options.stack)
+    region = str(stackfile.load(project_dir, options.stack).config.get("aws:region", ""))
     with base_plan(options.base, options.stack, project_dir) as making:
         # Pulumi's SDK is imported while the other process does the same.
         import preview.recorder  # noqa: F401
 
-        base = making.plan(options.stack, stackfile.project_name(project_dir))
+        base = making.plan(options.stack, stackfile.project_name(project_dir), region)
     return make_plan(options.stack, project_dir, base), base
 
 

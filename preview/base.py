@@ -63,14 +63,14 @@ class Base:
     stored: Plan | None = None
     making: _Making | None = None
 
-    def plan(self, stack: str, project: str) -> Plan:
+    def plan(self, stack: str, project: str, region: str) -> Plan:
         """The plan; without resources where the base does not have the stack.
 
         Raises:
             InputError: the base's program cannot be previewed.
         """
         found = self.making.result() if self.making else self.stored
-        return found or Plan(project, stack, region="", production=False, resources={}, outputs={})
+        return found or Plan(project, stack, region=region, production=False, resources={}, outputs={})
 
 
 def _read(path: Path, stack: str) -> Plan:

@@ -8,7 +8,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from preview import figures, wording
-from preview.diff import Change
 from preview.exposure import INTERNET, Edge, Relation
 from preview.picture import WIDTH, draw
 from preview.plan import Plan, PlannedResource
@@ -25,34 +24,32 @@ def render(review: Review) -> str:
     """The whole file."""
     plan = review.plan
     links = {urn: f"r-{hashlib.sha256(urn.encode()).hexdigest()[:10]}" for urn in plan.resources}
-    environment = _environment(review)
-    picture = environment.get_template("picture.svg.j2").render(
-        picture=draw(plan, review.exposure),
-        plan=plan,
-        width=WIDTH,
-        links={**links, **{f"all:{r.type}": "resources" for r in review.resources}},
-    )
     comparison = review.comparison
-    return environment.get_template("report.html.j2").render(
-        review=review,
-        plan=plan,
-        comparison=comparison,
-        changes=comparison.diff.changes if comparison else (),
-        links=links,
-        css=Markup((_TEMPLATES / "report.css").read_text()),
-        script=Markup((_TEMPLATES / "report.js").read_text()),
-        picture=Markup(picture),
-        figures=_figures(review),
-        sections=_sections(review),
-        exposed=[e for e in review.exposure.edges if e.source == INTERNET or e.by.startswith("https://")][
-            :_LONGEST_LIST
-        ],
-        stores=_to_stores(review)[:_LONGEST_LIST],
-        reads=review.exposure.of(Relation.READS)[:_LONGEST_LIST],
-        cost=Markup(environment.get_template("cost.html.j2").render(**figures.cost_chart(review))),
-        time=Markup(environment.get_template("time.html.j2").render(**figures.timeline(review))),
-        groups=_groups(plan),
-        with_properties=len(review.resources) <= _MOST_WITH_PROPERTIES,
+    return (
+        _environment(review)
+        .get_template("report.html.j2")
+        .render(
+            review=review,
+            plan=plan,
+            comparison=comparison,
+            changes=comparison.diff.changes if comparison else (),
+            links=links,
+            picture=draw(plan, review.exposure),
+            picture_links={**links, **{f"all:{r.type}": "resources" for r in review.resources}},
+            width=WIDTH,
+            figures=_figures(review),
+            sections=_sections(review),
+            exposed=[e for e in review.exposure.edges if e.source == INTERNET or e.by.startswith("https://")][
+                :_LONGEST_LIST
+            ],
+            stores=_to_stores(review)[:_LONGEST_LIST],
+            identities=_identities(review)[:_LONGEST_LIST],
+            state=_state(review),
+            cost=figures.cost_chart(review),
+            time=figures.timeline(review),
+            groups=_groups(plan),
+            with_properties=len(review.resources) <= _MOST_WITH_PROPERTIES,
+        )
     )
 
 
@@ -79,9 +76,9 @@ def _figures(review: Review) -> list[dict[str, Any]]:
     """The numbers on top."""
     failed = bool(review.findings)
     found = [
-        {"value": figures.total(review.cost), "label": "a month", "link": "cost", "style": ""},
+        {"value": figures.briefly(review.cost.total), "label": "a month", "link": "cost", "style": ""},
         {
-            "value": figures.duration(review.timing.total),
+            "value": figures.duration(review),
             "label": "to deploy from nothing",
             "link": "time",
             "style": "",
@@ -104,9 +101,13 @@ def _figures(review: Review) -> list[dict[str, Any]]:
             "style": "bad" if failures else "good",
         }
         return [first, second, *found]
-    agents = {"value": len(review.plan.agents), "label": "agents", "link": "architecture", "style": ""}
-    resources = {"value": len(review.resources), "label": "resources", "link": "resources", "style": ""}
+    agents = _counted(len(review.plan.agents), "agent", "architecture")
+    resources = _counted(len(review.resources), "resource", "resources")
     return [agents, resources, *found]
+
+
+def _counted(number: int, noun: str, link: str) -> dict[str, Any]:
+    return {"value": number, "label": wording.count(number, noun).split()[1], "link": link, "style": ""}
 
 
 def _sections(review: Review) -> list[tuple[str, str]]:
@@ -126,6 +127,22 @@ def _to_stores(review: Review) -> list[Edge]:
     kinds = ("aws:rds/instance:Instance", "aws:elasticache/replicationGroup:ReplicationGroup")
     urns = {resource.urn for resource in review.plan.of_type(*kinds)}
     return [edge for edge in review.exposure.of(Relation.CONNECTS) if edge.target in urns]
+
+
+def _identities(review: Review) -> list[tuple[PlannedResource, list[Edge]]]:
+    """Who reads which secrets."""
+    reads: dict[str, list[Edge]] = {}
+    for edge in review.exposure.of(Relation.READS):
+        reads.setdefault(edge.source, []).append(edge)
+    return [(review.plan.resources[urn], edges) for urn, edges in reads.items()]
+
+
+def _state(review: Review) -> list[tuple[str, list[PlannedResource]]]:
+    """What holds state, by kind."""
+    kinds: dict[str, list[PlannedResource]] = {}
+    for resource in review.stateful:
+        kinds.setdefault(resource.kind, []).append(resource)
+    return list(kinds.items())
 
 
 def _groups(plan: Plan) -> list[tuple[str, list[PlannedResource]]]:
@@ -149,6 +166,3 @@ def _code_spans(text: str) -> Markup:
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)
     )
-
-
-__all__ = ["Change", "render"]

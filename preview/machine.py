@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from preview.diff import Change
 from preview.explain import Explanation
-from preview.exposure import Edge
 from preview.plan import PlannedResource, Secret
 from preview.review import Review
 from preview.values import ABSENT
@@ -89,10 +89,10 @@ def _plain(value: object) -> object:
         return None
     if isinstance(value, PlannedResource):
         return value.urn
-    if isinstance(value, Edge) or dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value):
         return _fields(value)
     if isinstance(value, frozenset | set):
         return sorted(value)
-    if hasattr(value, "items"):
+    if isinstance(value, Mapping):
         return dict(value)
     return str(value)

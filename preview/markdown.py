@@ -122,17 +122,22 @@ def _macros(review: Review) -> Any:
 
 def _code(value: str) -> str:
     """Inline code, in which nothing is markup and nobody is mentioned."""
-    return f"`{wording.value(str(value)).replace('`', 'ˋ').replace('|', '¦')}`"
+    return f"`{wording.value(str(value)).replace('`', chr(39)).replace('|', '¦')}`"
 
 
 def _text(value: str) -> str:
     """Plain text without HTML, links or mentions of people."""
-    return re.sub(r"[<>@\[\]*_]", lambda found: f"\\{found[0]}" if found[0] != "@" else "＠", str(value))
+    return _unmentioned(re.sub(r"[<>\[\]*_]", r"\\\g<0>", str(value)))
 
 
 def _cell(value: str) -> str:
     """Text in a table."""
-    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "\\<").replace("@", "＠")
+    return _unmentioned(" ".join(str(value).split()).replace("|", "\\|").replace("<", "\\<"))
+
+
+def _unmentioned(text: str) -> str:
+    """With a space of no width after each @, which then calls nobody."""
+    return text.replace("@", "@\u200b")
 
 
 def _short_list(values: Sequence[str]) -> str:

@@ -125,7 +125,7 @@ def _public(
     for zone, (x, width) in zip(zones, columns, strict=False):
         picture.areas.append(Box(x, y + 84, width, 54, zone, (), "zone"))
     for gateway, (x, width) in zip(gateways, columns, strict=False):
-        picture.cards.append(Box(x + width - 126, y + 92, 116, 38, "NAT gateway", (), "small", gateway.urn))
+        picture.cards.append(Box(x + width - 100, y + 93, 92, 36, "NAT gateway", (), "small", gateway.urn))
     return y + height + _GAP
 
 
@@ -257,6 +257,8 @@ def _arrows(plan: Plan, exposure: Exposure, picture: Picture) -> None:
     if operators and cluster:
         picture.arrows.append(_sideways(operators, cluster, "Kubernetes API", "limited"))
     secrets = picture.card("all:aws:secretsmanager/secret:Secret")
+    if secrets and cluster and exposure.of(Relation.READS):
+        picture.arrows.append(_sideways(cluster, secrets, "pods read their secrets", "reads"))
     for workload in workloads(plan):
         card = picture.card(workload.resource.urn)
         if card is None:
@@ -266,14 +268,7 @@ def _arrows(plan: Plan, exposure: Exposure, picture: Picture) -> None:
         for edge in exposure.out_of(workload.resource.urn):
             store = picture.card(edge.target)
             if store is not None and edge.relation is Relation.CONNECTS:
-                picture.arrows.append(_down(card, store, edge.by))
-        if secrets and _reads(exposure, workload.resource.urn):
-            picture.arrows.append(_sideways(card, secrets, "reads its secrets", "reads"))
-
-
-def _reads(exposure: Exposure, urn: str) -> bool:
-    identities = (e.target for e in exposure.out_of(urn) if e.relation is Relation.RUNS_AS)
-    return any(e.relation is Relation.READS for identity in identities for e in exposure.out_of(identity))
+                picture.arrows.append(_to_store(card, store, picture, edge.by))
 
 
 def _is_served(exposure: Exposure, urn: str) -> bool:
@@ -291,6 +286,21 @@ def _down(source: Box, target: Box, label: str) -> Arrow:
         f" {x2:.1f} {target.y - bend:.1f} {x2:.1f} {target.y:.1f}"
     )
     return Arrow(path, label)
+
+
+def _to_store(source: Box, store: Box, picture: Picture, label: str) -> Arrow:
+    """Past the stores above it, where there are any: through the gap between two zones, and in from the side."""
+    above = [card for card in picture.cards if card.style == "store" and card.y < store.y]
+    if not above:
+        return _down(source, store, label)
+    gap, top = store.right + 14, above[0].y - 14
+    bend = (top - source.bottom) / 2
+    return Arrow(
+        f"M{source.middle:.1f} {source.bottom:.1f} C{source.middle:.1f} {source.bottom + bend:.1f}"
+        f" {gap:.1f} {top - bend:.1f} {gap:.1f} {top:.1f} L{gap:.1f} {store.centre - 10:.1f}"
+        f" Q{gap:.1f} {store.centre:.1f} {store.right:.1f} {store.centre:.1f}",
+        label,
+    )
 
 
 def _sideways(source: Box, target: Box, label: str, style: str) -> Arrow:

@@ -12,7 +12,7 @@ from preview.diff import PlanDiff, compare
 from preview.exposure import Exposure, exposure
 from preview.impact import Impact, impact
 from preview.plan import Plan, PlannedResource
-from preview.stateful import is_stateful
+from preview.stateful import LOST
 from sandbox import stackfile
 from stacks.policy_exceptions import PolicyException
 
@@ -25,8 +25,8 @@ class Comparison:
     """What the base is called, as it was named."""
     diff: PlanDiff
     impact: Impact
-    cost: cost.CostReport
-    """Of the base."""
+    cost: cost.CostReport | None
+    """Of the base; None where the base has a size without a price, which is for the base to answer."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Review:
 
     @property
     def stateful(self) -> list[PlannedResource]:
-        """The resources that hold state."""
-        return [resource for resource in self.plan.resources.values() if is_stateful(resource)]
+        """The resources that hold state, those first that hold the most."""
+        return self.plan.of_type(*LOST)
 
     @property
     def resources(self) -> list[PlannedResource]:
@@ -61,7 +61,7 @@ def review(plan: Plan, project_dir: Path, base: Plan | None = None, base_name: s
     comparison = None
     if base is not None:
         diff = compare(base, plan)
-        comparison = Comparison(base_name, diff, impact(diff, exposure(base), reached), cost.monthly(base))
+        comparison = Comparison(base_name, diff, impact(diff, exposure(base), reached), _cost(base))
     return Review(
         plan=plan,
         exposure=reached,
@@ -70,6 +70,13 @@ def review(plan: Plan, project_dir: Path, base: Plan | None = None, base_name: s
         findings=policies.check(plan, exceptions(plan.stack, project_dir)),
         comparison=comparison,
     )
+
+
+def _cost(base: Plan) -> cost.CostReport | None:
+    try:
+        return cost.monthly(base)
+    except cost.PriceError:
+        return None
 
 
 def exceptions(stack: str, project_dir: Path) -> list[PolicyException]:

@@ -82,7 +82,7 @@ def _branch(plan: Plan, resource: PlannedResource, tree: Tree) -> None:
         return
     below = list(plan.descendants(resource.urn))
     own = Counter(r.kind for r in plan.children(resource.urn) if r.custom)
-    kinds = ", ".join(f"{kind}{f' ×{number}' if number > 1 else ''}" for kind, number in sorted(own.items()))
+    kinds = ", ".join(f"{kind}{f' x{number}' if number > 1 else ''}" for kind, number in sorted(own.items()))
     branch = tree.add(
         f"[bold]{escape(resource.name)}[/] [dim]{sum(r.custom for r in below)}[/]"
         f"{f'  {kinds}' if kinds else ''}"
@@ -145,9 +145,8 @@ def _show_change(change: Change, console: Console) -> None:
             f"      [dim]{escape(difference.path)}:[/] {escape(wording.value(difference.before, 60))}"
             f" → {escape(wording.value(difference.after, 60))}{why}"
         )
-    if left := len(change.differences) - _PROPERTIES:
-        if left > 0:
-            console.print(f"      [dim]and {left} more properties[/]")
+    if (left := len(change.differences) - _PROPERTIES) > 0:
+        console.print(f"      [dim]and {left} more properties[/]")
 
 
 def _show_exposure(review: Review, console: Console) -> None:
