@@ -77,7 +77,7 @@ class Kubernetes:
         if resource.type in _EMULATED:
             return self._emulated.create(resource, inputs, preview=preview, timeout=timeout)
         if preview:
-            self._try(inputs, immutable_is_fine=True)
+            self._try(inputs, as_new=True)
             return _answer(inputs)
         return self._apply(inputs, timeout)
 
@@ -93,7 +93,7 @@ class Kubernetes:
         if resource.type in _EMULATED:
             return self._emulated.update(resource, inputs, old_outputs, preview=preview, timeout=timeout)
         if preview:
-            self._try(inputs, immutable_is_fine=False)
+            self._try(inputs, as_new=False)
             return _answer(inputs)
         return self._apply(inputs, timeout)
 
@@ -159,7 +159,7 @@ class Kubernetes:
             pass
         return []
 
-    def _try(self, inputs: Properties, *, immutable_is_fine: bool) -> None:
+    def _try(self, inputs: Properties, *, as_new: bool) -> None:
         """Ask for the server's verdict without changing anything, as far as the inputs are known.
 
         Raises:
@@ -167,19 +167,36 @@ class Kubernetes:
         """
         if not is_known(inputs):
             return
-        manifest = inputs
         try:
             namespace = inputs["metadata"].get("namespace")
             if namespace and self._api.get("v1", "Namespace", None, namespace) is None:
-                manifest = {**inputs, "metadata": {**inputs["metadata"], "namespace": _EXISTING_NAMESPACE}}
-            self._api.apply(manifest, dry_run=True, force=_is_forced(inputs))
+                namespace = _EXISTING_NAMESPACE
+            manifest = {
+                **inputs,
+                "metadata": {**inputs["metadata"], **({"namespace": namespace} if namespace else {})},
+            }
+            try:
+                self._api.apply(manifest, dry_run=True, force=_is_forced(inputs))
+            except ApiError as error:
+                if not (as_new and _is_immutable(error)):
+                    raise
+                self._try_under_another_name(manifest)
         except UnknownKindError:
             # The update may bring the definition itself; if it does not, the update says so.
             return
         except ApiError as error:
-            # A replacement is tried while its predecessor still stands.
-            if not (immutable_is_fine and _is_immutable(error)):
-                raise RefusedError(_told(inputs, error)) from error
+            raise RefusedError(_told(inputs, error)) from error
+
+    def _try_under_another_name(self, manifest: Properties) -> None:
+        """Try what replaces an object of the same name, which still stands: by itself it has to be fine."""
+        name = manifest["metadata"]["name"]
+        other = _another_name(name)
+        try:
+            self._api.apply(
+                {**manifest, "metadata": {**manifest["metadata"], "name": other}}, dry_run=True, force=True
+            )
+        except ApiError as error:
+            raise RefusedError(_told(manifest, error).replace(f'"{other}"', f'"{name}"')) from error
 
     def _apply(self, inputs: Properties, timeout: float) -> Answer:
         try:
@@ -242,6 +259,11 @@ def _address(manifest: Properties) -> tuple[str, str, str, str]:
     """apiVersion, kind, namespace and name. The namespace is of no consequence for kinds that have none."""
     metadata = manifest["metadata"]
     return manifest["apiVersion"], manifest["kind"], metadata.get("namespace") or "default", metadata["name"]
+
+
+def _another_name(name: str) -> str:
+    """A name of the same length, since names have limits."""
+    return f"{name[:-1]}{'1' if name[-1] == '0' else '0'}"
 
 
 def _identity(inputs: Properties) -> tuple[str, ...]:

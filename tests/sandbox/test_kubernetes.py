@@ -152,10 +152,24 @@ def test_a_preview_leaves_a_kind_that_the_update_may_bring_and_the_update_refuse
 def test_a_preview_of_a_replacement_is_not_refused_for_the_object_that_still_stands(
     kubernetes: Kubernetes, api: FakeApi
 ) -> None:
-    api.verdict = _refusing(invalid("field is immutable"))
+    api.verdict = _refusing_name("settings", invalid("field is immutable"))
     make(kubernetes, config_map(), preview=True)
     with pytest.raises(RefusedError, match="immutable"):
         kubernetes.update(CONFIG_MAP, config_map(), {}, preview=True, timeout=0)
+
+
+def test_a_preview_of_a_replacement_is_refused_for_a_fault_of_its_own(
+    kubernetes: Kubernetes, api: FakeApi
+) -> None:
+    def verdict(manifest: dict[str, Any]) -> None:
+        stands = manifest["metadata"]["name"] == "settings"
+        raise invalid("field is immutable, unsupported value" if stands else "unsupported value")
+
+    api.verdict = verdict
+    with pytest.raises(
+        RefusedError, match="ConfigMap default/settings: the API server refuses it: unsupported value"
+    ):
+        make(kubernetes, config_map(), preview=True)
 
 
 def test_an_object_is_answered_without_the_servers_book_keeping(kubernetes: Kubernetes) -> None:
@@ -225,5 +239,13 @@ def test_reading_finds_an_object_by_its_id_and_tells_when_it_is_gone(
 def _refusing(error: Exception) -> Any:
     def verdict(manifest: dict[str, Any]) -> None:
         raise error
+
+    return verdict
+
+
+def _refusing_name(name: str, error: Exception) -> Any:
+    def verdict(manifest: dict[str, Any]) -> None:
+        if manifest["metadata"]["name"] == name:
+            raise error
 
     return verdict
