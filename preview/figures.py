@@ -23,7 +23,7 @@ def money(amount: Range) -> str:
 
 
 def briefly(amount: Range) -> str:
-    """``$310–402``: where there is little room."""
+    """``$310-402``, with the dash of a range: where there is little room."""
     if round(amount.low) == round(amount.high):
         return f"${amount.low:,.0f}"
     return f"${amount.low:,.0f}\N{EN DASH}{amount.high:,.0f}"

@@ -75,7 +75,7 @@ def _environment(review: Review) -> Environment:
 def _figures(review: Review) -> list[dict[str, Any]]:
     """The numbers on top."""
     failed = bool(review.findings)
-    found = [
+    found: list[dict[str, Any]] = [
         {"value": figures.briefly(review.cost.total), "label": "a month", "link": "cost", "style": ""},
         {
             "value": figures.duration(review),
@@ -93,8 +93,13 @@ def _figures(review: Review) -> list[dict[str, Any]]:
     comparison = review.comparison
     if comparison:
         failures = len(comparison.impact.failures)
-        first = {"value": comparison.diff.headline, "label": "changes", "link": "changes", "style": ""}
-        second = {
+        first: dict[str, Any] = {
+            "value": comparison.diff.headline,
+            "label": "changes",
+            "link": "changes",
+            "style": "",
+        }
+        second: dict[str, Any] = {
             "value": failures or "None",
             "label": "ways for requests to fail",
             "link": "changes",
@@ -129,12 +134,12 @@ def _to_stores(review: Review) -> list[Edge]:
     return [edge for edge in review.exposure.of(Relation.CONNECTS) if edge.target in urns]
 
 
-def _identities(review: Review) -> list[tuple[PlannedResource, list[Edge]]]:
-    """Who reads which secrets."""
-    reads: dict[str, list[Edge]] = {}
+def _identities(review: Review) -> list[tuple[PlannedResource, tuple[str, ...], list[Edge]]]:
+    """Who reads which secrets, and why; secrets that are read for the same reasons together."""
+    reads: dict[tuple[str, tuple[str, ...]], list[Edge]] = {}
     for edge in review.exposure.of(Relation.READS):
-        reads.setdefault(edge.source, []).append(edge)
-    return [(review.plan.resources[urn], edges) for urn, edges in reads.items()]
+        reads.setdefault((edge.source, edge.why), []).append(edge)
+    return [(review.plan.resources[urn], why, edges) for (urn, why), edges in reads.items()]
 
 
 def _state(review: Review) -> list[tuple[str, list[PlannedResource]]]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from google.protobuf import empty_pb2
 from pulumi.runtime import mocks, set_all_config
@@ -25,6 +24,7 @@ from pulumi.runtime.stack import run_in_stack
 from preview import urns
 from preview.answers import Answer, answer
 from preview.plan import PlannedResource, Secret
+from preview.sources import told_by_one_line
 from preview.structs import from_struct, plain, with_outputs
 from sandbox import emulated
 
@@ -95,7 +95,7 @@ def record(
     set_all_config(dict(config or {}), list(secret_keys))
     set_root_resource(None)  # type: ignore[arg-type]
     try:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner() as runner, told_by_one_line():
             runner.get_loop().set_default_executor(_Inline())
             runner.run(run_in_stack(lambda: _settled(program)))
     finally:
@@ -211,7 +211,7 @@ class _Recorder(mocks.MockMonitor):
         """``components/network.py:57``: the line that made it."""
         file = self._files.get(position.uri)
         if file is None:
-            file = self._files[position.uri] = unquote(urlsplit(position.uri).path).removeprefix(self._folder)
+            file = self._files[position.uri] = position.uri.removeprefix(self._folder)
         return f"{file}:{position.line}" if file else ""
 
 
