@@ -177,7 +177,6 @@ def test_the_dockerfile_s_own_ignore_file_goes_first(source: Path) -> None:
         (["[an]*"], {"Dockerfile", "pkg/.venv/lib.py", "pkg/mod.py", "pkg/notes.md"}),
         (["./app.py"], {"Dockerfile", "notes.md", "pkg/.venv/lib.py", "pkg/mod.py", "pkg/notes.md"}),
     ],
-    ids=str,
 )
 def test_patterns_mean_what_docker_documents(source: Path, lines: list[str], left: set[str]) -> None:
     assert {str(path) for path in context_files(source, lines)} == left
