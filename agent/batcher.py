@@ -34,6 +34,8 @@ class Batcher(Generic[Item, Result]):
 
     async def _work(self) -> None:
         while self._queue:
+            # One turn of the event loop: whoever is about to submit comes along.
+            await asyncio.sleep(0)
             batch, self._queue = self._queue[: self._limit], self._queue[self._limit :]
             try:
                 _resolve(batch, await self._flush([item for item, _ in batch]))

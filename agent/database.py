@@ -1,7 +1,10 @@
 """The PostgreSQL pool of the process: checked connections, bounded waits, new credentials without a gap."""
 
 import asyncio
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
@@ -20,6 +23,10 @@ PATIENCE_SECONDS = 60
 """How long a run in flight waits for the database to come back: an RDS failover takes "typically 60-120
 seconds" for Multi-AZ instances and under 35 for clusters (Amazon RDS user guide); a restart takes seconds."""
 
+
+CHECK_AFTER_SECONDS = 1.0
+
+Result = TypeVar("Result")
 
 _CONNECTION: dict[str, Any] = {
     "autocommit": True,
@@ -46,12 +53,20 @@ class Database:
             reconnect_timeout=5,
             max_idle=300,
             max_lifetime=3600,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
             open=False,
             kwargs=_CONNECTION,
         )
+        self._checked: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
         self._control: AsyncConnection[DictRow] | None = None
         self._control_lock = asyncio.Lock()
+
+    async def _check(self, connection: AsyncConnection[DictRow]) -> None:
+        """Try a connection that has not been used for a second: servers and networks drop idle ones."""
+        now = time.monotonic()
+        if now - self._checked.get(connection, 0.0) > CHECK_AFTER_SECONDS:
+            await AsyncConnectionPool.check_connection(connection)
+        self._checked[connection] = now
 
     async def open(self) -> None:
         await self.pool.open()
@@ -90,12 +105,13 @@ class Database:
 
     async def fetch(self, query: str, parameters: Any = None, *, patient: bool = False) -> list[DictRow]:
         """Run one repeatable statement. Raises PoolTimeout when no connection is free in time."""
-        async for attempt in retrying(PATIENCE_SECONDS if patient else 1):
-            with attempt:
-                async with self.pool.connection() as connection:
-                    cursor = await connection.execute(query, parameters)
-                    return await cursor.fetchall() if cursor.description else []
-        raise AssertionError("unreachable: the last attempt returns or raises")
+
+        async def attempt() -> list[DictRow]:
+            async with self.pool.connection() as connection:
+                cursor = await connection.execute(query, parameters)
+                return await cursor.fetchall() if cursor.description else []
+
+        return await retry(attempt, PATIENCE_SECONDS if patient else 1)
 
     def observe(self) -> None:
         """Publish how the pool is used."""
@@ -106,11 +122,17 @@ class Database:
         metrics.pool_waiting.set(stats.get("requests_waiting", 0))
 
 
-def retrying(seconds: float) -> AsyncRetrying:
+async def retry(attempt: Callable[[], Awaitable[Result]], seconds: float) -> Result:
     """Try again on TRANSIENT errors for so long, at growing intervals, then raise the last error."""
-    return AsyncRetrying(
-        retry=retry_if_exception_type(TRANSIENT),
-        stop=stop_after_delay(seconds),
-        wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
-        reraise=True,
-    )
+    try:
+        return (
+            await attempt()
+        )  # nearly always the last one: tenacity's bookkeeping begins with the first failure
+    except TRANSIENT:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(TRANSIENT),
+            stop=stop_after_delay(seconds),
+            wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
+            reraise=True,
+        )
+        return await retrying(attempt)

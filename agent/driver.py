@@ -6,6 +6,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, Send
 
+from agent.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from agent.execution import Execution
 from agent.graphs import AnyGraph, Graph, Graphs
 from agent.registry.base import Json, Registry, Run
@@ -40,6 +41,8 @@ class Driver:
         config = self.config(run, fork=not resumes)
         compiled = await self.compiled(graph, config, stateless=execution.stateless)
         translator = Translator(payload["stream_mode"], subgraphs=payload.get("stream_subgraphs", False))
+        if run.fresh_thread and isinstance(self.saver, GroupCommitSaver):
+            config["configurable"][NO_CHECKPOINTS] = [True]
         execution.fed = True
         execution.publish("metadata", dumps({"run_id": run.run_id, "attempt": run.attempt}))
         durability: Any = payload.get("durability") or self._settings.durability.value

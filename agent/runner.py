@@ -84,7 +84,7 @@ class Runner:
         """
         await self._place(run.graph_id)
         try:
-            await self.registry.begin(run, owner, create_thread=create_thread, start=True)
+            await self.registry.begin(run, owner, create_thread=create_thread, start=True, attended=True)
         except BaseException:
             self._places.release()
             raise
@@ -232,6 +232,7 @@ class Runner:
     async def _keep_house(self) -> None:
         """Beat, obey and take up, for as long as the process lives."""
         beaten = reaped = time.monotonic()
+        strays: set[str] = set()
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
@@ -240,6 +241,10 @@ class Runner:
             try:
                 orders = await self.registry.beat()
                 beaten = time.monotonic()
+                # Held by this process, but by none of its tasks, at two beats in a row: a request was cut off
+                # between entry and start, or the database forgot the run's end when it crashed.
+                strays, before = (orders.held or set()) - set(self._executions), strays
+                await self.registry.give_back(strays & before)
                 for run_id, execution in mine.items():
                     self._obey(run_id, execution, orders)
                 metrics.pending_runs.set(orders.pending)

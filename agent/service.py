@@ -1,8 +1,8 @@
 """Puts the parts of a process together, and takes over settings that change while it serves."""
 
 import asyncio
-import contextlib
 import logging
+from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -45,7 +45,6 @@ class Service:
         self.access = Access(settings, self.valkey)
         self.graphs = Graphs(settings.langgraph_config)
         self.health = Health(self._checks())
-        self._watcher: asyncio.Task[None] | None = None
         self.saver: BaseCheckpointSaver[Any] | None
         self.registry: Registry
         self.runner: Runner
@@ -64,33 +63,32 @@ class Service:
         return checks
 
     async def __aenter__(self) -> Self:
-        """Raises StartError or GraphsError."""
-        secret_files.export(self.settings.secrets_dir)
-        await self.graphs.load()
-        if self.database is not None:
-            await self.database.open()
-        await self._reach()
-        self.saver, self.registry = self._storage()
-        self.runner = Runner(
-            self.settings, self.registry, Driver(self.settings, self.graphs, self.registry, self.saver)
-        )
-        await self.runner.open()
-        self._watcher = asyncio.create_task(
-            secret_files.watch(self.settings.secrets_dir, self._secrets_changed)
-        )
+        """Raises StartError or GraphsError, and has then closed what it had opened."""
+        async with AsyncExitStack() as opened:
+            secret_files.export(self.settings.secrets_dir)
+            opened.push_async_callback(self.graphs.close)
+            await self.graphs.load()
+            if self.valkey is not None:
+                opened.push_async_callback(self.valkey.aclose)
+            if self.database is not None:
+                opened.push_async_callback(self.database.close)
+            await self._reach()
+            if self.database is not None:
+                await self.database.open()
+            self.saver, self.registry = self._storage()
+            driver = Driver(self.settings, self.graphs, self.registry, self.saver)
+            self.runner = Runner(self.settings, self.registry, driver)
+            await self.runner.open()
+            opened.push_async_callback(self.runner.close)
+            watcher = asyncio.create_task(
+                secret_files.watch(self.settings.secrets_dir, self._secrets_changed)
+            )
+            opened.callback(watcher.cancel)
+            self._opened = opened.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watcher:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-        await self.runner.close()
-        await self.graphs.close()
-        if self.database is not None:
-            await self.database.close()
-        if self.valkey is not None:
-            await self.valkey.aclose()
+        await self._opened.aclose()
 
     def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry]:
         settings = self.settings

@@ -47,7 +47,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     errors.install(app)
-    for router in (assistants.router, threads.router, runs.router, invoke.router, probes.router):
+    # Routes are tried in this order: the busiest come first.
+    for router in (invoke.router, runs.router, threads.router, assistants.router, probes.router):
         app.include_router(router)
     open_paths = gateway.OPEN_PATHS
     if settings.environment is Environment.DEV:

@@ -9,17 +9,19 @@ from agent.api.errors import ApiError
 from agent.graphs import Graph
 from agent.service import Service
 
+# Coroutines although they wait for nothing: FastAPI sends plain functions through a thread.
 
-def _service(request: Request) -> Service:
+
+async def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
-def _owner(request: Request) -> str:
+async def _owner(request: Request) -> str:
     return cast(str, request.state.owner)
 
 
-def _keeping(request: Request) -> Service:
-    service = _service(request)
+async def _keeping(request: Request) -> Service:
+    service = await _service(request)
     if not service.keeps_threads:
         raise ApiError(
             422,
@@ -28,11 +30,11 @@ def _keeping(request: Request) -> Service:
     return service
 
 
-def _thread_id(thread_id: Annotated[UUID, Path()]) -> str:
+async def _thread_id(thread_id: Annotated[UUID, Path()]) -> str:
     return str(thread_id)
 
 
-def _run_id(run_id: Annotated[UUID, Path()]) -> str:
+async def _run_id(run_id: Annotated[UUID, Path()]) -> str:
     return str(run_id)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from langgraph.errors import EmptyInputError, InvalidUpdateError
@@ -15,14 +15,11 @@ RETRY_AFTER = {"Retry-After": "1"}
 log = logging.getLogger(__name__)
 
 
-class ApiError(Exception):
-    """An answer that is not 2xx."""
+class ApiError(HTTPException):
+    """An answer that is not 2xx. FastAPI's own class, because FastAPI lets no other out of reading a body."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = headers
+        super().__init__(status, detail, headers)
 
 
 def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -45,10 +42,6 @@ def _validation(error: RequestValidationError) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Teach the application to answer every error that its routes raise."""
-
-    @app.exception_handler(ApiError)
-    async def _api(_request: Request, error: ApiError) -> JSONResponse:
-        return answer(error.status, error.detail, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -217,6 +217,9 @@ async def cancel(service: Service, run: Run, owner: str, execution: Execution | 
 async def or_disconnect(request: Request, execution: Execution) -> Outcome:
     """The outcome of a run that is of no use to anyone but this client: cancelled when the client leaves."""
 
+    if (await asyncio.wait([execution.outcome], timeout=QUICK_SECONDS))[0]:
+        return execution.outcome.result()
+
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass

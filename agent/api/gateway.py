@@ -58,14 +58,16 @@ class Gateway:
         try:
             refusal = await self._refusal(scope, headers)
             if refusal is not None:
-                await answer(refusal.status, refusal.detail, refusal.headers)(scope, receive, send_on)
+                await answer(refusal.status_code, refusal.detail, dict(refusal.headers or {}))(
+                    scope, receive, send_on
+                )
             else:
                 limit = self._service.settings.max_request_bytes
                 await self._app(scope, _limited(receive, limit), send_on)
         except BodyTooLargeError as error:
             if started:
                 raise
-            await answer(error.status, error.detail)(scope, receive, send_on)
+            await answer(error.status_code, error.detail)(scope, receive, send_on)
         except Exception as error:
             log.error(
                 "request failed",

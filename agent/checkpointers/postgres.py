@@ -8,7 +8,8 @@ and reads use as many connections as the pool has. docs/adr/agent-group-commit.m
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import orjson
@@ -27,32 +28,40 @@ from psycopg.rows import DictRow
 
 from agent import metrics
 from agent.batcher import Batcher
-from agent.database import PATIENCE_SECONDS, Database, retrying
+from agent.database import PATIENCE_SECONDS, Database, retry
 
-_BLOBS = """
-INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
-SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
-ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING"""
-
-_CHECKPOINTS = """
-INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
-SELECT t, ns, id, parent, c::jsonb, m::jsonb
-FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
-  AS i(t, ns, id, parent, c, m)
-ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
-DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata"""
-
-_WRITES = """
+# One statement for all rows of a batch: one round trip, one transaction, one plan that is kept. Numbers go as
+# text and an absent parent as '', because psycopg would else choose types, and so plans, by the values at hand.
+_WRITE_ROWS = """
+WITH blobs AS (
+  INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+  SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
+  ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
+), new_checkpoints AS (
+  INSERT INTO checkpoints
+    (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+  SELECT t, ns, id, NULLIF(parent, ''), c::jsonb, m::jsonb
+  FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS i(t, ns, id, parent, c, m)
+  ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+  DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+), new_writes AS (
+  INSERT INTO checkpoint_writes
+    (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+  SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[]::int[],
+                       %b::text[], %b::text[], %b::bytea[])
+  ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO NOTHING
+)
 INSERT INTO checkpoint_writes
   (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::int[], %b::text[],
-                     %b::text[], %b::bytea[])
-ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO """
+SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[]::int[],
+                     %b::text[], %b::text[], %b::bytea[])
+ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"""
 
-_NEW_WRITES = _WRITES + "NOTHING"
-_CONTROL_WRITES = (
-    _WRITES + "UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
-)
+NO_CHECKPOINTS = "__no_checkpoints"
+"""Key of a config for a thread that was made a moment ago: a non-empty list spares the first look for its latest
+checkpoint. Keys with two underscores stay out of the metadata of checkpoints."""
 
 Row = tuple[Any, ...]
 
@@ -67,21 +76,27 @@ class _Rows:
     control_writes: Sequence[Row] = ()
 
 
-@dataclass(slots=True)
-class _Statement:
-    sql: str
-    key: int
-    """How many leading columns identify a row."""
-    last_wins: bool
-    rows: dict[Row, Row] = field(default_factory=dict)
+class _Table:
+    """The rows of a batch for one insert. PostgreSQL refuses to upsert one row twice in a statement, so that
+    each key stands here once: as it came first, or with `last_wins` as it came last."""
+
+    def __init__(self, columns: int, *, key: int, last_wins: bool = False) -> None:
+        self._columns = columns
+        self._key = key
+        self._last_wins = last_wins
+        self._rows: dict[Row, Row] = {}
 
     def add(self, rows: Sequence[Row]) -> None:
-        # PostgreSQL refuses to upsert one row twice in a statement, so a batch holds each key once.
         for row in rows:
-            if self.last_wins:
-                self.rows[row[: self.key]] = row
+            if self._last_wins:
+                self._rows[row[: self._key]] = row
             else:
-                self.rows.setdefault(row[: self.key], row)
+                self._rows.setdefault(row[: self._key], row)
+
+    def columns(self) -> list[list[Any]]:
+        if not self._rows:
+            return [[] for _ in range(self._columns)]
+        return [list(column) for column in zip(*self._rows.values(), strict=True)]
 
 
 class GroupCommitSaver(AsyncPostgresSaver):
@@ -122,7 +137,7 @@ class GroupCommitSaver(AsyncPostgresSaver):
                         thread_id,
                         namespace,
                         checkpoint["id"],
-                        config["configurable"].get("checkpoint_id"),
+                        config["configurable"].get("checkpoint_id") or "",
                         _json({**checkpoint, "channel_values": inline}),
                         _json(get_serializable_checkpoint_metadata(config, metadata)),
                     )
@@ -146,44 +161,39 @@ class GroupCommitSaver(AsyncPostgresSaver):
     ) -> None:
         metrics.checkpointer_operations.labels("put_writes").inc()
         where = config["configurable"]
-        rows = self._dump_writes(
-            where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"], task_id, task_path, writes
-        )
+        rows = [
+            (*row[:5], str(row[5]), *row[6:])
+            for row in self._dump_writes(
+                where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"], task_id, task_path, writes
+            )
+        ]
         if all(channel in WRITES_IDX_MAP for channel, _ in writes):
             await self._batcher.submit(_Rows(control_writes=rows))
         else:
             await self._batcher.submit(_Rows(new_writes=rows))
 
     async def _flush(self, items: list[_Rows]) -> list[None]:
-        blobs = _Statement(_BLOBS, key=4, last_wins=False)
-        checkpoints = _Statement(_CHECKPOINTS, key=3, last_wins=True)
+        blobs, checkpoints = _Table(6, key=4), _Table(6, key=3, last_wins=True)
         # A write's key ends with its index, the sixth column; task_path before it belongs to the task.
-        new_writes = _Statement(_NEW_WRITES, key=6, last_wins=False)
-        control_writes = _Statement(_CONTROL_WRITES, key=6, last_wins=True)
+        new_writes, control_writes = _Table(9, key=6), _Table(9, key=6, last_wins=True)
         for item in items:
             blobs.add(item.blobs)
             checkpoints.add(item.checkpoints)
             new_writes.add(item.new_writes)
             control_writes.add(item.control_writes)
-        statements = [s for s in (blobs, checkpoints, new_writes, control_writes) if s.rows]
-        async for attempt in retrying(PATIENCE_SECONDS):
-            with attempt:
-                async with (
-                    self._database.pool.connection() as connection,
-                    connection.pipeline(),
-                    connection.transaction(),
-                ):
-                    for statement in statements:
-                        columns = [list(column) for column in zip(*statement.rows.values(), strict=True)]
-                        await connection.execute(statement.sql, columns)
+        columns = [
+            column for table in (blobs, checkpoints, new_writes, control_writes) for column in table.columns()
+        ]
+        await self._database.fetch(_WRITE_ROWS, columns, patient=True)
         return [None] * len(items)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        # Once: a node that looks its own thread up later has to see what has been written by then.
+        if config["configurable"].get(NO_CHECKPOINTS) and not config["configurable"].get("checkpoint_ns"):
+            config["configurable"][NO_CHECKPOINTS].clear()
+            return None
         metrics.checkpointer_operations.labels("get").inc()
-        async for attempt in retrying(PATIENCE_SECONDS):
-            with attempt:
-                return await super().aget_tuple(config)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await retry(partial(super().aget_tuple, config), PATIENCE_SECONDS)
 
     async def alist(
         self,

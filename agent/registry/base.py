@@ -1,6 +1,6 @@
 """What the service asks of a registry of threads and runs, whatever keeps it."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -60,6 +60,8 @@ class Run:
     error: Json | None = None
     record_events: bool = False
     """Whether its events are kept for readers on other processes."""
+    fresh_thread: bool = False
+    """Whether its thread was made together with it, and so has no checkpoints."""
     created_at: datetime = field(default_factory=now)
     updated_at: datetime = field(default_factory=now)
 
@@ -135,8 +137,12 @@ class Registry(Protocol):
 
     async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None: ...
 
-    async def begin(self, run: Run, owner: str, *, create_thread: bool, start: bool) -> Run:
+    async def begin(
+        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+    ) -> Run:
         """Enter a run: running here if `start` and the thread is free, else pending.
+
+        `attended`: a client waits for it, so that nothing is promised before its first checkpoint.
 
         Raises ThreadBusyError when the thread is not free and the run's strategy is `reject`.
         """
@@ -151,6 +157,9 @@ class Registry(Protocol):
 
     async def release(self, run: Run) -> None:
         """Give a run back, for another process to take up."""
+
+    async def give_back(self, run_ids: Set[str]) -> None:
+        """As `release`, for runs of this process of which it knows only the ids."""
 
     async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run: ...
 

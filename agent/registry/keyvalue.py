@@ -5,7 +5,7 @@ lives and dies with the process that took it: to have runs outlive it, use CHECK
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -138,7 +138,9 @@ class KeyValueRegistry:
 
     # Runs
 
-    async def begin(self, run: Run, owner: str, *, create_thread: bool, start: bool) -> Run:
+    async def begin(
+        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+    ) -> Run:
         if create_thread:
             thread = Thread(run.thread_id, owner, {"graph_id": run.graph_id})
             try:
@@ -202,6 +204,9 @@ class KeyValueRegistry:
         # There is nobody to take it up: the client is told, and starts it again from the last checkpoint.
         error = {"error": "ProcessStopped", "message": "the process stopped before the run ended; run again"}
         await self.finish(run, RunStatus.ERROR, error, ThreadStatus.ERROR)
+
+    async def give_back(self, run_ids: Set[str]) -> None:
+        return None
 
     async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run:
         await self.get_thread(thread_id, owner)

@@ -8,7 +8,7 @@ so that a process that was only thought dead cannot touch what another one has t
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib.resources import files
 from typing import Any
 
@@ -50,7 +50,12 @@ class PostgresRegistry:
         self._lease = lease_seconds
         self._max_attempts = max_attempts
         self._healthy_since: float | None = None
-        self._begins: Batcher[_Begin, DictRow] = Batcher(self._flush_begins)
+        self._begins: Batcher[_Begin, DictRow] = Batcher(
+            lambda items: self._flush_begins(items, statements.BEGIN_RUNS)
+        )
+        self._attended_begins: Batcher[_Begin, DictRow] = Batcher(
+            lambda items: self._flush_begins(items, statements.BEGIN_RUNS_RELAXED)
+        )
         self._finishes: Batcher[_Finish, bool] = Batcher(self._flush_finishes)
         self._events: Batcher[tuple[str, Event], None] = Batcher(self._flush_events)
 
@@ -121,12 +126,16 @@ class PostgresRegistry:
 
     # Runs
 
-    async def begin(self, run: Run, owner: str, *, create_thread: bool, start: bool) -> Run:
+    async def begin(
+        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+    ) -> Run:
         for _ in range(3):
-            row = await self._begins.submit((run, owner, create_thread, start))
+            batcher = self._attended_begins if attended else self._begins
+            row = await batcher.submit((run, owner, create_thread, start))
             if row["entered"]:
                 run.status, run.attempt = RunStatus(row["entered"]), row["attempt"]
                 run.created_at = run.updated_at = row["created_at"]
+                run.fresh_thread = row["fresh"]
                 return run
             if row["known"] is None and create_thread:
                 continue  # another process made the thread while this statement ran: look again
@@ -137,7 +146,7 @@ class PostgresRegistry:
             # The thread was taken while this statement ran: now it is seen as busy, and the run waits.
         raise ThreadBusyError
 
-    async def _flush_begins(self, items: list[_Begin]) -> list[DictRow]:
+    async def _flush_begins(self, items: list[_Begin], statement: str) -> list[DictRow]:
         columns = zip(
             *[
                 (
@@ -159,7 +168,7 @@ class PostgresRegistry:
             strict=True,
         )
         rows = await self._database.fetch(
-            statements.BEGIN_RUNS,
+            statement,
             [*[list(column) for column in columns], self.worker_id],
             patient=True,
         )
@@ -196,6 +205,10 @@ class PostgresRegistry:
 
     async def release(self, run: Run) -> None:
         await self._database.fetch(statements.RELEASE_RUN, (run.run_id, self.worker_id, run.attempt))
+
+    async def give_back(self, run_ids: Set[str]) -> None:
+        if run_ids:
+            await self._database.fetch(statements.GIVE_BACK_RUNS, (list(run_ids), self.worker_id))
 
     async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run:
         rows = await self._database.fetch(statements.GET_RUN, (run_id, thread_id, owner))

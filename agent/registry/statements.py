@@ -45,7 +45,7 @@ RETURNING t.thread_id"""
 
 SET_THREAD_STATUS = "UPDATE agent_threads SET status = %s, updated_at = now() WHERE thread_id = %s"
 
-BEGIN_RUNS = """
+_BEGIN = """
 WITH item AS (
   SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
                        %s::text[], %s::bool[], %s::bool[], %s::bool[], %s::bool[])
@@ -83,15 +83,24 @@ WITH item AS (
   FROM entering WHERE t.thread_id = entering.thread_id
     AND t.metadata ->> 'graph_id' IS DISTINCT FROM entering.graph_id
 )
-SELECT item.run_id,
+SELECT item.run_id, {commit}
        COALESCE(entered.status, before.status) AS entered,
        COALESCE(entered.attempt, before.attempt) AS attempt,
        COALESCE(entered.created_at, before.created_at) AS created_at,
-       known.owner = item.owner AS known
+       known.owner = item.owner AS known,
+       item.thread_id IN (SELECT thread_id FROM made) AS fresh
 FROM item
 LEFT JOIN entered USING (run_id)
 LEFT JOIN agent_runs before USING (run_id)
 LEFT JOIN known ON known.thread_id = item.thread_id"""
+
+# The commit of a run whose client waits need not reach the disk by itself: nothing has been promised yet, and the
+# commits of its checkpoints, which are waited for, take it along. The same goes for its end: a crash of the
+# database that forgets it leaves a run that is held but not executed, which is given back and found complete.
+_RELAXED = "set_config('synchronous_commit', 'off', true)"
+
+BEGIN_RUNS = _BEGIN.replace("{commit}", "")
+BEGIN_RUNS_RELAXED = _BEGIN.replace("{commit}", f"{_RELAXED},")
 
 CLAIM_RUNS = f"""
 UPDATE agent_runs r
@@ -117,11 +126,17 @@ WITH item AS (
   RETURNING r.run_id, r.thread_id, item.thread_status
 )
 UPDATE agent_threads t SET status = ended.thread_status, updated_at = now()
-FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id"""
+FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id, {commit}""".replace(
+    "{commit}", _RELAXED
+)
 
 RELEASE_RUN = """
 UPDATE agent_runs SET status = 'pending', worker_id = NULL, updated_at = now()
 WHERE run_id = %s AND worker_id = %s AND attempt = %s AND status = 'running'"""
+
+GIVE_BACK_RUNS = """
+UPDATE agent_runs SET status = 'pending', worker_id = NULL, updated_at = now()
+WHERE run_id = ANY (%s::uuid[]) AND worker_id = %s AND status = 'running'"""
 
 GET_RUN = f"""
 SELECT {_RUN} FROM agent_runs r JOIN agent_threads t USING (thread_id)
