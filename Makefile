@@ -13,7 +13,7 @@ UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up status down test e2e lint reference lock
+.PHONY: help venv up status down agent bench test e2e lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ status: $(INSTALLED) ## show what `make up` started (STACK=... for one; JSON=1 f
 
 down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=... for one)
 	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))
+
+agent: $(INSTALLED) ## run the agent service on this machine, with its own PostgreSQL and Valkey, ready to be asked
+	@$(BIN)/python -W ignore -m agent.local
+
+bench: $(INSTALLED) ## measure the agent service beside its peers (about ten minutes on a quiet machine)
+	@$(BIN)/python -W ignore -m bench
 
 test: $(INSTALLED) ## run the tests that need nothing but PyPI
 	$(BIN)/python -m pytest -n auto -m "not e2e"
