@@ -15,8 +15,9 @@ from pathlib import Path
 from sandbox import controlplane, nodes, report, stackfile, state
 from sandbox.api import Api
 from sandbox.console import console, step
-from sandbox.controlplane import ControlPlane
-from sandbox.errors import SandboxError
+from sandbox.controlplane import ControlPlane, Place
+from sandbox.errors import InputError, SandboxError
+from sandbox.machine.choice import Nodes, choose
 from sandbox.state import State
 
 _INTERRUPTED = 130
@@ -50,15 +51,27 @@ def up(options: argparse.Namespace) -> int:
     here = State(options.state.resolve(), _stack(options, "dev"))
     with here.locked():
         here.create()
-        binaries = engine.obtain(options.cache)
-        endpoint = ControlPlane(here, binaries.kubernetes, binaries.manifests).ensure()
-        # Imported here: it brings Pulumi's SDK, a second that neither `status` nor `down` needs.
-        from sandbox.deploy import Deployment
+        real = _nodes(options, here) is Nodes.REAL
+        binaries = engine.obtain(options.cache, real_node=real)
+        # Imported here: they bring Pulumi's SDK, a second that neither `status` nor `down` needs.
+        from sandbox.deploy import Deployment, simulated
+        from sandbox.machine.assembly import Machine
+
+        machine = Machine(here, binaries, options.cache) if real else None
+        place = machine.node.place if machine else Place
+        endpoint = ControlPlane(here, binaries.kubernetes, binaries.manifests, place).ensure()
 
         api = Api(endpoint)
         try:
-            nodes.ensure(api, topology)
-            result = Deployment(project, source, here, binaries).run(api)
+            if machine is None:
+                nodes.ensure(api, topology)
+                backends = simulated(api)
+            else:
+                if controlplane.missing(here):
+                    machine.node.join(api, endpoint, here.kubeconfig, topology)
+                machine.resume(api)
+                backends = machine.backends(api)
+            result = Deployment(project, source, here, binaries).run(backends)
         finally:
             api.close()
         state.write_private(here.outputs, json.dumps(result.outputs))
@@ -116,6 +129,20 @@ def _show_changes(changes: Mapping[str, int], touched: list[str]) -> None:
             console.print(f"  {line}", markup=False)
 
 
+def _nodes(options: argparse.Namespace, here: State) -> Nodes:
+    """What the pods are to run on; a sandbox stays with what it began with."""
+    began = here.nodes.read_text() if here.nodes.exists() else None
+    chosen, obstacle = choose(options.nodes or began, (here.root, options.cache))
+    if began and chosen != began:
+        raise InputError(
+            f"stack {here.stack} runs on {began} nodes: `make down STACK={here.stack}` first, or leave NODES out"
+        )
+    if obstacle:
+        console.print(f"Nodes are simulated, and no container runs: {obstacle}", markup=False)
+    state.write_private(here.nodes, chosen)
+    return chosen
+
+
 def _stack(options: argparse.Namespace, default: str) -> str:
     return options.stack or default
 
@@ -138,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
             "--state", type=Path, default=Path(".sandbox"), help="the folder of the sandboxes' state"
         )
         sub.add_argument("--cache", type=Path, default=default_cache(), help="the folder of the binaries")
+        if name == "up":
+            sub.add_argument("--nodes", help="real or simulated; what can be had unless given")
         if name == "status":
             sub.add_argument("--json", action="store_true", help="print JSON")
     return parser

@@ -1,6 +1,6 @@
 """A Kubernetes control plane of this checkout: etcd, API server, controller manager, scheduler and kwok.
 
-It listens on loopback only, on ports that were free, and outlives the command that starts it.
+It listens on loopback only, or within the namespaces of a real node, and outlives the command that starts it.
 """
 
 import json
@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import psutil
@@ -18,14 +19,13 @@ from sandbox import addons, pki, processes
 from sandbox.api import Api, Endpoint
 from sandbox.console import step
 from sandbox.errors import SandboxError
+from sandbox.machine.namespaces import Namespaces
+from sandbox.nodes import SIMULATED
 from sandbox.pki import Pki
 from sandbox.state import State, write_private
 
 ROLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 """The processes, in the order in which they start."""
-
-SERVICE_RANGE = "10.96.0.0/16"
-SERVICE_ADDRESS = "10.96.0.1"
 
 _START_SECONDS = 60.0
 # Between the choice of a free port and its use another program may take it: then all is started on other ports.
@@ -37,6 +37,27 @@ class PortTakenError(Exception):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a control plane runs. Unless told otherwise: on this machine's loopback, where no pod looks for it."""
+
+    enter: tuple[str, ...] = ()
+    """The command that runs another one there."""
+    address: str = "127.0.0.1"
+    """What the API server listens on."""
+    advertised: str = "10.0.2.1"
+    """The address in the `kubernetes` Service's endpoints, which may not be a loopback address."""
+    services: str = "10.96.0.0/16"
+    """The range of the Services' addresses."""
+    neighbours: tuple[str, ...] = ()
+    """The processes without which it is not whole, besides its own."""
+
+    @property
+    def service_address(self) -> str:
+        """The address of the `kubernetes` Service: the first of the range."""
+        return str(IPv4Network(self.services)[1])
+
+
+@dataclass(frozen=True)
 class ControlPlane:
     """The control plane of one sandbox."""
 
@@ -45,6 +66,8 @@ class ControlPlane:
     """The folder with the Kubernetes binaries."""
     manifests: Path
     """The folder with the add-ons' CRDs (`crds`) and kwok's stages (`stages`)."""
+    find_place: Callable[[], Place] = Place
+    """Makes the place when it has to."""
 
     def ensure(self) -> Endpoint:
         """Start it unless it runs whole and from these binaries. What etcd holds is kept.
@@ -69,14 +92,16 @@ class ControlPlane:
         raise AssertionError("unreachable")
 
     def _start(self) -> Endpoint:
-        certificates = pki.ensure(self.state.pki, SERVICE_ADDRESS)
+        place = self.find_place()
+        addresses = dict.fromkeys(["127.0.0.1", place.address, place.service_address])
+        certificates = pki.ensure(self.state.pki, list(addresses))
         etcd_port, peer_port, api_port, kwok_port = _free_ports(4)
-        endpoint = Endpoint(f"https://127.0.0.1:{api_port}", str(certificates.ca), certificates.token)
+        endpoint = Endpoint(f"https://{place.address}:{api_port}", str(certificates.ca), certificates.token)
         write_private(self.state.kubeconfig, kubeconfig(endpoint, certificates, self.state.stack))
 
         started = [
-            self._run("etcd", self._etcd(certificates, etcd_port, peer_port)),
-            self._run("kube-apiserver", self._apiserver(certificates, etcd_port, api_port)),
+            self._run(place, "etcd", self._etcd(certificates, etcd_port, peer_port)),
+            self._run(place, "kube-apiserver", self._apiserver(place, certificates, etcd_port, api_port)),
         ]
         api = Api(endpoint)
         try:
@@ -97,26 +122,30 @@ class ControlPlane:
             "kube-scheduler": [*self._client_arguments(), "--secure-port=0"],
             "kwok": [
                 f"--kubeconfig={self.state.kubeconfig}",
-                "--manage-all-nodes=true",
+                # Not all nodes: a real one answers for itself.
+                f"--manage-nodes-with-annotation-selector={SIMULATED}",
                 "--node-lease-duration-seconds=40",
                 f"--server-address=127.0.0.1:{kwok_port}",
                 *(f"--config={stage}" for stage in sorted((self.manifests / "stages").glob("*.yaml"))),
             ],
         }.items():
-            started.append(self._run(role, arguments))
+            started.append(self._run(place, role, arguments))
         # Written last: a control plane without it did not start whole.
-        write_private(
-            self.state.endpoint, json.dumps({"server": endpoint.server, "made_of": self._made_of()})
-        )
+        roles = [*ROLES, *place.neighbours]
+        note = {"server": endpoint.server, "made_of": self._made_of(), "roles": roles}
+        write_private(self.state.endpoint, json.dumps(note))
         return endpoint
 
     def _made_of(self) -> list[str]:
         return [str(self.binaries), str(self.manifests)]
 
-    def _run(self, role: str, arguments: Sequence[str]) -> "tuple[str, subprocess.Popen[bytes]]":
+    def _run(
+        self, place: Place, role: str, arguments: Sequence[str]
+    ) -> "tuple[str, subprocess.Popen[bytes]]":
         log = self.state.logs / f"{role}.log"
         log.unlink(missing_ok=True)
-        return role, processes.start(self.state.id, role, [self.binaries / role, *arguments], log)
+        command: list[str | Path] = [*place.enter, self.binaries / role, *arguments]
+        return role, processes.start(self.state.id, role, command, log)
 
     def _client_arguments(self) -> list[str]:
         return [f"--kubeconfig={self.state.kubeconfig}", "--leader-elect=false", "--profiling=false"]
@@ -139,9 +168,10 @@ class ControlPlane:
             "--unsafe-no-fsync",
         ]
 
-    def _apiserver(self, certificates: Pki, etcd_port: int, port: int) -> list[str]:
+    def _apiserver(self, place: Place, certificates: Pki, etcd_port: int, port: int) -> list[str]:
         certificate, key = certificates.certificate("server")
         client_certificate, client_key = certificates.certificate("client")
+        proxy_certificate, proxy_key = certificates.certificate("front-proxy")
         private, public = certificates.service_accounts
         return [
             f"--etcd-servers=https://127.0.0.1:{etcd_port}",
@@ -149,9 +179,8 @@ class ControlPlane:
             f"--etcd-certfile={client_certificate}",
             f"--etcd-keyfile={client_key}",
             f"--secure-port={port}",
-            "--bind-address=127.0.0.1",
-            # The address in the `kubernetes` Service's endpoints, which may not be a loopback address.
-            "--advertise-address=10.0.2.1",
+            f"--bind-address={place.address}",
+            f"--advertise-address={place.advertised}",
             f"--tls-cert-file={certificate}",
             f"--tls-private-key-file={key}",
             f"--client-ca-file={certificates.ca}",
@@ -161,7 +190,18 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-signing-key-file={private}",
             f"--service-account-key-file={public}",
-            f"--service-cluster-ip-range={SERVICE_RANGE}",
+            f"--service-cluster-ip-range={place.services}",
+            f"--kubelet-certificate-authority={certificates.ca}",
+            f"--kubelet-client-certificate={client_certificate}",
+            f"--kubelet-client-key={client_key}",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--requestheader-client-ca-file={certificates.ca}",
+            "--requestheader-allowed-names=front-proxy",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={proxy_certificate}",
+            f"--proxy-client-key-file={proxy_key}",
             "--allow-privileged=true",
             "--profiling=false",
         ]
@@ -196,8 +236,7 @@ def running_endpoint(state: State) -> Endpoint | None:
     """The running control plane, or None unless every process of it lives and the API server is ready."""
     if not state.endpoint.exists():
         return None
-    alive = processes.running(state.id)
-    if not all(role in alive for role in ROLES):
+    if missing(state):
         return None
     certificates = Pki(state.pki)
     server = json.loads(state.endpoint.read_text())["server"]
@@ -209,12 +248,21 @@ def running_endpoint(state: State) -> Endpoint | None:
         api.close()
 
 
+def missing(state: State) -> list[str]:
+    """The processes that should run and do not."""
+    noted = json.loads(state.endpoint.read_text()) if state.endpoint.exists() else {}
+    alive = processes.running(state.id)
+    return [role for role in noted.get("roles", ROLES) if role not in alive]
+
+
 def stop(state: State) -> list[psutil.Process]:
     """End every process of the sandbox, the control plane's and any that an interrupted command left; tell which."""
     if not state.exists:
         return []
     state.endpoint.unlink(missing_ok=True)
     alive = processes.running(state.id)
+    if state.machine.exists():
+        Namespaces(state).stop()
     # What writes goes before what stores: etcd last.
     last = alive.pop("etcd", [])
     others = [process for group in alive.values() for process in group]

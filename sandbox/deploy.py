@@ -39,6 +39,11 @@ class Result:
     """The stack's outputs; what is secret in them reads `[secret]`."""
 
 
+def simulated(api: Api) -> dict[str, Backend]:
+    """The backends of a sandbox whose pods do not run."""
+    return {**{package: Emulated() for package in PACKAGES}, "kubernetes": Kubernetes(api)}
+
+
 class Deployment:
     """One stack of a project on its way into a sandbox."""
 
@@ -49,15 +54,17 @@ class Deployment:
         self._engine = engine
         self._raised: BaseException | None = None
 
-    def run(self, api: Api) -> Result:
+    def run(self, backends: dict[str, Backend]) -> Result:
         """Preview, and update when something differs.
+
+        Args:
+            backends: what answers the engine, by package.
 
         Raises:
             InputError: the program refused its settings.
             SandboxError: the preview or the update failed; with the engine's and the API server's words.
         """
-        backends: dict[str, Backend] = {package: Emulated() for package in PACKAGES}
-        with served({**backends, "kubernetes": Kubernetes(api)}) as providers, self._in_project():
+        with served(backends) as providers, self._in_project():
             stand_ins = stackfile.copy(self._source, self._state.work)
             stack = self._stack(providers.environment)
             self._repair(stack)

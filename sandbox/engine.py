@@ -46,6 +46,10 @@ class Engine:
     """The folder with etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl and kwok."""
     manifests: Path
     """The folder with the add-ons' CRDs (`crds`) and kwok's stages (`stages`)."""
+    node: Path
+    """The folder with kubelet, kube-proxy and coredns; there only when a real node was asked for."""
+    containers: Path
+    """The folder with containerd, its shim, ctr, buildkitd and buildctl; likewise."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class Module:
     """Go variables that the linker sets; `{version}`, `{major}` and `{minor}` are filled in."""
     renamed: dict[str, str]
     """Binaries that are called differently from the folder of their source."""
+    packages: tuple[str, ...] = ("tool",)
+    """What is built: the tools of its `go.mod`, and commands of its own."""
+    tags: str = ""
+    """Build constraints, parted by commas."""
     content: str = ""
     """What else decides what the folder in the cache holds."""
 
@@ -76,14 +84,16 @@ class Module:
         version = Version.parse(self.version)
         names = {"version": str(version), "major": version.major, "minor": version.minor}
         settings = [f"-X {variable}={value.format(**names)}" for variable, value in self.variables.items()]
-        return [*_FLAGS, f"-ldflags=-s -w {' '.join(settings)}"]
+        tags = [f"-tags={self.tags}"] if self.tags else []
+        return [*_FLAGS, *tags, f"-ldflags=-s -w {' '.join(settings)}"]
 
     @property
     def key(self) -> str:
         """The name of its folder in the cache: another pin, flag or platform has another."""
-        files = [self.path / "go.mod", self.path / "go.sum"]
+        files = [self.path / "go.mod", self.path / "go.sum", *sorted(self.path.rglob("*.go"))]
         settings = [
             *self.build_flags,
+            *(package for package in self.packages if package != "tool"),
             *sorted(self.renamed),
             self.content,
             platform.system(),
@@ -111,6 +121,21 @@ KUBERNETES = Module(
     },
     renamed={"server": "etcd"},
 )
+NODE = Module(
+    folder="node",
+    names_version="k8s.io/kubernetes",
+    variables=KUBERNETES.variables,
+    renamed={},
+    packages=("tool", "./coredns"),
+)
+CONTAINERS = Module(
+    folder="containers",
+    names_version="github.com/containerd/containerd/v2",
+    variables={"github.com/containerd/containerd/v2/version.Version": "v{version}"},
+    renamed={},
+    # Snapshotters of file systems that the sandbox does not use, and that need C libraries.
+    tags="no_btrfs,no_devmapper,no_zfs",
+)
 MANIFESTS = Module(
     folder="manifests",
     names_version="github.com/traefik/traefik/v3",
@@ -125,14 +150,23 @@ def kubernetes_minor() -> str:
     return KUBERNETES.version.rpartition(".")[0]
 
 
-def obtain(cache: Path) -> Engine:
+def obtain(cache: Path, *, real_node: bool = False) -> Engine:
     """Find or build everything that the sandbox runs.
+
+    Args:
+        cache: the folder of the binaries.
+        real_node: what a real node runs as well.
 
     Raises:
         SandboxError: something is missing and cannot be built; the message holds the builder's words.
     """
     pulumi = _pulumi_on_path()
-    wanted = [module for module in (KUBERNETES, PULUMI, MANIFESTS) if not (module is PULUMI and pulumi)]
+    wanted = [
+        KUBERNETES,
+        *([] if pulumi else [PULUMI]),
+        MANIFESTS,
+        *([NODE, CONTAINERS] if real_node else []),
+    ]
     missing = [module for module in wanted if not (cache / module.key).exists()]
     if missing:
         go = golang.find(cache, max(golang.required_version(module.path) for module in missing))
@@ -144,6 +178,8 @@ def obtain(cache: Path) -> Engine:
         pulumi_origin=pulumi or f"pulumi {PULUMI.version} built from its Go module",
         kubernetes=cache / KUBERNETES.key / "bin",
         manifests=cache / MANIFESTS.key,
+        node=cache / NODE.key / "bin",
+        containers=cache / CONTAINERS.key / "bin",
     )
 
 
@@ -208,8 +244,9 @@ def _compile(module: Module, output: Path, go: Go, progress: Step) -> None:
     """One `go build` for all commands of a module: it compiles what they share once."""
     progress.update(detail="counting packages")
     stale = "{{if .Stale}}{{.ImportPath}}{{end}}"
-    total = len(go.run("list", "-deps", "-f", stale, *module.build_flags, "tool", folder=module.path).split())
-    command = [str(go.executable), "build", "-v", *module.build_flags, "-o", f"{output}/", "tool"]
+    listed = go.run("list", "-deps", "-f", stale, *module.build_flags, *module.packages, folder=module.path)
+    total = len(listed.split())
+    command = [str(go.executable), "build", "-v", *module.build_flags, "-o", f"{output}/", *module.packages]
     with subprocess.Popen(
         command, cwd=module.path, env=go.environment, stderr=subprocess.PIPE, text=True
     ) as build:

@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     # Whoever only reads a stack file need not wait for an HTTP client.
     from sandbox.api import Api
 
+SIMULATED = "kwok.x-k8s.io/node=fake"
+"""The annotation of the nodes that kwok answers for."""
+
 # Two in a zone, so that rules that spread pods over hosts hold as well as those over zones.
 _PER_ZONE = 2
 # An m7i.2xlarge, less what EKS reserves.
@@ -49,7 +52,7 @@ def _node(topology: Topology, zone: str, index: int) -> dict[str, Any]:
         "kind": "Node",
         "metadata": {
             "name": name,
-            "annotations": {"kwok.x-k8s.io/node": "fake"},
+            "annotations": dict([SIMULATED.split("=")]),
             "labels": {
                 "kubernetes.io/arch": topology.architecture,
                 "kubernetes.io/os": "linux",

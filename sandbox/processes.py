@@ -16,6 +16,10 @@ OWNER = "LANGGRAPH_AGENTS_SANDBOX"
 ROLE = "LANGGRAPH_AGENTS_SANDBOX_ROLE"
 
 
+# They enter namespaces for another process and end with it; the mark that both carry counts once.
+_WRAPPERS = frozenset({"nsenter", "unshare"})
+
+
 def marks(sandbox_id: str, role: str) -> dict[str, str]:
     """The environment variables by which a process of this sandbox is known."""
     return {OWNER: sandbox_id, ROLE: role}
@@ -69,7 +73,7 @@ def listening(process: psutil.Process) -> list[str]:
 
 def _environment(process: psutil.Process) -> Mapping[str, str]:
     try:
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if process.status() == psutil.STATUS_ZOMBIE or process.name() in _WRAPPERS:
             return {}
         return process.environ()
     except (psutil.Error, OSError):

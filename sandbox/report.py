@@ -7,10 +7,10 @@ import psutil
 import yaml
 from rich.table import Table
 
-from sandbox import processes
+from sandbox import controlplane, processes
 from sandbox.api import Api, Object
 from sandbox.console import console
-from sandbox.controlplane import ROLES, running_endpoint
+from sandbox.controlplane import running_endpoint
 from sandbox.engine import Engine
 from sandbox.state import State
 
@@ -48,7 +48,7 @@ def describe(state: State) -> dict[str, Any]:
             "server": endpoint.server if endpoint else None,
             "kubeconfig": str(state.kubeconfig),
             "processes": [_process(role, each) for role, group in found.items() for each in group],
-            "missing": [role for role in ROLES if role not in found],
+            "missing": controlplane.missing(state) if state.exists else [],
             "workloads": _workloads(api) if api else [],
             "outputs": json.loads(state.outputs.read_text()) if state.outputs.exists() else {},
         }

@@ -40,6 +40,11 @@ class State:
         return self.folder / "etcd"
 
     @property
+    def machine(self) -> Path:
+        """What a real node keeps: images, container logs, the data of the stores."""
+        return self.folder / "machine"
+
+    @property
     def endpoint(self) -> Path:
         """JSON: the address and ports of the running control plane."""
         return self.folder / "endpoint.json"
@@ -75,6 +80,11 @@ class State:
     def checkpoint(self, project: str) -> Path:
         """The engine's record of what is deployed."""
         return self.backend / ".pulumi" / "stacks" / project / f"{self.stack}.json"
+
+    @property
+    def nodes(self) -> Path:
+        """What the pods run on, `real` or `simulated`: what etcd holds is of the one or the other."""
+        return self.folder / "nodes"
 
     @property
     def exists(self) -> bool:

@@ -20,7 +20,7 @@ from sandbox.pki import Pki
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return pki.ensure(tmp_path_factory.mktemp("state") / "pki", "10.96.0.1")
+    return pki.ensure(tmp_path_factory.mktemp("state") / "pki", ["127.0.0.1", "10.96.0.1"])
 
 
 @dataclass
@@ -80,18 +80,18 @@ def api(server: Server) -> Iterator[Api]:
 
 def test_keys_and_tokens_are_for_their_owner_only(certificates: Pki) -> None:
     private = [*certificates.folder.glob("*.key"), certificates.tokens]
-    assert len(private) == 4
+    assert len(private) == 6
     assert {file.stat().st_mode & 0o777 for file in private} == {0o600}
     assert certificates.folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_same_certificates_serve_until_they_are_removed(certificates: Pki) -> None:
     before = certificates.ca.read_bytes()
-    assert pki.ensure(certificates.folder, "10.96.0.1").ca.read_bytes() == before
+    assert pki.ensure(certificates.folder, ["127.0.0.1", "10.96.0.1"]).ca.read_bytes() == before
 
 
 def test_each_sandbox_has_a_token_of_its_own(certificates: Pki, tmp_path: Path) -> None:
-    assert pki.ensure(tmp_path / "pki", "10.96.0.1").token != certificates.token
+    assert pki.ensure(tmp_path / "pki", ["127.0.0.1", "10.96.0.1"]).token != certificates.token
 
 
 def test_a_kubeconfig_names_the_authority_and_the_token(certificates: Pki) -> None:
@@ -102,7 +102,7 @@ def test_a_kubeconfig_names_the_authority_and_the_token(certificates: Pki) -> No
 
 
 def test_a_server_of_another_authority_is_not_trusted(server: Server, tmp_path: Path) -> None:
-    other = pki.ensure(tmp_path / "pki", "10.96.0.1")
+    other = pki.ensure(tmp_path / "pki", ["127.0.0.1", "10.96.0.1"])
     stranger = Api(Endpoint(server.endpoint.server, str(other.ca), "token"))
     server.answers["/readyz"] = (200, {})
     assert not stranger.ready()

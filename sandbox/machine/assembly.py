@@ -1,0 +1,43 @@
+"""A stack's machine, whole: the node, the stores beside it, and the backends that reach them."""
+
+from pathlib import Path
+
+from sandbox.api import Api
+from sandbox.cloud import PACKAGES
+from sandbox.engine import Engine
+from sandbox.machine import admission
+from sandbox.machine.account import Account
+from sandbox.machine.hosted import Cluster, Hosted
+from sandbox.machine.images import Builder
+from sandbox.machine.node import Node
+from sandbox.machine.postgresql import Databases
+from sandbox.machine.redis import Caches
+from sandbox.machine.secrets import Secrets
+from sandbox.machine.stores import Stores
+from sandbox.providers import Backend
+from sandbox.state import State
+
+
+class Machine:
+    """What a stack runs on."""
+
+    def __init__(self, state: State, engine: Engine, cache: Path) -> None:
+        self.node = Node(state, engine)
+        self._account = Account(state.machine / "account.json")
+        self._stores = Stores(state, self.node.namespaces, self.node.dns, self.node.addresses)
+        self._databases = Databases(self._stores, self._account)
+        self._caches = Caches(self._stores, self._account)
+        cgroup = self.node.namespaces.cgroup
+        self._images = Builder(state, engine.containers, cache, self.node.containers, cgroup)
+
+    def resume(self, api: Api) -> None:
+        """Run again what the account has, as after a reboot; nothing the first time."""
+        admission.ensure(api, self._stores.authority.certificate.read_text())
+        self._databases.ensure()
+        self._caches.ensure()
+
+    def backends(self, api: Api) -> dict[str, Backend]:
+        """What answers the engine, by package."""
+        secrets = Secrets(api, self._account)
+        hosted = Hosted(self._account, self._databases, self._caches, secrets, self._images)
+        return {**dict.fromkeys(PACKAGES, hosted), "kubernetes": Cluster(api, secrets)}

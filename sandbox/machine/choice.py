@@ -1,0 +1,89 @@
+"""Whether this machine can carry a real node, and what is missing when it cannot."""
+
+import os
+import shutil
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+
+from sandbox.errors import InputError
+
+CNI_PLUGINS = Path("/usr/lib/cni")
+POSTGRESQL = Path("/usr/lib/postgresql")
+
+# What has to be there, and the Debian package that brings it.
+_COMMANDS = {
+    "runc": "runc",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "catatonit": "catatonit",
+    "debootstrap": "debootstrap",
+    "redis-server": "redis-server",
+    "redis-cli": "redis-tools",
+}
+_FILES = {"ptp": (CNI_PLUGINS, "containernetworking-plugins"), "*/bin/postgres": (POSTGRESQL, "postgresql")}
+
+# The node mounts file systems of its own there, which would hide a checkout or a cache below them.
+HIDDEN = (Path("/run"), Path("/var/lib"), Path("/var/log"))
+
+
+class Nodes(StrEnum):
+    """What pods run on."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+
+
+def choose(wanted: str | None, folders: tuple[Path, ...]) -> tuple[Nodes, str]:
+    """What `NODES` comes to on this machine, and why it is not real when nobody asked for simulated nodes.
+
+    Args:
+        wanted: `real`, `simulated`, or None for what can be had.
+        folders: where the sandbox keeps its state and its binaries.
+
+    Raises:
+        InputError: it names no kind of nodes, or real ones cannot be had here.
+    """
+    if wanted and wanted not in list(Nodes):
+        raise InputError(f"NODES is {wanted!r}: give {' or '.join(Nodes)}, or leave it out")
+    if wanted == Nodes.SIMULATED:
+        return Nodes.SIMULATED, ""
+    obstacle = _obstacle(folders)
+    if obstacle and wanted:
+        raise InputError(f"NODES=real cannot work here: {obstacle}")
+    return (Nodes.SIMULATED, obstacle) if obstacle else (Nodes.REAL, "")
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages that a real node needs and that are not installed."""
+    commands = {package for command, package in _COMMANDS.items() if shutil.which(command) is None}
+    files = {package for pattern, (folder, package) in _FILES.items() if not any(folder.glob(pattern))}
+    return sorted(commands | files)
+
+
+def _obstacle(folders: tuple[Path, ...]) -> str:
+    """Why a real node cannot work here, with the remedy; empty when it can."""
+    if sys.platform != "linux":
+        return f"a kubelet needs Linux, and this is {sys.platform}"
+    if os.geteuid() != 0:
+        return "namespaces and mounts need root: run as root (sudo -E make up)"
+    for folder in folders:
+        for hidden in HIDDEN:
+            if folder.resolve().is_relative_to(hidden):
+                return (
+                    f"{folder} lies in {hidden}, which the node's namespaces hide: use a checkout elsewhere"
+                )
+    if packages := missing_packages():
+        return f"packages are missing: apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/run"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode:
+        return f"this machine gives no namespaces ({tried.stderr.strip()}): a container needs --privileged"
+    return ""

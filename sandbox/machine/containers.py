@@ -1,0 +1,170 @@
+"""containerd: it runs the pods' containers by Debian's runc, from images that the sandbox imports."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+from sandbox import processes
+from sandbox.errors import SandboxError
+from sandbox.machine.choice import CNI_PLUGINS
+from sandbox.machine.namespaces import Namespaces
+from sandbox.state import State
+
+ROLE = "containerd"
+SOCKET = "/run/containerd/containerd.sock"
+
+_PAUSE = "sandbox.local/pause:1"
+_START_SECONDS = 30.0
+
+_CONFIG = """
+version = 3
+root = "{root}"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing"]
+
+[grpc]
+  address = "{socket}"
+
+[plugins."io.containerd.cri.v1.images"]
+  snapshotter = "overlayfs"
+  [plugins."io.containerd.cri.v1.images".pinned_images]
+    sandbox = "{pause}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+  # Not every machine lets root lower the out-of-memory score (CAP_SYS_RESOURCE).
+  restrict_oom_score_adj = true
+  # Below the state folder, since the rest of /run may be another file system.
+  netns_mounts_under_state_dir = true
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+      SystemdCgroup = false
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["{plugins}"]
+    conf_dir = "{networks}"
+"""
+
+
+class Containers:
+    """The container runtime of one node."""
+
+    def __init__(self, state: State, binaries: Path, namespaces: Namespaces) -> None:
+        self._state = state
+        self._binaries = binaries
+        self._namespaces = namespaces
+        self._folder = state.machine / "containerd"
+
+    def start(self, pods: str) -> None:
+        """Start it; pods get addresses of the network `pods`.
+
+        Raises:
+            SandboxError: it does not answer in time; with the end of its log.
+        """
+        networks = self._folder / "networks"
+        networks.mkdir(parents=True, exist_ok=True)
+        (networks / "pods.conflist").write_text(json.dumps(_network(pods)))
+        config = self._folder / "config.toml"
+        settings = {
+            "root": self._folder / "root",
+            "socket": SOCKET,
+            "pause": _PAUSE,
+            "plugins": CNI_PLUGINS,
+            "networks": networks,
+        }
+        config.write_text(_CONFIG.format(**settings))
+        log = self._state.logs / f"{ROLE}.log"
+        log.unlink(missing_ok=True)
+        # It finds its shim on PATH.
+        path = f"PATH={self._binaries}:{os.environ.get('PATH', '')}"
+        command: list[str | Path] = [
+            *self._namespaces.enter,
+            "env",
+            path,
+            self._binaries / "containerd",
+            "--config",
+            config,
+        ]
+        started = processes.start(self._state.id, ROLE, command, log)
+        deadline = time.monotonic() + _START_SECONDS
+        while self._control("version").returncode:
+            if started.poll() is not None or time.monotonic() > deadline:
+                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
+                raise SandboxError(f"containerd does not answer; the end of {log}:\n  {words}")
+            time.sleep(0.1)
+        if not self.has(_PAUSE):
+            archive = self._folder / "pause.tar"
+            write_image(archive, _PAUSE, Path("/usr/bin/catatonit"), ["/catatonit", "-P"])
+            self.import_archive(archive)
+            archive.unlink()
+
+    def has(self, reference: str) -> bool:
+        """Whether an image is there under this very name."""
+        return reference in self._control("images", "ls", "--quiet", f"name=={reference}").stdout.split()
+
+    def import_archive(self, archive: Path) -> None:
+        """Take in the images of a file that a builder wrote.
+
+        Raises:
+            SandboxError: containerd refuses it.
+        """
+        self._must("images", "import", "--local", str(archive))
+
+    def tag(self, reference: str, name: str) -> None:
+        """Give an image another name, which moves there if it had one."""
+        self._must("images", "tag", "--force", reference, name)
+
+    def _must(self, *arguments: str) -> None:
+        done = self._control(*arguments)
+        if done.returncode:
+            raise SandboxError(f"ctr {' '.join(arguments)} failed: {done.stderr.strip()}")
+
+    def _control(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [*self._namespaces.enter, str(self._binaries / "ctr"), "--address", SOCKET]
+        # The namespace that the kubelet's images and containers are in.
+        command += ["--namespace", "k8s.io", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_image(archive: Path, reference: str, program: Path, entrypoint: list[str]) -> None:
+    """Write an image of one statically linked program, as `docker save` would."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as files:
+        member = tarfile.TarInfo(entrypoint[0].lstrip("/"))
+        member.size, member.mode = program.stat().st_size, 0o755
+        with program.open("rb") as content:
+            files.addfile(member, content)
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Entrypoint": entrypoint},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
+    with tarfile.open(archive, "w") as whole:
+        for name, data in (
+            ("layer.tar", layer.getvalue()),
+            ("config.json", json.dumps(config).encode()),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            whole.addfile(member, io.BytesIO(data))
+
+
+def _network(pods: str) -> dict[str, object]:
+    """Each pod on a link of its own (`ptp`), so that whatever goes between two pods passes the Services' rules."""
+    addresses = {
+        "type": "host-local",
+        "dataDir": "/run/cni",
+        "ranges": [[{"subnet": pods}]],
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
+    plugin = {"type": "ptp", "ipMasq": False, "ipam": addresses}
+    return {"cniVersion": "1.0.0", "name": "pods", "plugins": [plugin]}

@@ -1,0 +1,134 @@
+"""The emulated packages and the Kubernetes stand-in where something real stands behind them.
+
+AWS answers as ever; what it would run, this machine does: an image is built, a database listens, a secret is mounted.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from sandbox.api import Api
+from sandbox.cloud import Emulated
+from sandbox.errors import SandboxError
+from sandbox.kubernetes import Kubernetes
+from sandbox.machine.account import CACHE, DATABASE, KEPT, SECRET_VALUE, Account
+from sandbox.machine.postgresql import Databases
+from sandbox.machine.redis import Caches
+from sandbox.machine.secrets import Secrets
+from sandbox.providers import Answer, RefusedError, Resource
+from sandbox.wire import Properties
+
+IMAGE = "docker-build:index:Image"
+_CLASS = ":SecretProviderClass"
+
+
+class ImageBuilder(Protocol):
+    """What builds images into the node."""
+
+    def build(self, inputs: Mapping[str, Any]) -> str:
+        """Build what the inputs of a docker-build Image say, and return its digest."""
+
+
+class Hosted(Emulated):
+    """AWS, random and docker-build, with the account's real servers behind some of their types."""
+
+    def __init__(
+        self, account: Account, databases: Databases, caches: Caches, secrets: Secrets, images: ImageBuilder
+    ) -> None:
+        self._account = account
+        self._databases = databases
+        self._caches = caches
+        self._secrets = secrets
+        self._images = images
+        # The engine asks for several at once, and a store is started by one of them.
+        self._lock = threading.Lock()
+
+    def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Answer:
+        if preview and resource.type == IMAGE:
+            # The digest is the builder's to tell.
+            return Answer("", inputs)
+        answer = super().create(resource, inputs, preview=preview, timeout=timeout)
+        return answer if preview else self._made(resource, answer)
+
+    def update(
+        self,
+        resource: Resource,
+        inputs: Properties,
+        old_outputs: Properties,
+        *,
+        preview: bool,
+        timeout: float,
+    ) -> Answer:
+        if preview and resource.type == IMAGE:
+            return Answer("", inputs)
+        answer = super().update(resource, inputs, old_outputs, preview=preview, timeout=timeout)
+        return answer if preview else self._made(resource, answer)
+
+    def delete(self, resource: Resource, outputs: Properties, timeout: float) -> None:
+        super().delete(resource, outputs, timeout)
+        with self._lock, _told():
+            if resource.type == DATABASE:
+                self._databases.remove(outputs)
+            if resource.type == CACHE:
+                self._caches.remove(outputs)
+            if resource.type in KEPT:
+                self._account.remove(resource.type, outputs)
+
+    def _made(self, resource: Resource, answer: Answer) -> Answer:
+        if resource.type == IMAGE:
+            with _told():
+                digest = self._images.build(answer.outputs)
+            repository = str(answer.outputs["ref"]).partition("@")[0]
+            outputs = {**answer.outputs, "digest": digest, "ref": f"{repository}@{digest}"}
+            return Answer(answer.id, outputs, answer.secrets)
+        if resource.type in KEPT:
+            with self._lock, _told():
+                self._account.put(resource.type, answer.outputs)
+                self._effect(resource.type)()
+        return answer
+
+    def _effect(self, type_: str) -> Callable[[], None]:
+        """What makes the machine follow a change of a type."""
+        if type_ == SECRET_VALUE:
+            return self._secrets.publish
+        return self._databases.ensure if type_.startswith("aws:rds") else self._caches.ensure
+
+
+class Cluster(Kubernetes):
+    """The Kubernetes stand-in of a cluster whose pods run."""
+
+    def __init__(self, api: Api, secrets: Secrets, **settings: float) -> None:
+        super().__init__(api, **settings)
+        self._secrets = secrets
+
+    def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Answer:
+        answer = super().create(resource, inputs, preview=preview, timeout=timeout)
+        self._provide(resource, preview=preview)
+        return answer
+
+    def update(
+        self,
+        resource: Resource,
+        inputs: Properties,
+        old_outputs: Properties,
+        *,
+        preview: bool,
+        timeout: float,
+    ) -> Answer:
+        answer = super().update(resource, inputs, old_outputs, preview=preview, timeout=timeout)
+        self._provide(resource, preview=preview)
+        return answer
+
+    def _provide(self, resource: Resource, *, preview: bool) -> None:
+        if resource.type.endswith(_CLASS) and not preview:
+            self._secrets.publish()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The engine's user reads what the machine says."""
+    try:
+        yield
+    except SandboxError as error:
+        raise RefusedError(str(error)) from error

@@ -1,0 +1,127 @@
+"""PostgreSQL in the place of RDS: with TLS, the instance's administrator, and its parameters."""
+
+import pwd
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox.machine.account import DATABASE, DATABASE_PARAMETERS, Account
+from sandbox.machine.choice import POSTGRESQL
+from sandbox.machine.stores import Store, Stores
+
+_USER = "postgres"
+"""The user of Debian's package; the server refuses to run as root."""
+_SUPERUSER = "rdsadmin"
+"""As on RDS, where nobody but AWS is it."""
+
+
+class Databases:
+    """The instances of the account."""
+
+    def __init__(self, stores: Stores, account: Account) -> None:
+        self._stores = stores
+        self._account = account
+
+    def ensure(self) -> None:
+        """Run what the account has, as it has it."""
+        for instance in self._account.all(DATABASE):
+            self._ensure(instance)
+
+    def remove(self, instance: Mapping[str, Any]) -> None:
+        """End an instance and its data."""
+        self._stores.remove(_name(instance))
+
+    def _ensure(self, instance: Mapping[str, Any]) -> None:
+        store = self._stores.place(_name(instance), [instance["address"]])
+        port = int(instance["port"])
+        if not self._stores.running(store):
+            folder = self._mounted(store)
+            data = folder / "data"
+            if not (store.folder / "data" / "PG_VERSION").exists():
+                initdb: list[str | Path] = [
+                    _binaries() / "initdb",
+                    f"--pgdata={data}",
+                    f"--username={_SUPERUSER}",
+                    "--auth=trust",
+                ]
+                self._stores.run(initdb, user=_USER)
+            self._stores.start(store, self._command(store, folder, instance), port, user=_USER)
+        self._administrator(store, instance, port)
+
+    def _mounted(self, store: Store) -> Path:
+        """The store's folder where the server's user may go: the sandbox's own folder is closed to others."""
+        owner = pwd.getpwnam(_USER)
+        for name, source in (("server.crt", store.certificate), ("server.key", store.key)):
+            shutil.copy(source, store.folder / name)
+            shutil.chown(store.folder / name, owner.pw_uid, owner.pw_gid)
+        shutil.chown(store.folder, owner.pw_uid, owner.pw_gid)
+        folder = Path("/run/stores") / store.role
+        self._stores.run(["mkdir", "--parents", folder])
+        self._stores.run(
+            ["sh", "-c", 'mountpoint -q "$2" || mount --bind "$1" "$2"', "sh", store.folder, folder]
+        )
+        return folder
+
+    def _command(self, store: Store, folder: Path, instance: Mapping[str, Any]) -> list[str | Path]:
+        parameters = self._parameters(instance)
+        host = "hostssl" if parameters.pop("rds.force_ssl", "1") == "1" else "host"
+        # The socket lies in a folder that nobody but the server's user may enter.
+        rules = store.folder / "hba.conf"
+        rules.write_text(f"local all all trust\n{host} all all 0.0.0.0/0 scram-sha-256\n")
+        rules.chmod(0o644)
+        settings = {
+            **{name: value for name, value in parameters.items() if not name.startswith("rds.")},
+            "listen_addresses": store.address,
+            "port": str(instance["port"]),
+            "unix_socket_directories": str(folder / "data"),
+            "hba_file": str(folder / "hba.conf"),
+            "ssl": "on",
+            "ssl_cert_file": str(folder / "server.crt"),
+            "ssl_key_file": str(folder / "server.key"),
+            "password_encryption": "scram-sha-256",
+        }
+        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return [_binaries() / "postgres", "-D", folder / "data", *flags]
+
+    def _parameters(self, instance: Mapping[str, Any]) -> dict[str, str]:
+        group = self._account.named(DATABASE_PARAMETERS, "name", instance.get("parameterGroupName", ""))
+        given = {each["name"]: str(each["value"]) for each in group.get("parameters") or ()}
+        # A formula, such as one over the instance's memory, has no meaning on this machine.
+        return {name: value for name, value in given.items() if not value.startswith("{")}
+
+    def _administrator(self, store: Store, instance: Mapping[str, Any], port: int) -> None:
+        """The instance's user: it makes roles and databases, and is no superuser."""
+        user, password = _literal(instance["username"]), _literal(instance["password"])
+        statements = f"""
+        SELECT format('CREATE ROLE %I', {user}) WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = {user}) \\gexec
+        SELECT format('ALTER ROLE %I LOGIN CREATEDB CREATEROLE PASSWORD %L', {user}, {password}) \\gexec
+        """  # noqa: S608 (quoted by `_literal` and `format`)
+        socket = Path("/run/stores") / store.role / "data"
+        psql: list[str | Path] = [
+            _binaries() / "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--set=ON_ERROR_STOP=1",
+            f"--host={socket}",
+        ]
+        psql += [f"--port={port}", f"--username={_SUPERUSER}", "--dbname=postgres"]
+        self._stores.run(psql, told=statements, user=_USER)
+
+
+def version() -> str:
+    """The major version that this machine has."""
+    return _binaries().parent.name
+
+
+def _binaries() -> Path:
+    found = [path.parent for path in POSTGRESQL.glob("*/bin/postgres")]
+    return max(found, key=lambda path: int(path.parent.name))
+
+
+def _name(instance: Mapping[str, Any]) -> str:
+    return f"postgresql-{instance['identifier']}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
