@@ -132,13 +132,11 @@ def _show_changes(changes: Mapping[str, int], touched: list[str]) -> None:
 def _nodes(options: argparse.Namespace, here: State) -> Nodes:
     """What the pods are to run on; a sandbox stays with what it began with."""
     began = here.nodes.read_text() if here.nodes.exists() else None
-    chosen, obstacle = choose(options.nodes or began, (here.root, options.cache))
+    chosen = choose(options.nodes or began or Nodes.SIMULATED, (here.root, options.cache))
     if began and chosen != began:
         raise InputError(
             f"stack {here.stack} runs on {began} nodes: `make down STACK={here.stack}` first, or leave NODES out"
         )
-    if obstacle:
-        console.print(f"Nodes are simulated, and no container runs: {obstacle}", markup=False)
     state.write_private(here.nodes, chosen)
     return chosen
 
@@ -166,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--cache", type=Path, default=default_cache(), help="the folder of the binaries")
         if name == "up":
-            sub.add_argument("--nodes", help="real or simulated; what can be had unless given")
+            sub.add_argument("--nodes", help="real or simulated; simulated unless given, or what the sandbox began with")
         if name == "status":
             sub.add_argument("--json", action="store_true", help="print JSON")
     return parser

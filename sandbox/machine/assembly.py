@@ -18,6 +18,10 @@ from sandbox.providers import Backend
 from sandbox.state import State
 
 
+# A Service waits for its pods, they for their image, and that for its packages.
+_PATIENCE = 900.0
+
+
 class Machine:
     """What a stack runs on."""
 
@@ -40,4 +44,4 @@ class Machine:
         """What answers the engine, by package."""
         secrets = Secrets(api, self._account)
         hosted = Hosted(self._account, self._databases, self._caches, secrets, self._images)
-        return {**dict.fromkeys(PACKAGES, hosted), "kubernetes": Cluster(api, secrets)}
+        return {**dict.fromkeys(PACKAGES, hosted), "kubernetes": Cluster(api, secrets, patience=_PATIENCE)}

@@ -37,24 +37,21 @@ class Nodes(StrEnum):
     SIMULATED = "simulated"
 
 
-def choose(wanted: str | None, folders: tuple[Path, ...]) -> tuple[Nodes, str]:
-    """What `NODES` comes to on this machine, and why it is not real when nobody asked for simulated nodes.
+def choose(wanted: str, folders: tuple[Path, ...]) -> Nodes:
+    """What `NODES` comes to on this machine.
 
     Args:
-        wanted: `real`, `simulated`, or None for what can be had.
+        wanted: `real` or `simulated`.
         folders: where the sandbox keeps its state and its binaries.
 
     Raises:
         InputError: it names no kind of nodes, or real ones cannot be had here.
     """
-    if wanted and wanted not in list(Nodes):
+    if wanted not in list(Nodes):
         raise InputError(f"NODES is {wanted!r}: give {' or '.join(Nodes)}, or leave it out")
-    if wanted == Nodes.SIMULATED:
-        return Nodes.SIMULATED, ""
-    obstacle = _obstacle(folders)
-    if obstacle and wanted:
+    if wanted == Nodes.REAL and (obstacle := _obstacle(folders)):
         raise InputError(f"NODES=real cannot work here: {obstacle}")
-    return (Nodes.SIMULATED, obstacle) if obstacle else (Nodes.REAL, "")
+    return Nodes(wanted)
 
 
 def missing_packages() -> list[str]:

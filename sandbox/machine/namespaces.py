@@ -166,7 +166,7 @@ def _cgroups() -> Iterator[Path]:
         yield _CGROUPS
         return
     for folder in sorted(_CGROUPS.iterdir()):
-        if folder.is_dir() and not folder.is_symlink() and folder.name != "unified":
+        if folder.is_dir() and not folder.is_symlink():
             yield folder
 
 
