@@ -80,8 +80,11 @@ def up(options: argparse.Namespace) -> int:
     else:
         console.print(f"[bold]No changes:[/] stack {here.stack} is deployed as its file says.")
     report.show_outputs(result.outputs)
-    report.show_reality(binaries)
+    report.show_reality(binaries, real_node=real)
     report.show_next(here, binaries)
+    if real:
+        with Api(endpoint) as api:
+            report.show_agents(api, here, binaries)
     return 0
 
 
@@ -164,7 +167,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--cache", type=Path, default=default_cache(), help="the folder of the binaries")
         if name == "up":
-            sub.add_argument("--nodes", help="real or simulated; simulated unless given, or what the sandbox began with")
+            sub.add_argument(
+                "--nodes", help="real or simulated; simulated unless given, or what the sandbox began with"
+            )
         if name == "status":
             sub.add_argument("--json", action="store_true", help="print JSON")
     return parser

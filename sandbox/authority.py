@@ -60,6 +60,8 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+            # Strict verifiers, such as Python's since 3.13, ask for it.
+            .add_extension(_issued_by(loaded), critical=False)
         )
         if alternatives:
             names = x509.SubjectAlternativeName([_alternative(each) for each in alternatives])
@@ -80,6 +82,7 @@ class Authority:
             _builder(name, name, key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
         self.certificate.write_bytes(own.public_bytes(serialization.Encoding.PEM))
@@ -98,6 +101,11 @@ def _name(common_name: str, organization: str = "") -> x509.Name:
     organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
     # X.509 holds a common name of 64 characters at most; the whole name of a host is in the alternatives.
     return x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
+def _issued_by(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    key = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key)
 
 
 def _alternative(text: str) -> x509.GeneralName:

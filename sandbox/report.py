@@ -16,9 +16,12 @@ from sandbox.state import State
 
 _WORKLOADS = (("apps/v1", "Deployment"), ("batch/v1", "Job"), ("batch/v1", "CronJob"))
 
-_REALITY = (
+_ALWAYS = (
     ("Pulumi engine, state, diffs, secrets", "real", ""),
     ("Kubernetes API server, controllers, scheduler", "real", "schemas, admission, quotas, RBAC, rollouts"),
+)
+
+_SIMULATED = (
     ("nodes and pods", "simulated", "kwok: pods turn ready or complete, no container runs"),
     (
         "CRDs of cert-manager, Traefik, Prometheus",
@@ -28,6 +31,31 @@ _REALITY = (
     ("Secrets Store CSI, Helm releases", "emulated", "accepted, nothing is installed"),
     ("NetworkPolicies, HPA metrics", "accepted", "stored and judged, not enforced"),
     ("AWS, random, docker-build", "emulated", "plausible answers; passwords are random and stay secret"),
+)
+
+
+_REAL = (
+    (
+        "node, pods, Services, DNS",
+        "real",
+        "kubelet, containerd, runc, kube-proxy, CoreDNS in namespaces of their own",
+    ),
+    ("images", "real", "built by BuildKit from their Dockerfiles, used by digest"),
+    ("RDS", "real PostgreSQL", "Debian's, with TLS, the instance's administrator and parameters"),
+    ("ElastiCache", "real Redis", "Debian's, with TLS and the groups' users; one server, no replicas"),
+    (
+        "Secrets Manager in pods",
+        "real files",
+        "a Secret mounted where the CSI driver would; rotation reaches the pods",
+    ),
+    (
+        "CRDs of cert-manager, Traefik, Prometheus",
+        "real",
+        "their published schemas; no controller acts on them",
+    ),
+    ("Ingress, certificates, Helm releases", "emulated", "accepted, nothing is installed"),
+    ("NetworkPolicies, HPA metrics", "accepted", "stored and judged, not enforced"),
+    ("the rest of AWS, random", "emulated", "plausible answers; passwords are random and stay secret"),
 )
 
 
@@ -85,13 +113,33 @@ def show_outputs(outputs: dict[str, Any]) -> None:
     console.print(yaml.safe_dump(outputs, width=1000).rstrip(), markup=False)
 
 
-def show_reality(engine: Engine) -> None:
+def show_reality(engine: Engine, *, real_node: bool) -> None:
     """Print what of the sandbox is real and what is not."""
     console.print(f"[dim]engine: {engine.pulumi_origin}[/]")
     table = Table("part", "is", "", box=None, show_header=False)
-    for row in _REALITY:
+    for row in (*_ALWAYS, *(_REAL if real_node else _SIMULATED)):
         table.add_row(*row)
     console.print(table)
+
+
+def show_agents(api: Api, state: State, engine: Engine) -> None:
+    """Print how to ask the agents, by lines that work as they are."""
+    kubectl = f"{engine.kubernetes / 'kubectl'} --kubeconfig {state.kubeconfig}"
+    for service in api.list("v1", "Service", labels={"app.kubernetes.io/component": "server"}):
+        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+        url = f"http://{service['spec']['clusterIP']}"
+        key = f"{kubectl} -n {namespace} get secret {name} -o go-template='{{{{.data.API_KEYS | base64decode}}}}'"
+        question = '{"input": {"messages": [{"role": "user", "content": "What is 6*7?"}]}}'
+        asked = (
+            f"curl --noproxy '*' -sS {url}/invoke -H \"X-API-Key: $KEY\" -H 'Content-Type: application/json'"
+        )
+        lines = [
+            f"\n{name} answers at {url} (from this machine alone):",
+            f"  KEY=$({key})",
+            f"  {asked} -d '{question}'",
+            f"  {kubectl} -n {namespace} logs -f deployment/{name}",
+        ]
+        console.print("\n".join(lines), markup=False)
 
 
 def show_next(state: State, engine: Engine) -> None:

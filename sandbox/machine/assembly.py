@@ -17,7 +17,6 @@ from sandbox.machine.stores import Stores
 from sandbox.providers import Backend
 from sandbox.state import State
 
-
 # A Service waits for its pods, they for their image, and that for its packages.
 _PATIENCE = 900.0
 

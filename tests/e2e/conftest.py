@@ -32,8 +32,8 @@ PROGRAM = (
     "agent",
 )
 
-# Pulumi's SDKs, a rollout and whatever else the machine does at the time.
-PATIENCE = 300.0
+# Pulumi's SDKs, an image, a rollout and whatever else the machine does at the time.
+PATIENCE = 900.0
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -83,8 +83,8 @@ class Sandbox:
         )
         return Done(done.returncode, done.stdout, time.monotonic() - began)
 
-    def up(self) -> Done:
-        done = self.run("up")
+    def up(self, *more: str) -> Done:
+        done = self.run("up", *more)
         assert done.code == 0, done.out
         return done
 

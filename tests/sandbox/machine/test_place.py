@@ -66,7 +66,9 @@ def test_a_checkout_that_the_node_would_hide_is_refused(tmp_path: Path) -> None:
         choose("real", (tmp_path, Path("/var/lib/ci/.sandbox")))
 
 
-def test_each_missing_command_or_file_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_missing_command_or_file_names_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(choice, "_FILES", {"ptp": (tmp_path, "containernetworking-plugins")})
     everything = choice.missing_packages()

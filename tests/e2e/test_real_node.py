@@ -1,0 +1,161 @@
+"""The development stack on a real node: its agent answers, and nothing is left of it afterwards.
+
+The tests stand in the order of a working day: each goes on from what the one before it left.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from sandbox import processes
+from sandbox.errors import InputError
+from sandbox.machine.choice import Nodes, choose
+from tests.e2e.conftest import Done, Sandbox
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
+
+NAMESPACE = "langgraph-agents"
+_SYSCTLS = (
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "net/ipv4/ip_forward",
+)
+
+
+def _told(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def footprint() -> dict[str, Any]:
+    """Everything of this machine that a node could leave something in."""
+    groups = (str(path) for path in Path("/sys/fs/cgroup").rglob("lga-*"))
+    return {
+        "links": {line.split(":")[1].split("@")[0] for line in _told("ip", "-o", "link")},
+        "routes": set(_told("ip", "route", "show", "table", "all")),
+        "rules": _told("nft", "list", "ruleset"),
+        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
+        "groups": set(groups),
+        "sysctls": {name: (Path("/proc/sys") / name).read_text() for name in _SYSCTLS},
+        "folders": {str(path) for path in Path("/run").glob("lga-*")},
+    }
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for a sandbox on a machine that can carry a real node."""
+    folder = tmp_path_factory.mktemp("real")
+    try:
+        choose(Nodes.REAL, (folder,))
+    except InputError as obstacle:
+        pytest.skip(str(obstacle))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def before(machine: Path) -> dict[str, Any]:
+    return footprint()
+
+
+@pytest.fixture(scope="module")
+def real(product: Sandbox, machine: Path, before: dict[str, Any]) -> Iterator[Sandbox]:
+    """A sandbox of the product with a real node."""
+    sandbox = Sandbox(product.project, machine / ".sandbox")
+    yield sandbox
+    sandbox.run("down")
+
+
+@pytest.fixture(scope="module")
+def first(real: Sandbox) -> Done:
+    return real.up("--nodes", "real")
+
+
+@pytest.fixture
+def agent(real: Sandbox, first: Done) -> Iterator[httpx.Client]:
+    """A client of the agent, through its Service's address."""
+    (service,) = [each for each in real.objects("service") if each["metadata"]["name"] == "support"]
+    key = real.kubectl(
+        "-n", NAMESPACE, "get", "secret", "support", "-o", "go-template={{.data.API_KEYS | base64decode}}"
+    ).stdout
+    url = f"http://{service['spec']['clusterIP']}"
+    with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=30, trust_env=False) as client:
+        yield client
+
+
+def test_the_agent_answers_on_its_own_database_and_cache(agent: httpx.Client) -> None:
+    assert agent.get("/ready").json()["checks"] == {"database": "ok", "cache": "ok"}
+    body = {"input": {"messages": [{"role": "user", "content": "What is 6*7?"}]}}
+    assert "42" in agent.post("/invoke", json=body).json()["output"]["messages"][-1]["content"]
+
+
+def test_the_printed_lines_answer_as_they_are(real: Sandbox, first: Done) -> None:
+    lines = [line.strip() for line in first.out.splitlines() if line.startswith(("  KEY=", "  curl "))]
+    assert len(lines) == 2
+    told = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, text=True, check=True).stdout
+    assert "42" in json.loads(told)["output"]["messages"][-1]["content"]
+
+
+def test_the_pods_run_the_image_that_was_built_by_its_digest(real: Sandbox, first: Done) -> None:
+    (deployment,) = real.objects("deployment")
+    wanted = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    (pod,) = [each for each in real.objects("pod") if each["status"]["phase"] == "Running"]
+    assert wanted.partition("@")[2] in pod["status"]["containerStatuses"][0]["imageID"]
+
+
+def test_a_repeat_changes_nothing_and_keeps_the_pod(real: Sandbox, first: Done) -> None:
+    before = {pod["metadata"]["uid"] for pod in real.objects("pod")}
+    assert "No changes" in real.up().out
+    assert {pod["metadata"]["uid"] for pod in real.objects("pod")} == before
+
+
+def test_simulated_nodes_are_refused_while_real_ones_run(real: Sandbox, first: Done) -> None:
+    refused = real.run("up", "--nodes", "simulated")
+    assert refused.code == 2
+    assert "runs on real nodes: `make down STACK=dev` first" in refused.out
+
+
+def test_after_a_crash_of_everything_the_next_up_finds_the_data_again(
+    real: Sandbox, agent: httpx.Client
+) -> None:
+    thread = agent.post("/threads", json={}).json()["thread_id"]
+    for group in processes.running(real.state.id).values():
+        for process in group:
+            _kill(process)
+    real.up()
+    deadline = time.monotonic() + 120
+    while (found := _status(agent, f"/threads/{thread}")) != httpx.codes.OK:
+        assert time.monotonic() < deadline, found
+        time.sleep(1)
+
+
+def test_down_leaves_nothing(real: Sandbox, first: Done, before: dict[str, Any]) -> None:
+    owner = real.state.id
+    for process in processes.running(owner).get("kubelet", []):
+        _kill(process)
+    assert real.run("down").code == 0
+    assert processes.running(owner) == {}
+    assert footprint() == before
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _status(client: httpx.Client, url: str) -> int | str:
+    try:
+        return client.get(url).status_code
+    except httpx.HTTPError as error:
+        return str(error)
