@@ -46,7 +46,9 @@ class Databases:
                     "--auth=trust",
                 ]
                 self._stores.run(initdb, user=_USER)
-            self._stores.start(store, self._command(store, folder, instance), port, user=_USER)
+            # It listens while it still recovers from a crash.
+            ready = [_binaries() / "pg_isready", f"--host={store.address}", f"--port={port}"]
+            self._stores.start(store, self._command(store, folder, instance), ready, user=_USER)
         self._administrator(store, instance, port)
 
     def _mounted(self, store: Store) -> Path:

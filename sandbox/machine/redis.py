@@ -39,12 +39,22 @@ class Caches:
         write_private(store.folder / "own-password", password)
         write_private(store.folder / "users.acl", self._users(group, password))
         port = int(group.get("port") or 6379)
-        if not self._stores.running(store):
-            self._stores.start(store, ["redis-server", self._config(store, group, port)], port)
-            return
-        client = ["env", f"REDISCLI_AUTH={password}", "redis-cli", "--user", _OWN_USER, "-h", store.address]
+        client = [
+            "env",
+            f"REDISCLI_AUTH={password}",
+            "redis-cli",
+            "-e",
+            "--user",
+            _OWN_USER,
+            "-h",
+            store.address,
+        ]
         client += ["-p", str(port), "--tls", "--cacert", str(self._stores.authority.certificate)]
-        self._stores.run([*client, "ACL", "LOAD"])
+        if self._stores.running(store):
+            self._stores.run([*client, "ACL", "LOAD"])
+        else:
+            command = ["redis-server", self._config(store, group, port)]
+            self._stores.start(store, command, [*client, "PING"])
 
     def _config(self, store: Store, group: Mapping[str, Any], port: int) -> str:
         parameters = self._account.named(CACHE_PARAMETERS, "name", group.get("parameterGroupName", ""))
@@ -78,7 +88,7 @@ class Caches:
             passwords = [f"#{_digest(each)}" for each in mode.get("passwords") or user.get("passwords") or ()]
             entry = ["user", user["userName"], "reset", *passwords, user["accessString"]]
             lines[user["userName"]] = " ".join(entry)
-        lines[_OWN_USER] = f"user {_OWN_USER} reset on #{_digest(own_password)} -@all +acl|load"
+        lines[_OWN_USER] = f"user {_OWN_USER} reset on #{_digest(own_password)} -@all +acl|load +ping"
         return "".join(f"{line}\n" for line in lines.values())
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -73,8 +72,15 @@ class Stores:
             raise SandboxError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def start(self, store: Store, command: Sequence[str | Path], port: int, *, user: str = "root") -> None:
-        """Start a server and wait until it listens.
+    def start(
+        self,
+        store: Store,
+        command: Sequence[str | Path],
+        ready: Sequence[str | Path],
+        *,
+        user: str = "root",
+    ) -> None:
+        """Start a server and wait until it serves, which the command `ready` tells by its exit code.
 
         Raises:
             SandboxError: it does not; with the end of its log.
@@ -82,7 +88,8 @@ class Stores:
         log = self._state.logs / f"{store.role}.log"
         started = processes.start(self._state.id, store.role, [*self._as(user), *command], log)
         deadline = time.monotonic() + _START_SECONDS
-        while not _listens(store.address, port):
+        probe = [*self._as("root"), *map(str, ready)]
+        while subprocess.run(probe, capture_output=True, check=False).returncode:
             if started.poll() is not None or time.monotonic() > deadline:
                 words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
                 raise SandboxError(f"{store.role} did not start; the end of {log}:\n  {words}")
@@ -100,11 +107,3 @@ class Stores:
     def _as(self, user: str) -> list[str]:
         other = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user != "root" else []
         return [*self._namespaces.enter, *other]
-
-
-def _listens(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
-    except OSError:
-        return False

@@ -33,21 +33,21 @@ def test_real_nodes_are_had_where_nothing_stands_against_it(tmp_path: Path) -> N
 
 
 def test_another_word_is_refused_with_the_two_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="NODES is 'reel': give real or simulated"):
+    with pytest.raises(InputError, match=r"NODES is 'reel': give real or simulated"):
         choose("reel", (tmp_path,))
 
 
 @pytest.mark.usefixtures("able")
 def test_another_system_than_linux_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(InputError, match="a kubelet needs Linux, and this is darwin"):
+    with pytest.raises(InputError, match=r"a kubelet needs Linux, and this is darwin"):
         choose("real", (tmp_path,))
 
 
 @pytest.mark.usefixtures("able")
 def test_whoever_is_not_root_is_told_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(InputError, match="run as root"):
+    with pytest.raises(InputError, match=r"run as root"):
         choose("real", (tmp_path,))
 
 
@@ -56,7 +56,7 @@ def test_missing_packages_are_told_with_the_command_that_installs_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(choice, "missing_packages", lambda: ["catatonit", "runc"])
-    with pytest.raises(InputError, match="apt-get install --yes --no-install-recommends catatonit runc$"):
+    with pytest.raises(InputError, match=r"apt-get install --yes --no-install-recommends catatonit runc$"):
         choose("real", (tmp_path,))
 
 
