@@ -245,3 +245,73 @@ def test_only_the_staging_authority_is_not_verified(tmp_path: Path) -> None:
 
 def test_a_stack_without_outputs_is_an_error_and_not_a_success(tmp_path: Path) -> None:
     assert verify(tmp_path, pulumi="exit 255").returncode != 0
+
+
+def find_pull_request(tmp_path: Path, number: str) -> Any:
+    output = tmp_path / "output"
+    program = script("preview-comment", "Find the pull request")
+    environment = {
+        "GH_REPO": "o/r",
+        "HEAD": "someone:topic & more",
+        "SHA": "abc",
+        "GITHUB_OUTPUT": str(output),
+    }
+    done = run_with_fakes(
+        tmp_path, ["bash", "-euo", "pipefail", "-c", program], {"gh": f"echo {number}"}, **environment
+    )
+    return done, output.read_text()
+
+
+def test_the_pull_request_is_found_by_what_github_says_of_the_run(tmp_path: Path) -> None:
+    done, output = find_pull_request(tmp_path, "7")
+
+    assert output == "number=7\n"
+    assert calls(tmp_path)[0].startswith(
+        "gh api --method GET repos/o/r/pulls -f state=open -f head=someone:topic & more"
+    )
+    assert '.head.sha == "abc"' in calls(tmp_path)[0]
+    assert done.stdout == ""
+
+
+def test_a_pull_request_that_has_moved_on_is_left_alone(tmp_path: Path) -> None:
+    done, output = find_pull_request(tmp_path, "")
+
+    assert output == "number=\n"
+    assert "nothing to comment on" in done.stdout
+
+
+def preview_with(tmp_path: Path, python: str) -> Any:
+    """``.ci/preview`` in a checkout whose Python is this script."""
+    for folder in (".ci", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / ".ci" / "preview").write_text((ROOT / ".ci" / "preview").read_text())
+    fake = tmp_path / ".venv" / "bin" / "python"
+    fake.write_text(f"#!/usr/bin/env bash\n{python}\n")
+    fake.chmod(0o755)
+    return subprocess.run(
+        ["bash", str(tmp_path / ".ci" / "preview"), "prod", "main"], capture_output=True, text=True
+    )
+
+
+def report_of(tmp_path: Path) -> str:
+    return (tmp_path / "build" / "preview" / "prod" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_report_of_a_preview_is_kept_as_it_is(tmp_path: Path, code: int) -> None:
+    done = preview_with(tmp_path, f'echo "$*" > build/preview/prod/report.md; exit {code}')
+
+    assert done.returncode == code
+    assert report_of(tmp_path) == "-m preview --stack prod --base main\n"
+
+
+def test_a_preview_that_fails_reports_why_and_the_text_stays_a_text(tmp_path: Path) -> None:
+    done = preview_with(tmp_path, "echo 'preview: no such stack\n```\n# heading' >&2; exit 2")
+
+    assert done.returncode == 2
+    assert "no such stack" in done.stderr
+    lines = report_of(tmp_path).splitlines()
+    assert lines[0] == "**There is no preview of `prod`**"
+    assert lines[2] == "```text"
+    assert lines[-1] == "```"
+    assert sum(line.startswith("```") for line in lines) == 2
