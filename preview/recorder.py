@@ -94,9 +94,14 @@ def record(
     )
     set_all_config(dict(config or {}), list(secret_keys))
     set_root_resource(None)  # type: ignore[arg-type]
+    # What a recording that failed left behind belongs to a loop that is closed.
+    SETTINGS.outputs.clear()
     try:
         with asyncio.Runner() as runner, told_by_one_line():
-            runner.get_loop().set_default_executor(_Inline())
+            loop = runner.get_loop()
+            loop.set_default_executor(_Inline())
+            # A failure is raised once; the loop would besides print it for every output that depends on it.
+            loop.set_exception_handler(lambda _loop, _context: None)
             runner.run(run_in_stack(lambda: _settled(program)))
     finally:
         set_root_resource(None)  # type: ignore[arg-type]
