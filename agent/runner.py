@@ -208,7 +208,9 @@ class Runner:
             },
         )
         execution.publish("error", dumps(error))
-        refused = execution.fed and not execution.started.is_set() and not unavailable
+        # LangGraph notes which task failed: the one of this name takes the input in, this time or the last one.
+        entering = any("'__start__'" in note for note in getattr(problem, "__notes__", ()))
+        refused = entering or (execution.fed and not execution.started.is_set() and not unavailable)
         return Outcome(RunStatus.ERROR, error=error, refused=refused, unavailable=unavailable)
 
     async def _settle(self, execution: Execution, outcome: Outcome) -> None:
