@@ -39,7 +39,7 @@ test: $(INSTALLED) ## run the tests that need nothing but PyPI
 	$(BIN)/python -m pytest -n auto -m "not e2e"
 
 e2e: $(INSTALLED) ## run the tests on the real engine and a real API server (builds both once, ten minutes)
-	$(BIN)/python -m pytest -m e2e tests/e2e
+	$(BIN)/python -m pytest -m e2e tests/e2e tests/agent
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .
