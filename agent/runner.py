@@ -22,6 +22,10 @@ POLL_SECONDS = 0.5
 UNAVAILABLE = (*TRANSIENT, ValkeyError)
 """Errors that say that a server is away, and nothing about the request."""
 
+CLOSE_SECONDS = 3.0
+"""How long runs that are given back may take to notice it. With the two seconds that uvicorn gives open
+connections, a process ends within five seconds of its drain."""
+
 log = logging.getLogger(__name__)
 tracer = trace.get_tracer("langgraph-agents")
 
@@ -59,7 +63,7 @@ class Runner:
             execution.stop(Stop.DRAIN)
         tasks = [execution.task for execution in self.running if execution.task]
         if tasks:
-            await asyncio.wait(tasks, timeout=10)
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         with contextlib.suppress(*UNAVAILABLE):
             await self.registry.retire()
 
