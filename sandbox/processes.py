@@ -69,11 +69,9 @@ def listening(process: psutil.Process) -> list[str]:
 
 def _environment(process: psutil.Process) -> Mapping[str, str]:
     try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return {}
         return process.environ()
     except (psutil.Error, OSError):
-        # It ended meanwhile, or it is another user's.
+        # It has ended, or it is another user's.
         return {}
 
 
