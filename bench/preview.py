@@ -114,7 +114,6 @@ def grown(project: Path, agents: int) -> None:
     ]
     settings["defaults"] = {"replicas": {"min": 1, "max": 1}, "pool": {"minSize": 0, "maxSize": 2}}
     settings["database"] |= {"instanceClass": "db.r7g.16xlarge"}
-    settings["network"] |= {"cidr": "10.0.0.0/16"}
     (project / "Pulumi.dev.yaml").write_text(yaml.safe_dump(content))
     for name in (
         "Pulumi.yaml",

@@ -79,7 +79,7 @@ def test_it_never_exceeds_what_a_comment_holds(limit: int) -> None:
     assert len(text) <= limit
     assert "left out: a comment holds" in text
     assert text.splitlines()[0].endswith("policies: 800 findings")
-    assert text.rstrip().endswith("<!-- langgraph-agents preview dev -->")
+    assert text.count("<details>") == text.count("</details>")
 
 
 def test_what_fits_is_not_cut() -> None:
