@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from preview import manifests
 from preview.plan import Plan, PlannedResource, Secret
 from preview.program import make_plan
 from preview.structs import is_wire_secret
@@ -43,6 +45,17 @@ def test_both_know_the_same_of_each_resource(registered: Mapping[str, Any], plan
         if (found := list(_differences(resource, registered[urn])))
     }
     assert differences == {}
+
+
+def test_the_manifests_are_what_the_api_server_accepts(
+    registered: Mapping[str, Any], planned: Plan, product: Sandbox, tmp_path: Path
+) -> None:
+    count = manifests.write(planned, tmp_path)
+    # Over what is deployed already, so that namespaces exist; dry, so that it stays as it is.
+    apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", str(tmp_path)]
+    told = product.kubectl(*apply, check=False)
+    assert told.returncode == 0, told.stderr
+    assert len(told.stdout.splitlines()) == count
 
 
 def _differences(mine: PlannedResource, engines: Mapping[str, Any]) -> Any:
