@@ -163,6 +163,9 @@ class _Recorder(mocks.MockMonitor):
             above.aliases if above else _NONE,
         )
         inputs = from_struct(request.object)
+        if request.type.startswith("pulumi:providers:") and request.version:
+            # The engine keeps the plugin's version with the provider's inputs.
+            inputs["version"] = request.version
         known_as = urn if urn in self._before else next((a for a in aliases if a in self._before), "")
         provider = self.recorded.get(request.provider.rpartition("::")[0])
         answered = (
