@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.__main__ import default_cache
 from sandbox.engine import obtain
-from tests.e2e.conftest import Done, Sandbox
+from tests.e2e.harness import Done, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
