@@ -13,7 +13,7 @@ UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up status down agent bench test e2e lint reference lock
+.PHONY: help venv up status down agent preview bench test e2e lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,14 +32,18 @@ down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=...
 agent: $(INSTALLED) ## run the agent service on this machine, with its own PostgreSQL and Valkey, ready to be asked
 	@$(BIN)/python -W ignore -m agent.local
 
-bench: $(INSTALLED) ## measure the agent service beside its peers (about ten minutes on a quiet machine)
+preview: $(INSTALLED) ## show what a stack would be made of, without credentials (STACK=dev, BASE=<git ref or plan.json>, JSON=1)
+	@$(BIN)/python -m preview $(if $(STACK),--stack $(STACK)) $(if $(BASE),--base $(BASE)) $(if $(JSON),--json)
+
+bench: $(INSTALLED) ## measure the agent service beside its peers, and the preview (about ten minutes on a quiet machine)
 	@$(BIN)/python -W ignore -m bench
+	@$(BIN)/python -m bench.preview
 
 test: $(INSTALLED) ## run the tests that need nothing but PyPI
 	$(BIN)/python -m pytest -n auto -m "not e2e"
 
 e2e: $(INSTALLED) ## run the tests on the real engine and a real API server (builds both once, ten minutes)
-	$(BIN)/python -m pytest -m e2e tests/e2e
+	$(BIN)/python -m pytest -m e2e tests/e2e tests/agent
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .

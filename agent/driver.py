@@ -4,6 +4,8 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.constants import START
+from langgraph.errors import InvalidUpdateError
 from langgraph.types import Command, Send
 
 from agent.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
@@ -47,7 +49,7 @@ class Driver:
         execution.publish("metadata", dumps({"run_id": run.run_id, "attempt": run.attempt}))
         durability: Any = payload.get("durability") or self._settings.durability.value
         async for chunk in compiled.astream(
-            None if resumes else _input(payload),
+            None if resumes else _input(payload, compiled),
             config,
             context=payload.get("context"),
             stream_mode=translator.modes,
@@ -111,13 +113,17 @@ class Driver:
         )
 
 
-def _input(payload: Json) -> Any:
-    return _command(payload["command"]) if payload.get("command") else payload.get("input")
-
-
-def _command(given: Json) -> Command[Any]:
+def _input(payload: Json, graph: AnyGraph) -> Any:
+    """Raises InvalidUpdateError for a command to go where there is nothing, which LangGraph only warns of."""
+    given = payload.get("command")
+    if not given:
+        return payload.get("input")
     goto = given.get("goto") or []
     targets = goto if isinstance(goto, list) else [goto]
+    for target in targets:
+        name = target["node"] if isinstance(target, dict) else target
+        if name not in graph.nodes or name == START:
+            raise InvalidUpdateError(f"command.goto: there is no node {name!r}")
     return Command(
         update=given.get("update"),
         resume=given.get("resume"),

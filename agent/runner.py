@@ -22,6 +22,10 @@ POLL_SECONDS = 0.5
 UNAVAILABLE = (*TRANSIENT, ValkeyError)
 """Errors that say that a server is away, and nothing about the request."""
 
+CLOSE_SECONDS = 3.0
+"""How long runs that are given back may take to notice it. With the two seconds that uvicorn gives open
+connections, a process ends within five seconds of its drain."""
+
 log = logging.getLogger(__name__)
 tracer = trace.get_tracer("langgraph-agents")
 
@@ -59,7 +63,7 @@ class Runner:
             execution.stop(Stop.DRAIN)
         tasks = [execution.task for execution in self.running if execution.task]
         if tasks:
-            await asyncio.wait(tasks, timeout=10)
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         with contextlib.suppress(*UNAVAILABLE):
             await self.registry.retire()
 
@@ -208,7 +212,9 @@ class Runner:
             },
         )
         execution.publish("error", dumps(error))
-        refused = execution.fed and not execution.started.is_set() and not unavailable
+        # LangGraph notes which task failed: the one of this name takes the input in, this time or the last one.
+        entering = any("'__start__'" in note for note in getattr(problem, "__notes__", ()))
+        refused = entering or (execution.fed and not execution.started.is_set() and not unavailable)
         return Outcome(RunStatus.ERROR, error=error, refused=refused, unavailable=unavailable)
 
     async def _settle(self, execution: Execution, outcome: Outcome) -> None:

@@ -56,6 +56,7 @@ async def alone(concurrency: int, seconds: float) -> Result:
     graph = echo.compile()
     result = Result(seconds)
     begin = time.perf_counter()
+    before = processor_seconds(os.getpid())
 
     async def client() -> None:
         while time.perf_counter() - begin < seconds:
@@ -65,20 +66,31 @@ async def alone(concurrency: int, seconds: float) -> Result:
 
     await asyncio.gather(*(client() for _ in range(concurrency)))
     result.seconds = time.perf_counter() - begin
+    result.cpu_seconds = processor_seconds(os.getpid()) - before
     return result
 
 
 def measure(contestant: Contestant, seconds: float) -> dict[int, Result]:
-    with running(contestant) as (port, _):
+    with running(contestant) as (port, pid):
         asyncio.run(load(port, contestant.request, concurrency=10, seconds=2))  # warm up
-        return {
-            concurrency: asyncio.run(load(port, contestant.request, concurrency=concurrency, seconds=seconds))
-            for concurrency in CONCURRENCIES
-        }
+        results = {}
+        for concurrency in CONCURRENCIES:
+            before = processor_seconds(pid)
+            result = asyncio.run(load(port, contestant.request, concurrency=concurrency, seconds=seconds))
+            result.cpu_seconds = processor_seconds(pid) - before
+            results[concurrency] = result
+        return results
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process and its children so far, without the database's."""
+    process = psutil.Process(pid)
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(time.user + time.system for time in times)
 
 
 def report(results: dict[str, dict[int, Result]]) -> str:
-    head = [f"c={c} {what}" for c in CONCURRENCIES for what in ("req/s", "p50 ms", "p99 ms")]
+    head = [f"c={c} {what}" for c in CONCURRENCIES for what in ("req/s", "p50 ms", "p99 ms", "CPU ms")]
     rows = [f"| | {' | '.join(head)} |", "|---|" + "---:|" * len(head)]
     for name, measured in results.items():
         cells = [
@@ -88,6 +100,7 @@ def report(results: dict[str, dict[int, Result]]) -> str:
                 f"{result.rate:.0f}" + (f" ({result.failures} failed)" if result.failures else ""),
                 f"{result.quantile(0.5) * 1000:.1f}",
                 f"{result.quantile(0.99) * 1000:.1f}",
+                f"{result.cpu_ms:.1f}",
             )
         ]
         rows.append(f"| {name} | {' | '.join(cells)} |")

@@ -1,8 +1,10 @@
 """The servers that are measured, each started alone on a free port."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +31,7 @@ class Contestant:
     environment: dict[str, str]
     request: Request
     ready: str = "/ready"
+    folder: Path = ROOT
 
 
 def _invoke(_number: int) -> tuple[str, object]:
@@ -79,7 +82,9 @@ def contestants(database_uri: str, valkey_uri: str, *, peers: bool) -> list[Cont
         ),
     ]
     if peers and (command := _langgraph_dev()):
-        found.append(Contestant("langgraph dev (in memory)", command, {}, _wait_thread, "/ok"))
+        found.append(
+            Contestant("langgraph dev (in memory)", command, {}, _wait_thread, "/ok", _copy_of_graphs())
+        )
     return found
 
 
@@ -96,9 +101,16 @@ def _langgraph_dev() -> list[str] | None:
         ).returncode:
             print("it does not install here; going on without it", flush=True)
             return None
-    config = str(ROOT / "bench" / "langgraph.json")
-    options = ["--no-browser", "--no-reload", "--config", config, "--n-jobs-per-worker", "100"]
+    options = ["--no-browser", "--no-reload", "--n-jobs-per-worker", "100"]
     return [str(PEERS / "bin" / "langgraph"), "dev", "--host", "127.0.0.1", *options]
+
+
+def _copy_of_graphs() -> Path:
+    """A folder for the development server, which reads graphs from where it runs and writes its state there."""
+    folder = Path(tempfile.mkdtemp(prefix="langgraph-dev-"))
+    for name in ("graph.py", "langgraph.json"):
+        shutil.copy(ROOT / "bench" / name, folder / name)
+    return folder
 
 
 @contextmanager
@@ -109,7 +121,7 @@ def running(contestant: Contestant) -> Iterator[tuple[int, int]]:
     environment = {**inherited, "PYTHONPATH": str(ROOT), "PORT": str(port), **contestant.environment}
     command = [*contestant.command, *(["--port", str(port)] if "dev" in contestant.command else [])]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=environment, cwd=contestant.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             with httpx.Client(verify=False, timeout=2) as probe:  # noqa: S501  # plain HTTP over loopback

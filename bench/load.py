@@ -72,11 +72,18 @@ class Result:
     latencies: list[float] = field(default_factory=list)
     """Seconds, one for each request that was answered with 200."""
     failures: int = 0
+    cpu_seconds: float = 0
+    """Processor time of the server and its children: what a busy machine disturbs least."""
 
     @property
     def rate(self) -> float:
         """Requests a second that succeeded."""
         return len(self.latencies) / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor time a request."""
+        return self.cpu_seconds * 1000 / len(self.latencies) if self.latencies else math.nan
 
     def quantile(self, share: float) -> float:
         """Seconds within which this share of the requests was answered (nearest rank)."""

@@ -1,5 +1,6 @@
 """Secrets that stand where anybody reads them: found by how they look, and by how random they are."""
 
+import functools
 import math
 import re
 from collections import Counter
@@ -26,13 +27,17 @@ _PATTERNS: Mapping[str, re.Pattern[str]] = {
     "a password in a URI": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@]*:[^\s:/@]+@[^\s/@]+"),
 }
 
+# A password in a URI; keys are far longer.
+_SHORTEST = 8
+
 # Random text of known purpose: public certificates, digests, ARNs (a secret's ends with six random characters), UUIDs.
 _PUBLIC = re.compile(
     r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----|sha256:[0-9a-f]{64}|\barn:aws[\w-]*:[^\s\"',]+"
     r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
     re.DOTALL,
 )
-_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{20,}")
+_SHORTEST_TOKEN = 20
+_TOKEN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST_TOKEN},}}")
 _HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32,}(?![0-9A-Za-z])")
 # Bits a character. English identifiers stay below 4; 20 random characters of base64 are above it nine times in ten.
 _BASE64_BITS = 4.0
@@ -67,39 +72,51 @@ _MADE_FOR_SECRETS: Mapping[str, frozenset[str]] = {
 def no_hard_coded_secrets(resource: Resource) -> Iterator[str]:
     kubernetes = resource.type.startswith("kubernetes:")
     made_for_secrets = _MADE_FOR_SECRETS.get(resource.type, frozenset())
-    for path, value in _leaves(resource, resource.inputs, made_for_secrets):
+    for path, value in _leaves(resource.inputs, made_for_secrets):
         if kubernetes and is_secret(value):
-            yield f"{path} holds a secret, which the API server shows to whoever may read the object"
+            yield f"{_shown(path)} holds a secret, which the API server shows to whoever may read the object"
         elif isinstance(value, str):
             # An AWS resource is full of ids and documents: only what has a known form is told there.
             found = _by_form(value) or (_by_entropy(path, value) if kubernetes else None)
             if found:
-                yield f"{path} holds {found}"
+                yield f"{_shown(path)} holds {found}"
     if kubernetes:
         yield from _named_like_secrets(resource)
 
 
-def _leaves(
-    resource: Resource, value: Any, skip: frozenset[str], path: str = ""
-) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key not in skip:
-                yield from _leaves(resource, item, skip, f"{path}.{key}" if path else key)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _leaves(resource, item, skip, f"{path}[{index}]")
-    else:
-        yield path, value
+def _leaves(inputs: Mapping[str, Any], skip: frozenset[str]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every value with its path, in order."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), inputs)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [((*path, key), item) for key, item in reversed(value.items()) if key not in skip]
+        elif isinstance(value, list | tuple):
+            waiting += [((*path, index), value[index]) for index in range(len(value) - 1, -1, -1)]
+        else:
+            yield path, value
 
 
+def _shown(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+# Labels, names and kinds repeat a thousand times in a large stack.
+@functools.lru_cache(maxsize=8192)
 def _by_form(text: str) -> str | None:
+    if len(text) < _SHORTEST:
+        return None
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(text)), None)
 
 
-def _by_entropy(path: str, text: str) -> str | None:
-    if _CHECKSUM.search(path):
+def _by_entropy(path: tuple[str | int, ...], text: str) -> str | None:
+    if len(text) < _SHORTEST_TOKEN or _CHECKSUM.search(_shown(path)):
         return None
+    return _random_part(text)
+
+
+@functools.lru_cache(maxsize=8192)
+def _random_part(text: str) -> str | None:
     text = _PUBLIC.sub("", text)
     tokens = [token for token in _TOKEN.findall(text) if _mixed(token) and entropy(token) >= _BASE64_BITS]
     tokens += [token for token in _HEX.findall(text) if entropy(token) >= _HEX_BITS]

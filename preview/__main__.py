@@ -25,6 +25,8 @@ from sandbox.errors import SandboxError  # noqa: E402
 
 _FINDINGS = 1
 _USAGE = 2
+# Characters of a GitHub comment.
+_COMMENT = 65_536
 # Of what goes to a file or a pipe, which have no width of their own.
 _WIDTH = 140
 
@@ -55,7 +57,7 @@ def _preview(options: argparse.Namespace) -> int:
     from preview.review import review
 
     reviewed = review(plan, project_dir, base, options.base or "")
-    files = write(reviewed, out)
+    files = write(reviewed, out, options.limit)
     if options.json:
         from preview.machine import review_as_json
 
@@ -63,13 +65,13 @@ def _preview(options: argparse.Namespace) -> int:
     else:
         from rich.console import Console
 
-        from preview.terminal import show
+        from preview.terminal import show, show_briefly
 
         console = Console(highlight=False, soft_wrap=True)
         if not console.is_terminal:
             console.width = _WIDTH
-        show(reviewed, console)
-        console.print(f"\nWritten to {_short(out)}: {', '.join(path.name for path in files.values())}")
+        (show_briefly if options.brief else show)(reviewed, console)
+        console.print(f"Written to {_short(out)}: {', '.join(path.name for path in files.values())}")
     return _FINDINGS if reviewed.findings else 0
 
 
@@ -121,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _common(parser, stack="dev", project=Path.cwd(), json=False)
     parser.add_argument("--base", help="compare with a git ref, or with the plan.json of another preview")
+    parser.add_argument(
+        "--limit", type=int, default=_COMMENT, help=f"characters of report.md: a comment's ({_COMMENT})"
+    )
+    parser.add_argument("--brief", action="store_true", help="print a few lines; the files hold the rest")
     parser.add_argument("--out", type=Path, help="the folder of the files (build/preview/<stack>)")
     parser.set_defaults(command="preview")
     explain = parser.add_subparsers(title="commands").add_parser(

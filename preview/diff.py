@@ -57,8 +57,8 @@ class Change:
 
     @property
     def guarded(self) -> bool:
-        """Whether it concerns a resource that holds state or is protected."""
-        return any(is_guarded(resource) for resource in (self.before, self.after) if resource)
+        """Whether it concerns a resource that is there already, and holds state or is protected."""
+        return self.before is not None and is_guarded(self.before)
 
     @property
     def loses(self) -> str:
@@ -177,12 +177,8 @@ def _notes(
 def _deleted_first(old: PlannedResource, new: PlannedResource) -> bool:
     if new.delete_before_replace:
         return True
-    if new.package == "kubernetes":
-        name = (new.inputs.get("metadata") or {}).get("name")
-        return name is not None and name == (old.inputs.get("metadata") or {}).get("name")
-    return any(
-        new.inputs.get(key) is not None and new.inputs.get(key) == old.inputs.get(key) for key in _NAMES
-    )
+    name = _physical_name(new)
+    return name is not None and name == _physical_name(old)
 
 
 def _farewell(resource: PlannedResource, new: Sequence[PlannedResource], before: Plan) -> Iterator[str]:
@@ -192,23 +188,34 @@ def _farewell(resource: PlannedResource, new: Sequence[PlannedResource], before:
         yield "stays in the cloud, no longer managed"
     if not is_stateful(resource):
         return
-    like = [other for other in new if other.type == resource.type]
-    successor = max(like, key=lambda other: _likeness(resource, other), default=None)
-    if successor is not None and _likeness(resource, successor) >= _RENAMED:
+    successor = next((other for other in new if _is_renamed(resource, other)), None)
+    if successor is not None:
         yield (
             f"{_title(successor)} looks like it under another name, and starts empty:"
             f' to keep this one, give it aliases=[pulumi.Alias(name="{resource.name}")]'
         )
 
 
-# Above this part of equal properties, a new resource of the same type is taken for a renamed one.
-_RENAMED = 0.5
+# What has no name of its own is taken for the same when it agrees in so many properties, and in most of all.
+_ENOUGH, _MOST = 3, 0.8
 
 
-def _likeness(one: PlannedResource, other: PlannedResource) -> float:
-    keys = one.inputs.keys() | other.inputs.keys()
-    equal = sum(one.inputs.get(key) == other.inputs.get(key) for key in keys)
-    return equal / len(keys) if keys else float(one.parent == other.parent)
+def _is_renamed(gone: PlannedResource, new: PlannedResource) -> bool:
+    """Whether a new resource looks like one that goes: it has its name in AWS or Kubernetes, or its properties."""
+    if gone.type != new.type:
+        return False
+    name = _physical_name(gone)
+    if name is not None:
+        return bool(name == _physical_name(new))
+    keys = gone.inputs.keys() | new.inputs.keys()
+    equal = sum(gone.inputs.get(key) == new.inputs.get(key) for key in keys)
+    return equal >= _ENOUGH and equal >= _MOST * len(keys)
+
+
+def _physical_name(resource: PlannedResource) -> object:
+    metadata = resource.inputs.get("metadata")
+    named = metadata if isinstance(metadata, Mapping) else resource.inputs
+    return next((named[key] for key in _NAMES if key in named), None)
 
 
 def _urgency(change: Change) -> tuple[bool, bool, int, int, str]:

@@ -6,8 +6,12 @@ from preview import html, manifests, markdown
 from preview.review import Review
 
 
-def write(review: Review, folder: Path) -> dict[str, Path]:
-    """Write plan, manifests and reports; returns where they are, by what they are."""
+def write(review: Review, folder: Path, limit: int = markdown.LIMIT) -> dict[str, Path]:
+    """Write plan, manifests and reports; returns where they are, by what they are.
+
+    Args:
+        limit: characters of ``report.md``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "plan": folder / "plan.json",
@@ -17,6 +21,6 @@ def write(review: Review, folder: Path) -> dict[str, Path]:
     }
     files["plan"].write_text(review.plan.to_json())
     manifests.write(review.plan, files["manifests"])
-    files["markdown"].write_text(markdown.render(review))
+    files["markdown"].write_text(markdown.render(review, limit))
     files["html"].write_text(html.render(review))
     return files

@@ -17,8 +17,6 @@ from preview.review import Comparison, Review
 LIMIT = 65_536
 """Characters of a GitHub comment."""
 
-# What marks the comment as the one to edit; deploying and reading it needs nothing else.
-_MARK = "<!-- langgraph-agents preview {stack} -->"
 _CUT = "\n\n> {count} left out: a comment holds {limit:,} characters. The report in `build/preview/{stack}` is whole.\n"
 _LONGEST_LIST = 50
 
@@ -26,9 +24,8 @@ _LONGEST_LIST = 50
 def render(review: Review, limit: int = LIMIT) -> str:
     """The report, cut from its least important end to ``limit`` characters."""
     sections = list(_sections(review))
-    mark = _MARK.format(stack=review.plan.stack)
     kept: list[str] = []
-    room = limit - len(mark) - len(_CUT) - 40
+    room = limit - len(_CUT) - 40
     for section in sections:
         if room < len(section) + 2:
             break
@@ -37,7 +34,7 @@ def render(review: Review, limit: int = LIMIT) -> str:
     text = "\n\n".join(kept)
     if left := len(sections) - len(kept):
         text += _CUT.format(count=wording.count(left, "section"), limit=limit, stack=review.plan.stack)
-    return f"{text}\n\n{mark}\n"
+    return f"{text}\n"
 
 
 def _sections(review: Review) -> Iterator[str]:

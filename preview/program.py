@@ -113,7 +113,8 @@ def _config(source: stackfile.StackFile, project: str) -> tuple[dict[str, str], 
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    # YAML reads an unquoted date as one; the engine hands over text.
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 @contextmanager

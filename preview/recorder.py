@@ -94,9 +94,14 @@ def record(
     )
     set_all_config(dict(config or {}), list(secret_keys))
     set_root_resource(None)  # type: ignore[arg-type]
+    # What a recording that failed left behind belongs to a loop that is closed.
+    SETTINGS.outputs.clear()
     try:
         with asyncio.Runner() as runner, told_by_one_line():
-            runner.get_loop().set_default_executor(_Inline())
+            loop = runner.get_loop()
+            loop.set_default_executor(_Inline())
+            # A failure is raised once; the loop would besides print it for every output that depends on it.
+            loop.set_exception_handler(lambda _loop, _context: None)
             runner.run(run_in_stack(lambda: _settled(program)))
     finally:
         set_root_resource(None)  # type: ignore[arg-type]
@@ -158,6 +163,9 @@ class _Recorder(mocks.MockMonitor):
             above.aliases if above else _NONE,
         )
         inputs = from_struct(request.object)
+        if request.type.startswith("pulumi:providers:") and request.version:
+            # The engine keeps the plugin's version with the provider's inputs.
+            inputs["version"] = request.version
         known_as = urn if urn in self._before else next((a for a in aliases if a in self._before), "")
         provider = self.recorded.get(request.provider.rpartition("::")[0])
         answered = (

@@ -29,6 +29,11 @@ def with_outputs(inputs: struct_pb2.Struct | None, added: Mapping[str, Any]) -> 
     return struct
 
 
+def is_wire_secret(value: Any) -> bool:
+    """Whether ``value`` stands for a secret on the wire or in the engine's own record."""
+    return isinstance(value, dict) and value.get(_SIGNATURE) == _SECRET
+
+
 def plain(value: Any) -> Any:
     """``value`` with secrets unwrapped."""
     if isinstance(value, Secret):
@@ -56,7 +61,7 @@ def _from_value(value: struct_pb2.Value) -> Any:
     if kind == "struct_value":
         fields = value.struct_value.fields
         items = {key: _from_value(fields[key]) for key in sorted(fields)}
-        if items.get(_SIGNATURE) == _SECRET:
+        if is_wire_secret(items):
             return Secret(plain(items.get("value")))
         return items
     if kind == "list_value":

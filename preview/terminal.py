@@ -49,6 +49,23 @@ def show(review: Review, console: Console) -> None:
     for line in figures.time_lines(review):
         console.print(f"  {escape(line)}")
     _show_findings(review, console)
+    console.print()
+
+
+def show_briefly(review: Review, console: Console) -> None:
+    """A few lines: what it is, what it costs, how long it takes, what is open."""
+    plan = review.plan
+    entrances = [edge for edge in review.exposure.edges if edge.source == INTERNET]
+    findings = (
+        wording.count(len(review.findings), "policy finding") if review.findings else "all policies hold"
+    )
+    console.print(
+        f"Stack [bold]{plan.stack}[/]: {wording.count(len(plan.agents), 'agent')},"
+        f" {wording.count(len(review.resources), 'resource')}; on AWS {figures.total(review.cost)} a month,"
+        f" {figures.duration(review)} to deploy; {findings}"
+    )
+    for edge in entrances:
+        console.print(f"[dim]{escape(wording.edge(edge, plan))}[/]")
 
 
 def show_explanation(explained: Explanation, console: Console) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sandbox import controlplane, nodes, report, stackfile, state
+from sandbox import controlplane, foretaste, nodes, report, stackfile, state
 from sandbox.api import Api
 from sandbox.console import console, step
 from sandbox.controlplane import ControlPlane, Place
@@ -49,7 +49,7 @@ def up(options: argparse.Namespace) -> int:
     source.check_kubernetes(name, engine.kubernetes_minor())
     topology = source.topology(name)
     here = State(options.state.resolve(), _stack(options, "dev"))
-    with here.locked():
+    with here.locked(), foretaste.told(project, here.stack):
         here.create()
         real = _nodes(options, here) is Nodes.REAL
         binaries = engine.obtain(options.cache, real_node=real)

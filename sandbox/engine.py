@@ -252,7 +252,9 @@ def _compile(module: Module, output: Path, go: Go, progress: Step) -> None:
     ) as build:
         words: deque[str] = deque(maxlen=40)
         for done, line in enumerate(build.stderr or (), start=1):
-            words.append(line.rstrip())
+            if " " in line:
+                # Not the name of a package under way, but what is to be said of one.
+                words.append(line.rstrip())
             progress.update(done=min(done, total), total=total, detail=line.strip()[:60])
     if build.returncode:
         raise golang.failure(f"building {module.folder} {module.version}", list(words))

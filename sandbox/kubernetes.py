@@ -4,31 +4,21 @@ It behaves as the official provider does where a stack can notice: names for obj
 preview, replacement where the server calls a field immutable, waiting for readiness and for deletion.
 """
 
-import re
 import threading
 import time
 from typing import Any
 
-from sandbox import readiness
+from sandbox import objects, readiness
 from sandbox.api import Api, ApiError, Object, UnknownKindError
 from sandbox.cloud import Emulated, differing
 from sandbox.providers import Answer, Change, NotReadyError, RefusedError, Resource
 from sandbox.readiness import Phase
 from sandbox.wire import Properties, is_known
 
-_AUTONAMED = "pulumi.com/autonamed"
 _SKIP_AWAIT = "pulumi.com/skipAwait"
-_FORCE = "pulumi.com/patchForce"
 _TIMEOUT = "pulumi.com/timeoutSeconds"
 
 _EMULATED = frozenset({"kubernetes:helm.sh/v3:Release"})
-
-# How the server says that a field cannot be changed, over all kinds; its status has no code for it.
-_IMMUTABLE = re.compile(
-    r"immutable|may not (change|be changed)|cannot (be )?change|[Uu]pdates to .* (is|are) forbidden"
-    r"|fields other than .* are forbidden",
-    re.DOTALL,
-)
 
 # A preview may be asked about a namespace that the same update makes: the verdict is then sought in this one.
 _EXISTING_NAMESPACE = "default"
@@ -52,14 +42,9 @@ class Kubernetes:
             raise RefusedError(
                 f"{resource.type} is not served by the sandbox: declare the object itself, with apiVersion and kind"
             )
-        metadata = dict(new.get("metadata") or {})
-        if not metadata.get("name"):
-            annotations = dict(metadata.get("annotations") or {}) | {_AUTONAMED: "true"}
-            metadata |= {
-                "name": _kept_name(old) or f"{resource.name}-{seed.hex()[:8]}",
-                "annotations": annotations,
-            }
-        return {**new, "metadata": metadata}
+        if (new.get("metadata") or {}).get("name"):
+            return new
+        return objects.autonamed(new, objects.kept_name(old) or f"{resource.name}-{seed.hex()[:8]}")
 
     def diff(self, resource: Resource, old_inputs: Properties, new_inputs: Properties) -> Change:
         if resource.type in _EMULATED:
@@ -67,10 +52,10 @@ class Kubernetes:
         changed = differing(old_inputs, new_inputs)
         if not changed:
             return Change()
-        if _identity(old_inputs) != _identity(new_inputs):
+        if objects.identity(old_inputs) != objects.identity(new_inputs):
             return Change(changed, [key for key in ("apiVersion", "kind", "metadata") if key in changed])
         return Change(
-            changed, self._immutable(new_inputs, changed), delete_first=not _is_autonamed(new_inputs)
+            changed, self._immutable(new_inputs, changed), delete_first=not objects.is_autonamed(new_inputs)
         )
 
     def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Answer:
@@ -100,7 +85,7 @@ class Kubernetes:
     def delete(self, resource: Resource, outputs: Properties, timeout: float) -> None:
         if resource.type in _EMULATED:
             return
-        api_version, kind, namespace, name = _address(outputs)
+        api_version, kind, namespace, name = objects.address(outputs)
         deadline = time.monotonic() + self._allowance(outputs, timeout)
         try:
             live = self._api.get(api_version, kind, namespace, name)
@@ -111,14 +96,16 @@ class Kubernetes:
             self._api.delete(api_version, kind, namespace, name)
             while live is not None and live["metadata"].get("uid") == (uid or live["metadata"].get("uid")):
                 if time.monotonic() > deadline:
-                    raise RefusedError(f"{_title(outputs)}: not deleted in time: {_why_it_stays(live)}")
+                    raise RefusedError(
+                        f"{objects.title(outputs)}: not deleted in time: {objects.why_it_stays(live)}"
+                    )
                 self._pause()
                 live = self._api.get(api_version, kind, namespace, name)
         except UnknownKindError:
             # Its definition is gone, and all objects of the kind with it.
             return
         except ApiError as error:
-            raise RefusedError(f"{_title(outputs)}: {error}") from error
+            raise RefusedError(f"{objects.title(outputs)}: {error}") from error
 
     def read(self, resource: Resource, resource_id: str, outputs: Properties) -> Answer | None:
         if resource.type in _EMULATED:
@@ -150,11 +137,8 @@ class Kubernetes:
         try:
             self._api.apply(inputs, dry_run=True, force=True)
         except ApiError as error:
-            if _is_immutable(error):
-                fields = {
-                    field.partition(".")[0] for field, message in error.causes if _IMMUTABLE.search(message)
-                }
-                return sorted(fields & set(changed)) or changed
+            if objects.is_immutable(error):
+                return sorted(objects.immutable_properties(error) & set(changed)) or changed
         except UnknownKindError:
             pass
         return []
@@ -176,44 +160,44 @@ class Kubernetes:
                 "metadata": {**inputs["metadata"], **({"namespace": namespace} if namespace else {})},
             }
             try:
-                self._api.apply(manifest, dry_run=True, force=_is_forced(inputs))
+                self._api.apply(manifest, dry_run=True, force=objects.is_forced(inputs))
             except ApiError as error:
-                if not (as_new and _is_immutable(error)):
+                if not (as_new and objects.is_immutable(error)):
                     raise
                 self._try_under_another_name(manifest)
         except UnknownKindError:
             # The update may bring the definition itself; if it does not, the update says so.
             return
         except ApiError as error:
-            raise RefusedError(_told(inputs, error)) from error
+            raise RefusedError(objects.told(inputs, error)) from error
 
     def _try_under_another_name(self, manifest: Properties) -> None:
         """Try what replaces an object of the same name, which still stands: by itself it has to be fine."""
         name = manifest["metadata"]["name"]
-        other = _another_name(name)
+        other = objects.another_name(name)
         try:
             self._api.apply(
                 {**manifest, "metadata": {**manifest["metadata"], "name": other}}, dry_run=True, force=True
             )
         except ApiError as error:
-            raise RefusedError(_told(manifest, error).replace(f'"{other}"', f'"{name}"')) from error
+            raise RefusedError(objects.told(manifest, error).replace(f'"{other}"', f'"{name}"')) from error
 
     def _apply(self, inputs: Properties, timeout: float) -> Answer:
         try:
-            live = self._api.apply(inputs, force=_is_forced(inputs))
+            live = self._api.apply(inputs, force=objects.is_forced(inputs))
             if (inputs["metadata"].get("annotations") or {}).get(_SKIP_AWAIT) == "true":
                 return _answer(live)
             return _answer(self._await(live, self._allowance(inputs, timeout)))
         except UnknownKindError as unknown:
             raise RefusedError(
-                f"{_title(inputs)}: {unknown}: correct it, or add its definition to sandbox/crds"
+                f"{objects.title(inputs)}: {unknown}: correct it, or add its definition to sandbox/crds"
             ) from unknown
         except ApiError as error:
-            raise RefusedError(_told(inputs, error)) from error
+            raise RefusedError(objects.told(inputs, error)) from error
 
     def _await(self, live: Object, allowance: float) -> Object:
         deadline = time.monotonic() + allowance
-        address = _address(live)
+        address = objects.address(live)
         while True:
             verdict = readiness.judge(live, self._api)
             if verdict.phase is Phase.READY:
@@ -222,12 +206,13 @@ class Kubernetes:
                 words = [verdict.reason, readiness.explain(live, self._api)]
                 after = "failed" if verdict.phase is Phase.FAILED else f"not ready after {allowance:.0f} s"
                 raise NotReadyError(
-                    _answer(live), f"{_title(live)}: {after}: {' '.join(word for word in words if word)}"
+                    _answer(live),
+                    f"{objects.title(live)}: {after}: {' '.join(word for word in words if word)}",
                 )
             self._pause()
             current = self._api.get(*address)
             if current is None:
-                raise RefusedError(f"{_title(live)}: somebody deleted it while it was becoming ready")
+                raise RefusedError(f"{objects.title(live)}: somebody deleted it while it was becoming ready")
             live = current
 
     def _allowance(self, manifest: Properties, timeout: float) -> float:
@@ -237,59 +222,6 @@ class Kubernetes:
     def _pause(self) -> None:
         if self._cancelled.wait(self._interval):
             raise RefusedError("interrupted")
-
-
-def _kept_name(old: Properties | None) -> str | None:
-    return str(old["metadata"]["name"]) if old and _is_autonamed(old) else None
-
-
-def _is_autonamed(inputs: Properties) -> bool:
-    return bool((inputs["metadata"].get("annotations") or {}).get(_AUTONAMED) == "true")
-
-
-def _is_forced(inputs: Properties) -> bool:
-    return bool((inputs["metadata"].get("annotations") or {}).get(_FORCE) == "true")
-
-
-def _is_immutable(error: ApiError) -> bool:
-    return error.reason in {"Invalid", "Forbidden"} and bool(_IMMUTABLE.search(str(error)))
-
-
-def _address(manifest: Properties) -> tuple[str, str, str, str]:
-    """apiVersion, kind, namespace and name. The namespace is of no consequence for kinds that have none."""
-    metadata = manifest["metadata"]
-    return manifest["apiVersion"], manifest["kind"], metadata.get("namespace") or "default", metadata["name"]
-
-
-def _another_name(name: str) -> str:
-    """A name of the same length, since names have limits."""
-    return f"{name[:-1]}{'1' if name[-1] == '0' else '0'}"
-
-
-def _identity(inputs: Properties) -> tuple[str, ...]:
-    """What makes an object another one; a new version of the same API does not."""
-    api_version, *rest = _address(inputs)
-    return (api_version.rpartition("/")[0], *rest)
-
-
-def _title(manifest: Properties) -> str:
-    metadata = manifest["metadata"]
-    within = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-    return f"{manifest['kind']} {within}{metadata['name']}"
-
-
-def _told(inputs: Properties, error: ApiError) -> str:
-    remedy = ""
-    if error.reason == "Conflict":
-        remedy = f' (annotate it with {_FORCE}: "true" to take the fields over)'
-    return f"{_title(inputs)}: the API server refuses it: {error}{remedy}"
-
-
-def _why_it_stays(live: Object) -> str:
-    finalizers = [*live["metadata"].get("finalizers", ()), *live.get("spec", {}).get("finalizers", ())]
-    conditions = (live.get("status") or {}).get("conditions") or []
-    words = [c["message"] for c in conditions if c.get("status") == "True" and c.get("message")]
-    return f"finalizers {', '.join(finalizers) or 'none'}. {' '.join(words)}".strip()
 
 
 def _answer(live: dict[str, Any]) -> Answer:

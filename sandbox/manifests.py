@@ -19,7 +19,7 @@ _PROMETHEUS = "example/prometheus-operator-crd/monitoring.coreos.com_"
 
 # Requirement in `go/<folder>/go.mod`, its files, and the folder of the cache that they go to.
 PUBLISHED = (
-    ("manifests", "github.com/cert-manager/cert-manager", "deploy/crds/*.yaml", "crds"),
+    ("manifests", "github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_*.yaml", "crds"),
     ("manifests", "github.com/traefik/traefik/v3", _TRAEFIK, "crds"),
     (
         "manifests",

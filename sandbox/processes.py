@@ -73,11 +73,14 @@ def listening(process: psutil.Process) -> list[str]:
 
 def _environment(process: psutil.Process) -> Mapping[str, str]:
     try:
+<<<<<<< HEAD
         if process.status() == psutil.STATUS_ZOMBIE or process.name() in _WRAPPERS:
             return {}
+=======
+>>>>>>> main
         return process.environ()
     except (psutil.Error, OSError):
-        # It ended meanwhile, or it is another user's.
+        # It has ended, or it is another user's.
         return {}
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from preview.recorder import record
 from stacks.loading import SettingsError, load
 from stacks.reference import REFERENCE, reference
@@ -26,10 +28,9 @@ def test_the_example_of_a_refused_file_is_what_a_person_would_read() -> None:
     settings = settings_of("prod")
     settings["agents"] = [{**settings["agents"][0], "replicas": {"min": 1}}]
     settings["database"]["instanceClass"] = "db.t4g.micro"
-    try:
+    with pytest.raises(SettingsError) as caught:
         load(settings, stack="prod")
-    except SettingsError as error:
-        assert " ".join(str(error).split()) == " ".join(shown.split())
+    assert " ".join(str(caught.value).split()) == " ".join(shown.split())
 
 
 def test_every_file_that_the_readme_names_is_there() -> None:

@@ -1,19 +1,23 @@
 """Services as processes of their own, which tests can kill."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
+from agent.__main__ import main
 from agent.ports import free_port
 from tests.agent.serving import GRAPHS, KEY
 
@@ -40,12 +44,21 @@ def environment(**settings: Any) -> dict[str, str]:
     return {**inherited, **{name: str(value) for name, value in values.items()}}
 
 
-def agent(*arguments: str, **settings: Any) -> "subprocess.CompletedProcess[str]":
-    """Run a command of the agent to its end."""
-    command = [sys.executable, "-m", "agent", *arguments]
-    return subprocess.run(
-        command, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False
-    )
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def agent(*arguments: str, **settings: Any) -> Done:
+    """Run a command of the agent to its end, in this process: what it lets escape fails the test."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in environment(**settings).items():
+            patch.setenv(name, value)
+        code = main(arguments)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 class Process:

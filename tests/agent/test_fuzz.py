@@ -3,6 +3,7 @@
 from typing import Any
 
 import hypothesis
+import pytest
 import schemathesis
 from hypothesis import settings
 from schemathesis import Case
@@ -10,6 +11,8 @@ from schemathesis import Case
 from agent.api.app import create_app
 from agent.settings import Settings
 from tests.agent.serving import KEY, Served
+
+pytestmark = pytest.mark.e2e
 
 _app = create_app(Settings(host="127.0.0.1", checkpointer="memory"))
 schema = schemathesis.openapi.from_dict(_app.openapi())

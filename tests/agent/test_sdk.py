@@ -301,6 +301,17 @@ async def test_an_input_that_the_graph_cannot_take_is_refused(client: LangGraphC
         await events(client, None, input={"messages": [{"wrong": 1}]})
 
 
+async def test_a_refused_input_does_not_spoil_its_thread(client: LangGraphClient) -> None:
+    thread_id = await new_thread(client)
+    with pytest.raises(Exception, match="422"):
+        await wait(client, thread_id, "steps", input=True)
+    with pytest.raises(Exception, match="422"):
+        await wait(client, thread_id, "steps")
+    with pytest.raises(Exception, match="422"):
+        await wait(client, thread_id, "steps", command={"goto": "nowhere"})
+    assert (await wait(client, thread_id, "steps", input={}))["done"] == ["one", "two", "three", "four"]
+
+
 async def test_what_is_not_supported_is_refused_by_name(client: LangGraphClient) -> None:
     thread_id = await new_thread(client)
     with pytest.raises(UnprocessableEntityError, match="webhook: is not supported"):

@@ -1,6 +1,7 @@
 """Settings: read from variables and files, refused with words that help, and described in the docs."""
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from agent.describe import faults, table
 from agent.settings import DatabaseSettings, Settings, load
-from tests.agent.processes import agent
+from tests.agent.processes import environment
 
 DOCS = Path(__file__).parents[2] / "docs" / "agent.md"
 LOCAL: dict[str, Any] = {"host": "127.0.0.1", "checkpointer": "memory"}
@@ -96,7 +97,15 @@ def test_the_jobs_need_no_more_than_the_database() -> None:
 
 
 def test_a_person_sees_faults_and_no_traceback() -> None:
-    done: subprocess.CompletedProcess[str] = agent("serve", port="eighty", checkpointer="memory")
+    command = [sys.executable, "-m", "agent", "serve"]
+    done = subprocess.run(
+        command,
+        env=environment(port="eighty", checkpointer="memory"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     assert "PORT=eighty" in done.stderr
     assert "Traceback" not in done.stderr

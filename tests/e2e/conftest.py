@@ -1,27 +1,15 @@
-"""A sandbox of the tests' own: a copy of a project, and a state folder apart from the developer's."""
+"""Sandboxes of the tests' own: copies of projects, and state folders apart from the developer's."""
 
-import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
-import yaml
 
-from sandbox import engine
-from sandbox.__main__ import default_cache
-from sandbox.processes import OWNER
-from sandbox.state import State
+from tests.e2e.harness import ROOT, Sandbox
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = (
     "__main__.py",
     "Pulumi.yaml",
@@ -31,113 +19,6 @@ PROGRAM = (
     "stacks",
     "agent",
 )
-
-# Pulumi's SDKs, an image, a rollout and whatever else the machine does at the time.
-PATIENCE = 900.0
-
-Edit = Callable[[dict[str, Any]], None]
-
-
-@dataclass
-class Done:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    seconds: float
-
-    @property
-    def changed(self) -> set[tuple[str, str, str]]:
-        """What changed: (operation, type, name)."""
-        lines = (line.split() for line in self.out.splitlines() if line.startswith("  "))
-        return {(words[0], words[1], words[2]) for words in lines if len(words) == 3 and ":" in words[1]}
-
-
-@dataclass
-class Sandbox:
-    """A project and its sandbox."""
-
-    project: Path
-    root: Path
-    stack: str = "dev"
-
-    @property
-    def state(self) -> State:
-        return State(self.root, self.stack)
-
-    def command(self, verb: str, *more: str) -> list[str]:
-        where = ["--project", str(self.project), "--state", str(self.root), "--stack", self.stack]
-        return [sys.executable, "-m", "sandbox", verb, *where, *more]
-
-    def run(self, verb: str, *more: str) -> Done:
-        began = time.monotonic()
-        command = self.command(verb, *more)
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, time.monotonic() - began)
-
-    def up(self, *more: str) -> Done:
-        done = self.run("up", *more)
-        assert done.code == 0, done.out
-        return done
-
-    def interrupted(self, signal_number: int) -> int:
-        """Start an update, end it by a signal in its midst, and return its exit code."""
-        command = self.command("up")
-        with subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as started:
-            deadline = time.monotonic() + PATIENCE
-            while not (self.state.updating.exists() and self._begun()):
-                assert started.poll() is None, "it ended before it could be interrupted"
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            os.kill(started.pid, signal_number)
-            return started.wait(PATIENCE)
-
-    def _begun(self) -> bool:
-        return self.kubectl("get", "configmap", "-n", "small", "extra-3", check=False).returncode == 0
-
-    def edit(self, change: Edit) -> None:
-        """Change the settings in the copy's stack file."""
-        path = self.project / f"Pulumi.{self.stack}.yaml"
-        loaded = yaml.safe_load(path.read_text())
-        change(next(value for key, value in loaded["config"].items() if key.endswith(":settings")))
-        path.write_text(yaml.safe_dump(loaded, sort_keys=False))
-
-    def kubectl(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        binary = default_cache() / engine.KUBERNETES.key / "bin" / "kubectl"
-        command = [str(binary), "--kubeconfig", str(self.state.kubeconfig), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=check)
-
-    def objects(self, kind: str, *more: str) -> list[dict[str, Any]]:
-        """The objects of a kind in all namespaces."""
-        items: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, "-A", "-o", "json", *more).stdout)[
-            "items"
-        ]
-        return items
-
-    def record(self, project: str) -> str:
-        """The engine's state file."""
-        return self.state.checkpoint(project).read_text()
-
-    def processes(self) -> list[psutil.Process]:
-        """Every process of this sandbox, found without its own code."""
-        return [process for process in psutil.process_iter() if _owner(process) == self.state.id]
-
-
-def _owner(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get(OWNER)
-    except psutil.Error:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +48,3 @@ def product(folder: Path) -> Sandbox:
         else:
             shutil.copyfile(source, target)
     return Sandbox(folder / "project", folder / "state")
-
-
-SIGKILL, SIGINT = signal.SIGKILL, signal.SIGINT

@@ -10,7 +10,8 @@ from policies.checkov import Failed, answers, stale, unanswered
 from policies.checkov.scanning import install, scan
 from tests.policies.plans import ROOT, plan_of, with_resources
 
-pytestmark = pytest.mark.e2e
+# Installing and four scans, on a slow machine.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

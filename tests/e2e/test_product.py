@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.__main__ import default_cache
 from sandbox.engine import obtain
-from tests.e2e.conftest import Done, Sandbox
+from tests.e2e.harness import Done, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -39,11 +39,12 @@ def test_a_repeat_changes_nothing(product: Sandbox, first: Done) -> None:
 
 
 def test_a_changed_setting_changes_what_it_is_about_and_nothing_else(product: Sandbox, first: Done) -> None:
-    product.edit(lambda settings: settings["agents"][0].update(replicas={"min": 1, "max": 2}))
+    product.edit(lambda settings: settings["agents"][0].update(autoscaling={"cpu": 60, "memory": 80}))
     changed = product.up().changed
     assert {type_ for _, type_, _ in changed} == {"kubernetes:autoscaling/v2:HorizontalPodAutoscaler"}
     (autoscaler,) = product.objects("hpa")
-    assert autoscaler["spec"]["maxReplicas"] == 2
+    targets = {m["resource"]["name"]: m["resource"]["target"] for m in autoscaler["spec"]["metrics"]}
+    assert targets["cpu"]["averageUtilization"] == 60
 
 
 def test_a_changed_image_rolls_the_agent_and_runs_its_migration_again(product: Sandbox, first: Done) -> None:

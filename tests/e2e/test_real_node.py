@@ -19,7 +19,7 @@ import pytest
 from sandbox import processes
 from sandbox.errors import InputError
 from sandbox.machine.choice import Nodes, choose
-from tests.e2e.conftest import Done, Sandbox
+from tests.e2e.harness import Done, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 

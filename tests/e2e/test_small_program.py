@@ -7,14 +7,15 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from signal import SIGINT, SIGKILL
 
 import pytest
 
 from sandbox import engine
 from sandbox.__main__ import default_cache
-from tests.e2e.conftest import SIGINT, SIGKILL, Done, Sandbox
+from tests.e2e.harness import Done, Sandbox
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800), pytest.mark.xdist_group("small")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,11 @@ def test_a_build_goes_whole_into_the_cache_under_the_right_name(
 def test_a_failed_build_tells_the_compilers_words_and_leaves_nothing_that_looks_built(
     module: Module, path: Path, tmp_path: Path
 ) -> None:
-    fails = script(path, "go", 'test "$1" = list || { echo "x.go:1: undefined: y" >&2; exit 1; }')
+    fails = script(
+        path,
+        "go",
+        'test "$1" = list || { echo "x.go:1: undefined: y" >&2; seq -f "example.com/p%g" 50 >&2; exit 1; }',
+    )
     with pytest.raises(SandboxError, match=r"building tool 1.2.3 failed:\n  x.go:1: undefined: y"):
         engine._make(module, tmp_path / "cache", Go(fails, "fake"))
     assert not (tmp_path / "cache" / module.key).exists()

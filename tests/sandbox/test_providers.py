@@ -209,4 +209,5 @@ def _is_marked(properties: Struct, key: str) -> bool:
 
 def _details(error: grpc.RpcError) -> bytes:
     metadata: Any = error.trailing_metadata()
-    return next(value for key, value in metadata if key == "grpc-status-details-bin")
+    found: bytes = next(value for key, value in metadata if key == "grpc-status-details-bin")
+    return found

@@ -226,5 +226,5 @@ def test_a_stack_name_that_aws_would_refuse_is_a_problem() -> None:
 
 
 def test_a_region_without_known_database_authorities_is_a_problem() -> None:
-    with pytest.raises(SettingsError, match="use one of .*eu-central-1"):
+    with pytest.raises(SettingsError, match=r"use one of .*eu-central-1"):
         load(settings_of("dev"), stack="dev", region="eu-centrall-1")

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stacks.loading import SettingsError, load
+from stacks.rules import Problem
 from stacks.settings import Settings
 from tests.conftest import record_with
 from tests.stacks.stack_files import settings_of
@@ -91,14 +92,26 @@ stack_files = st.fixed_dictionaries(
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(stack_files)
 def test_an_accepted_stack_file_composes_and_a_refused_one_names_its_fields(file: dict[str, Any]) -> None:
-    try:
-        load(file, stack="any")
-    except SettingsError as error:
-        assert error.problems
-        assert all(section(problem.field) in SECTIONS and problem.remedy for problem in error.problems)
-    else:
+    problems = refused(file, "any")
+    assert_each_names_its_field(problems)
+    if not problems:
         recording = record_with("any", file)
         assert set(recording.outputs["agents"]) == {agent["name"] for agent in file["agents"]}
+
+
+def refused(file: dict[str, Any], stack: str) -> list[Problem]:
+    """The problems of a stack file; none when it is accepted."""
+    try:
+        load(file, stack=stack)
+    except SettingsError as error:
+        return error.problems
+    return []
+
+
+def assert_each_names_its_field(problems: list[Problem]) -> None:
+    for problem in problems:
+        assert section(problem.field) in SECTIONS
+        assert problem.remedy
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -134,11 +147,7 @@ def test_whatever_stands_in_one_place_of_a_stack_file_is_taken_or_refused_there_
     for step in place[:-1]:
         at = at[step]
     at[place[-1]] = value
-    try:
-        load(file, stack="prod")
-    except SettingsError as error:
-        assert error.problems
-        assert all(section(problem.field) in SECTIONS and problem.remedy for problem in error.problems)
+    assert_each_names_its_field(refused(file, "prod"))
 
 
 def section(field: str) -> str:

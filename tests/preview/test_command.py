@@ -1,0 +1,225 @@
+"""The command: its files, its exit codes, and one clear message for each kind of bad input."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from preview.__main__ import main
+from tests.preview.projects import ROOT, Settings, project, project_plan
+
+
+def _run(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_all_files_are_written_and_the_same_each_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path)
+    contents = []
+    for _ in range(2):
+        code, out, _err = _run("--project", folder, capsys=capsys)
+        assert code == 0
+        assert "Exposed to the internet" in out
+        written = folder / "build" / "preview" / "dev"
+        files = sorted(file for file in written.rglob("*") if file.is_file())
+        contents.append({file.relative_to(written): file.read_bytes() for file in files})
+    assert contents[0] == contents[1]
+    assert {path.parts[0] for path in contents[0]} == {"plan.json", "manifests", "report.md", "report.html"}
+
+
+def test_a_finding_is_exit_code_1_and_told_with_its_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def with_expired_exception(settings: Settings) -> None:
+        settings["policyExceptions"] = [
+            {
+                "rule": "image-by-digest",
+                "resource": "support-workload-deployment",
+                "reason": "a reason of some length",
+                "expires": "2020-01-01",
+            }
+        ]
+
+    code, out, _ = _run("--project", project(tmp_path, settings=with_expired_exception), capsys=capsys)
+    assert code == 1
+    assert "its exception from image-by-digest ended on 2020-01-01" in out
+
+
+def test_json_tells_everything_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = tmp_path / "base.json"
+    base.write_text(project_plan("dev").to_json())
+    inner = tmp_path / "project"
+    inner.mkdir()
+    folder = project(inner, settings=lambda s: s["database"].update(instanceClass="db.t4g.large"))
+    code, out, _ = _run("--project", folder, "--base", base, "--json", capsys=capsys)
+    told: dict[str, Any] = json.loads(out)
+    assert code == 0
+    assert told["comparison"]["counts"] == {
+        "deleted": 0,
+        "replaced": 0,
+        "updated": 2,
+        "moved": 0,
+        "created": 0,
+    }
+    first = told["comparison"]["changes"][0]
+    assert (first["name"], first["status"], first["guarded"]) == ("database-instance", "updated", True)
+    assert first["differences"] == [
+        {"path": "instanceClass", "before": "db.t4g.medium", "after": "db.t4g.large"}
+    ]
+    assert told["comparison"]["impact"]["failures"]
+    assert Path(told["files"]["plan"]).is_file()
+    assert {"cost", "timing", "exposure", "findings"} <= told.keys()
+
+
+def test_a_git_ref_is_compared_by_running_its_own_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The base's program exports another name, so it is the base's own that ran, and the tree stays as it was."""
+    _git(tmp_path, "init", "-q")
+    folder = project(tmp_path)
+    # The subprocess runs a whole checkout: here its program is the repository's, reached by its path.
+    main_file = folder / "__main__.py"
+    main_file.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{main_file.read_text()}")
+    _git(folder, "add", "-A")
+    _git(folder, "commit", "-qm", "base")
+    file = folder / "Pulumi.dev.yaml"
+    file.write_text(file.read_text().replace("db.t4g.medium", "db.t4g.large"))
+    code, out, err = _run("--project", folder, "--base", "HEAD", "--json", capsys=capsys)
+    assert (code, err) == (0, "")
+    told = json.loads(out)["comparison"]
+    assert told["base"] == "HEAD"
+    assert told["counts"]["updated"] == 2
+    assert told["counts"]["created"] == told["counts"]["deleted"] == 0
+    assert "db.t4g.large" in file.read_text()
+
+
+def test_a_stack_that_the_base_does_not_have_is_all_new(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _git(tmp_path, "init", "-q")
+    (tmp_path / "README").write_text("nothing yet")
+    _git(tmp_path, "add", "README")
+    _git(tmp_path, "commit", "-qm", "base")
+    code, out, _ = _run("--project", project(tmp_path), "--base", "HEAD", "--json", capsys=capsys)
+    counts = json.loads(out)["comparison"]["counts"]
+    assert code == 0
+    assert counts["created"] > 100
+    assert counts["updated"] == counts["deleted"] == 0
+
+
+def test_a_base_whose_program_fails_is_told_with_its_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _git(tmp_path, "init", "-q")
+    folder = project(tmp_path)
+    good = (folder / "__main__.py").read_text()
+    (folder / "__main__.py").write_text("raise KeyError('broken')\n")
+    _git(folder, "add", "-A")
+    _git(folder, "commit", "-qm", "base")
+    (folder / "__main__.py").write_text(good)
+    code, _, err = _run("--project", folder, "--base", "HEAD", capsys=capsys)
+    assert code == 2
+    assert "the program of HEAD cannot be previewed" in err
+    assert "KeyError('broken')" in err
+
+
+def test_explain_prints_one_resource(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project(tmp_path)
+    code, out, _ = _run("--project", folder, "explain", "database-instance", capsys=capsys)
+    assert code == 0
+    assert "Reached by" in out
+    assert "support-workload-deployment" in out
+    code, out, _ = _run("explain", "database-instance", "--project", folder, "--json", capsys=capsys)
+    assert json.loads(out)[0]["resource"]["name"] == "database-instance"
+
+
+_BAD = {
+    "an unknown stack": (["--stack", "staging"], "there is no"),
+    "a missing base ref": (["--base", "no-such-branch"], "neither a plan.json nor a commit"),
+    "a missing base file": (["--base", "no-such-plan.json"], "cannot be read"),
+    "a folder without a project": (["--project", "/"], "Pulumi.yaml is missing"),
+    "an unknown resource": (
+        ["explain", "no-such-thing"],
+        "no resource of the stack dev is called no-such-thing",
+    ),
+}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("case", _BAD)
+def test_bad_input_is_exit_code_2_and_one_message(
+    case: str, as_json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, message = _BAD[case]
+    folder = project(tmp_path)
+    given = ["--project", str(folder), *(["--json"] if as_json else []), *arguments]
+    code, out, err = _run(*given, capsys=capsys)
+    assert code == 2
+    said = json.loads(out)["error"] if as_json else err
+    assert message in said
+    assert "Traceback" not in out + err
+    assert (out == "") is not as_json
+
+
+_BROKEN: dict[str, Any] = {
+    "a broken setting": (
+        lambda s: s["database"].update(instanceClass="large"),
+        "write an RDS instance class",
+    ),
+    "a size without a price": (lambda s: s["cache"].update(nodeType="cache.x9.large"), "cache.x9.large"),
+    "an exception from no rule": (
+        lambda s: s.update(
+            policyExceptions=[
+                {"rule": "no-rule", "resource": "x", "reason": "long enough", "expires": "2099-01-01"}
+            ]
+        ),
+        "no-rule is no rule",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _BROKEN)
+def test_a_broken_stack_file_is_exit_code_2(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, message = _BROKEN[case]
+    code, _, err = _run("--project", project(tmp_path, settings=change), capsys=capsys)
+    assert code == 2
+    assert message in err
+
+
+def test_plans_of_another_version_or_stack_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "base.json"
+    inner = tmp_path / "project"
+    inner.mkdir()
+    folder = project(inner)
+    text = project_plan("dev").to_json()
+    for changed, message in (
+        (text.replace('"schema_version": 1', '"schema_version": 7'), "schema version 7"),
+        (text.replace('"stack": "dev"', '"stack": "prod"'), "is a plan of the stack prod, not of dev"),
+        ("{}", "is not a plan"),
+    ):
+        base.write_text(changed)
+        code, _, err = _run("--project", folder, "--base", base, capsys=capsys)
+        assert code == 2
+        assert message in err
+
+
+def test_unknown_options_are_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--no-such-option"])
+    assert ended.value.code == 2
+    assert "--no-such-option" in capsys.readouterr().err

@@ -1,0 +1,218 @@
+"""The report to look at: whole in one file, and sound in a real browser."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from preview import html
+from preview.picture import draw
+from preview.program import make_plan
+from preview.review import Review, review
+from tests.preview.projects import ROOT, project, project_plan
+
+_BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+@cache
+def _review(stack: str) -> Review:
+    return review(project_plan(stack), ROOT)
+
+
+def test_it_loads_nothing_and_forbids_loading() -> None:
+    text = html.render(_review("dev"))
+    assert "default-src 'none'" in text
+    assert re.findall(r'(?:src|href)="(?!#|data:)([^"]*)"', text) == []
+    assert "@import" not in text
+    assert "url(#tip)" in text
+    assert re.findall(r"url\((?!#)", text) == []
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.ids += [i for i in [values.get("id")] if i]
+        self.links += [h.removeprefix("#") for h in [values.get("href")] if h and h.startswith("#")]
+        if tag not in {"meta", "link", "input", "br", "path", "rect"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"path", "rect"}:
+            return
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Closes itself."""
+
+
+def test_every_element_is_closed_and_every_link_leads_somewhere() -> None:
+    page = _Page()
+    page.feed(re.sub(r"<path[^>]*?[^/]>(<title>.*?</title>)</path>", r"\1", html.render(_review("prod"))))
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.links) <= set(page.ids)
+
+
+def test_no_secret_and_no_markup_of_a_stack_gets_into_the_page() -> None:
+    plan = project_plan("dev")
+    config_map = plan.named("support-workload-config")
+    inputs = {**config_map.inputs, "data": {"X": "</pre><script>alert(1)</script>"}}
+    hostile = replace(plan, resources={**plan.resources, config_map.urn: replace(config_map, inputs=inputs)})
+    text = html.render(replace(_review("dev"), plan=hostile))
+    assert "<script>alert(1)" not in text
+    assert text.count("<script>") == 1
+
+
+def test_the_picture_shows_zones_copies_and_who_reaches_what() -> None:
+    picture = draw(project_plan("prod"), _review("prod").exposure)
+    assert [area.title for area in picture.areas if area.style == "zone"] == [
+        "eu-central-1a",
+        "eu-central-1b",
+        "eu-central-1c",
+    ]
+    titles = [card.title for card in picture.cards]
+    assert titles.count("NAT gateway") == 3
+    assert (titles.count("standby"), titles.count("replica")) == (1, 2)
+    assert {"Internet", "Operators", "support", "research", "PostgreSQL 17", "Valkey 8.1"} <= set(titles)
+    labels = [arrow.label for arrow in picture.arrows]
+    assert (labels.count("requests"), labels.count("5432/tcp"), labels.count("6379/tcp")) == (2, 2, 2)
+
+
+def test_cards_of_the_picture_do_not_lie_on_each_other() -> None:
+    for stack in ("dev", "prod"):
+        cards = draw(project_plan(stack), _review(stack).exposure).cards
+        for number, one in enumerate(cards):
+            for other in cards[number + 1 :]:
+                apart = (
+                    one.right <= other.x
+                    or other.right <= one.x
+                    or one.bottom <= other.y
+                    or other.bottom <= one.y
+                )
+                assert apart, (one.title, other.title)
+
+
+_PROBE = """
+<script>
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+window.addEventListener("load", async () => {
+  const rows = [...document.querySelectorAll("details.resource")];
+  const shown = () => rows.filter((row) => !row.hidden).length;
+  const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+  const result = {all: rows.length, errors: window.problems};
+  const search = document.getElementById("search");
+  document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "/", bubbles: true}));
+  result.slashFocuses = document.activeElement === search;
+  search.value = "support deployment";
+  search.dispatchEvent(new Event("input"));
+  result.found = rows.filter((row) => !row.hidden).map((row) => row.querySelector("summary").innerText);
+  result.opened = document.querySelector("details.group:not([hidden])").open;
+  search.dispatchEvent(new KeyboardEvent("keydown", {key: "Escape", bubbles: true}));
+  result.afterEscape = shown();
+  document.getElementById("collapse").click();
+  result.collapsed = document.querySelectorAll("details.group[open]").length;
+  document.getElementById("expand").click();
+  result.expanded = document.querySelectorAll("details.group[open]").length;
+  const before = document.documentElement.dataset.theme;
+  const light = getComputedStyle(document.body).backgroundColor;
+  document.getElementById("theme").click();
+  result.themes = [before, document.documentElement.dataset.theme];
+  result.repainted = light !== getComputedStyle(document.body).backgroundColor;
+  result.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  result.unlabelled = [...document.querySelectorAll("input, button, svg[role=img]")].filter((element) =>
+    !(element.getAttribute("aria-label") || element.getAttribute("aria-labelledby") || element.innerText)).length;
+  result.requests = performance.getEntriesByType("resource").map((entry) => entry.name);
+  const target = rows[rows.length - 1];
+  location.hash = target.id;
+  await wait(50);
+  result.revealed = target.open && target.parentElement.open;
+  document.title = "RESULT" + JSON.stringify(result);
+});
+</script>
+"""
+_CATCH = """<script>
+window.problems = [];
+window.addEventListener("error", (event) => window.problems.push(event.message));
+document.addEventListener("securitypolicyviolation", (event) => window.problems.push(event.violatedDirective));
+const original = console.error;
+console.error = (...words) => { window.problems.push(words.join(" ")); original(...words); };
+</script>"""
+
+
+@pytest.mark.skipif(
+    _BROWSER is None and not os.environ.get("CI"),
+    reason="no Chromium: apt install chromium, then run it again",
+)
+@pytest.mark.parametrize("width", [1280, 500])
+def test_it_works_in_a_browser_without_an_error_or_a_request(tmp_path: Path, width: int) -> None:
+    assert _BROWSER, "CI has to have Chromium: without it nobody looks at the report"
+    text = html.render(_with_changes(tmp_path))
+    page = tmp_path / "report.html"
+    page.write_text(text.replace("<body>", f"<body>{_CATCH}", 1).replace("</body>", f"{_PROBE}</body>", 1))
+    done = subprocess.run(
+        [
+            _BROWSER,
+            *_FLAGS,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--window-size={width},900",
+            "--virtual-time-budget=5000",
+            "--enable-logging=stderr",
+            "--dump-dom",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    found = re.search(r"<title>RESULT(.*?)</title>", done.stdout)
+    assert found, done.stderr
+    result = json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    assert "CONSOLE" not in done.stderr
+    assert result["errors"] == []
+    assert result["requests"] == []
+    assert result["slashFocuses"]
+    assert result["opened"]
+    assert any("support-workload-deployment" in row for row in result["found"])
+    assert 0 < len(result["found"]) < result["all"] == result["afterEscape"]
+    assert result["collapsed"] == 0 < result["expanded"]
+    assert sorted(result["themes"]) == ["dark", "light"]
+    assert result["repainted"]
+    assert result["overflow"] <= 0
+    assert result["unlabelled"] == 0
+    assert result["revealed"]
+
+
+def _with_changes(folder: Path) -> Review:
+    """A report with everything in it: a base, and a change that says much."""
+    inner = folder / "project"
+    inner.mkdir()
+    base = project_plan("dev")
+    plan = make_plan(
+        "dev", project(inner, settings=lambda s: s["database"].update(instanceClass="db.m7g.large")), base
+    )
+    return review(plan, inner, base, "main")
