@@ -15,7 +15,6 @@ import psutil
 OWNER = "LANGGRAPH_AGENTS_SANDBOX"
 ROLE = "LANGGRAPH_AGENTS_SANDBOX_ROLE"
 
-
 # They enter namespaces for another process and end with it; the mark that both carry counts once.
 _WRAPPERS = frozenset({"nsenter", "unshare"})
 
@@ -73,12 +72,7 @@ def listening(process: psutil.Process) -> list[str]:
 
 def _environment(process: psutil.Process) -> Mapping[str, str]:
     try:
-<<<<<<< HEAD
-        if process.status() == psutil.STATUS_ZOMBIE or process.name() in _WRAPPERS:
-            return {}
-=======
->>>>>>> main
-        return process.environ()
+        return {} if process.name() in _WRAPPERS else process.environ()
     except (psutil.Error, OSError):
         # It has ended, or it is another user's.
         return {}

@@ -70,6 +70,8 @@ class Caches:
             "aclfile": store.folder / "users.acl",
             "dir": store.folder,
             "appendonly": "yes",
+            # A title would be written over the environment, by which the sandbox knows its processes.
+            "set-proc-title": "no",
         }
         file = store.folder / "redis.conf"
         file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
