@@ -13,12 +13,12 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import psutil
-import yaml
 
 from sandbox import addons, pki, processes
 from sandbox.api import Api, Endpoint
 from sandbox.console import step
 from sandbox.errors import SandboxError
+from sandbox.kubeconfig import kubeconfig
 from sandbox.machine.namespaces import Namespaces
 from sandbox.nodes import SIMULATED
 from sandbox.pki import Pki
@@ -97,7 +97,10 @@ class ControlPlane:
         certificates = pki.ensure(self.state.pki, list(addresses))
         etcd_port, peer_port, api_port, kwok_port = _free_ports(4)
         endpoint = Endpoint(f"https://{place.address}:{api_port}", str(certificates.ca), certificates.token)
-        write_private(self.state.kubeconfig, kubeconfig(endpoint, certificates, self.state.stack))
+        write_private(
+            self.state.kubeconfig,
+            kubeconfig(endpoint, f"sandbox-{self.state.stack}", {"token": endpoint.token}),
+        )
 
         started = [
             self._run(place, "etcd", self._etcd(certificates, etcd_port, peer_port)),
@@ -269,27 +272,6 @@ def stop(state: State) -> list[psutil.Process]:
     processes.stop(others)
     processes.stop(last)
     return [*others, *last]
-
-
-def kubeconfig(endpoint: Endpoint, certificates: Pki, stack: str) -> str:
-    """A kubeconfig for the administrator of the sandbox of `stack`."""
-    name = f"sandbox-{stack}"
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {
-                    "name": name,
-                    "cluster": {"server": endpoint.server, "certificate-authority": str(certificates.ca)},
-                }
-            ],
-            "users": [{"name": name, "user": {"token": endpoint.token}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "current-context": name,
-        },
-        sort_keys=False,
-    )
 
 
 def _free_ports(count: int) -> list[int]:

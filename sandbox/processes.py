@@ -50,6 +50,13 @@ def running(sandbox_id: str) -> dict[str, list[psutil.Process]]:
     return found
 
 
+def end_wrappers(sandbox_id: str) -> None:
+    """End what waits for a process in a namespace. Nothing is lost: what it waited for has ended."""
+    for process in psutil.process_iter():
+        if _marks(process).get(OWNER) == sandbox_id and _is_wrapper(process):
+            _signal(process, insist=True)
+
+
 def stop(processes: Iterable[psutil.Process], grace: float = 5.0) -> None:
     """End processes: ask first, and after `grace` seconds insist."""
     asked = list(processes)
@@ -71,8 +78,19 @@ def listening(process: psutil.Process) -> list[str]:
 
 
 def _environment(process: psutil.Process) -> Mapping[str, str]:
+    return {} if _is_wrapper(process) else _marks(process)
+
+
+def _is_wrapper(process: psutil.Process) -> bool:
     try:
-        return {} if process.name() in _WRAPPERS else process.environ()
+        return process.name() in _WRAPPERS
+    except psutil.Error:
+        return False
+
+
+def _marks(process: psutil.Process) -> Mapping[str, str]:
+    try:
+        return process.environ()
     except (psutil.Error, OSError):
         # It has ended, or it is another user's.
         return {}

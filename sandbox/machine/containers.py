@@ -124,7 +124,7 @@ class Containers:
             raise SandboxError(f"ctr {' '.join(arguments)} failed: {done.stderr.strip()}")
 
     def _control(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [*self._namespaces.enter, str(self._binaries / "ctr"), "--address", SOCKET]
+        command = [*self._namespaces.visit, str(self._binaries / "ctr"), "--address", SOCKET]
         # The namespace that the kubelet's images and containers are in.
         command += ["--namespace", "k8s.io", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-import yaml
-
 from sandbox import processes
 from sandbox.api import Endpoint
 from sandbox.authority import CLIENT, SERVER
+from sandbox.kubeconfig import kubeconfig
 from sandbox.machine.addresses import Addresses
 from sandbox.machine.containers import SOCKET
 from sandbox.machine.dns import DOMAIN
@@ -117,18 +116,9 @@ class Kubelet:
         certificate, key = Pki(self._state.pki).authority.issue(
             name, purposes=[CLIENT], common_name=user, organization=group
         )
-        cluster = {"server": endpoint.server, "certificate-authority": endpoint.ca_file}
         credentials = {"client-certificate": str(certificate), "client-key": str(key)}
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "sandbox", "cluster": cluster}],
-            "users": [{"name": name, "user": credentials}],
-            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": name}}],
-            "current-context": "sandbox",
-        }
         file = self._folder / f"{name}.kubeconfig"
-        file.write_text(yaml.safe_dump(content))
+        file.write_text(kubeconfig(endpoint, name, credentials))
         return file
 
     def _write(self, name: str, content: dict[str, object]) -> Path:

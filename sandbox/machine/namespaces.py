@@ -80,15 +80,30 @@ class Namespaces:
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """The command that runs another one within.
+        """The command that starts another one to live within, and to end with them.
 
         Raises:
             SandboxError: they are not there.
         """
+        return self._nsenter("--net", "--mount", "--pid", "--ipc", "--uts")
+
+    @property
+    def visit(self) -> tuple[str, ...]:
+        """The command that runs another one within, for one that ends by itself.
+
+        It becomes that command. To enter a process namespace it would have to wait for a child, and would stay stopped
+        for good when both are stopped and continued, as happens when a machine is suspended.
+
+        Raises:
+            SandboxError: they are not there.
+        """
+        return self._nsenter("--net", "--mount", "--ipc", "--uts")
+
+    def _nsenter(self, *kinds: str) -> tuple[str, ...]:
         first = self._first()
         if first is None:
             raise SandboxError("the node's namespaces are gone: run `make up` again")
-        return ("nsenter", f"--target={first.pid}", "--net", "--mount", "--pid", "--ipc", "--uts", "--")
+        return ("nsenter", f"--target={first.pid}", *kinds, "--")
 
     def exist(self) -> bool:
         """Whether their first process lives."""
@@ -127,7 +142,7 @@ class Namespaces:
 
     def add_address(self, address: str) -> None:
         """Give the node another address; no error when it has it."""
-        _run([*self.enter, "ip", "address", "replace", f"{address}/32", "dev", "lo"])
+        _run([*self.visit, "ip", "address", "replace", f"{address}/32", "dev", "lo"])
 
     def stop(self) -> None:
         """End every process within, and remove what lies outside. It is no error when nothing is there."""
@@ -135,6 +150,7 @@ class Namespaces:
         if first is not None:
             first.kill()
             psutil.wait_procs([first], timeout=_SECONDS)
+        processes.end_wrappers(self._state.id)
         # The link would go with the namespace, but some moments later.
         subprocess.run(["ip", "link", "delete", self._name], capture_output=True, check=False)
         for group in _cgroups():
@@ -151,7 +167,7 @@ class Namespaces:
         _run(["ip", "link", "add", self._name, "type", "veth", *peer])
         _run(["ip", "address", "add", f"{machine}/24", "dev", self._name])
         _run(["ip", "link", "set", self._name, "up"])
-        within = [*self.enter, "ip"]
+        within = [*self.visit, "ip"]
         _run([*within, "address", "add", f"{addresses.node}/24", "dev", inside])
         _run([*within, "link", "set", inside, "up"])
         _run([*within, "route", "add", "default", "via", str(machine)])

@@ -47,7 +47,11 @@ class Databases:
                 ]
                 self._stores.run(initdb, user=_USER)
             # It listens while it still recovers from a crash.
-            ready = [_binaries() / "pg_isready", f"--host={store.address}", f"--port={port}"]
+            ready: list[str | Path] = [
+                _binaries() / "pg_isready",
+                f"--host={store.address}",
+                f"--port={port}",
+            ]
             self._stores.start(store, self._command(store, folder, instance), ready, user=_USER)
         self._administrator(store, instance, port)
 

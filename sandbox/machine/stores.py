@@ -66,7 +66,7 @@ class Stores:
         Raises:
             SandboxError: it failed; with its words.
         """
-        whole = [*self._as(user), *map(str, command)]
+        whole = [*self._namespaces.visit, *_as(user), *map(str, command)]
         done = subprocess.run(whole, input=told, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SandboxError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
@@ -86,9 +86,11 @@ class Stores:
             SandboxError: it does not; with the end of its log.
         """
         log = self._state.logs / f"{store.role}.log"
-        started = processes.start(self._state.id, store.role, [*self._as(user), *command], log)
+        started = processes.start(
+            self._state.id, store.role, [*self._namespaces.enter, *_as(user), *command], log
+        )
         deadline = time.monotonic() + _START_SECONDS
-        probe = [*self._as("root"), *map(str, ready)]
+        probe = [*self._namespaces.visit, *map(str, ready)]
         while subprocess.run(probe, capture_output=True, check=False).returncode:
             if started.poll() is not None or time.monotonic() > deadline:
                 words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
@@ -104,6 +106,7 @@ class Stores:
         self.stop(name)
         shutil.rmtree(self._folder / name, ignore_errors=True)
 
-    def _as(self, user: str) -> list[str]:
-        other = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user != "root" else []
-        return [*self._namespaces.enter, *other]
+
+def _as(user: str) -> list[str]:
+    """The command that runs another one as a user."""
+    return [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]

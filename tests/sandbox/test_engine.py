@@ -79,6 +79,19 @@ def test_the_folders_in_the_cache_are_named_by_their_pins() -> None:
     assert engine.kubernetes_minor() == "1.36"
 
 
+def test_a_real_node_is_built_for_whoever_asks_for_it(path: Path, cache: Path) -> None:
+    script(path, "go", "echo go was called >&2; exit 1")
+    with pytest.raises(SandboxError, match="go was called"):
+        engine.obtain(cache, real_node=True)
+    for missing in (engine.NODE, engine.CONTAINERS):
+        (cache / missing.key).mkdir()
+    assert engine.obtain(cache, real_node=True).node == cache / engine.NODE.key / "bin"
+
+
+def test_node_and_control_plane_are_of_one_version() -> None:
+    assert engine.NODE.version == KUBERNETES.version
+
+
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
     """A module of one tool, which a fake `go` builds."""
@@ -100,6 +113,13 @@ def test_a_changed_pin_is_another_build(module: Module, file: str, line: str) ->
     before = module.key
     with (module.path / file).open("a") as pins:
         pins.write(f"{line}\n")
+    assert module.key != before
+
+
+def test_a_changed_command_of_ones_own_is_another_build(module: Module) -> None:
+    (module.path / "own").mkdir()
+    before = module.key
+    (module.path / "own" / "main.go").write_text("package main")
     assert module.key != before
 
 

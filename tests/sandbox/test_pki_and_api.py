@@ -14,7 +14,7 @@ import yaml
 
 from sandbox import pki
 from sandbox.api import Api, ApiError, Endpoint, UnknownKindError
-from sandbox.controlplane import kubeconfig
+from sandbox.kubeconfig import kubeconfig
 from sandbox.pki import Pki
 
 
@@ -94,10 +94,12 @@ def test_each_sandbox_has_a_token_of_its_own(certificates: Pki, tmp_path: Path) 
     assert pki.ensure(tmp_path / "pki", ["127.0.0.1", "10.96.0.1"]).token != certificates.token
 
 
-def test_a_kubeconfig_names_the_authority_and_the_token(certificates: Pki) -> None:
-    loaded = yaml.safe_load(kubeconfig(Endpoint("https://127.0.0.1:1", "ca", "tok"), certificates, "dev"))
+def test_a_kubeconfig_names_the_authority_and_the_token() -> None:
+    loaded = yaml.safe_load(
+        kubeconfig(Endpoint("https://127.0.0.1:1", "ca", "tok"), "sandbox-dev", {"token": "tok"})
+    )
     cluster = loaded["clusters"][0]["cluster"]
-    assert cluster == {"server": "https://127.0.0.1:1", "certificate-authority": str(certificates.ca)}
+    assert cluster == {"server": "https://127.0.0.1:1", "certificate-authority": "ca"}
     assert loaded["users"][0]["user"] == {"token": "tok"}
 
 

@@ -1,5 +1,7 @@
 """Only the sandbox's own processes are found, and only they are ended."""
 
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -88,3 +90,18 @@ def test_stopping_what_has_ended_already_is_no_error(log: Path) -> None:
 def test_the_output_of_a_process_is_in_its_log(log: Path) -> None:
     _start(log, "mine", "etcd", SLEEP)
     assert log.read_text().strip() == "up"
+
+
+def test_what_waits_for_another_process_does_not_count_and_is_ended_apart(tmp_path: Path) -> None:
+    wrapper = tmp_path / "nsenter"
+    wrapper.symlink_to(shutil.which("sleep") or "")
+    started = processes.start("wrapped", "etcd", [wrapper, "60"], tmp_path / "log")
+    deadline = time.monotonic() + 10
+    while psutil.Process(started.pid).name() != "nsenter":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert processes.running("wrapped") == {}
+    processes.end_wrappers("another")
+    assert started.poll() is None
+    processes.end_wrappers("wrapped")
+    assert started.wait(10) == -signal.SIGKILL

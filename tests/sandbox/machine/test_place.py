@@ -1,6 +1,7 @@
 """Whether a real node can be had, and where it stands: decided before anything starts."""
 
 import os
+import subprocess
 import sys
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -19,7 +20,7 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(choice, "missing_packages", list)
-    monkeypatch.setattr(choice.subprocess, "run", lambda *_, **__: type("Done", (), {"returncode": 0}))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: type("Done", (), {"returncode": 0}))
 
 
 def test_simulated_nodes_are_had_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
