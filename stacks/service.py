@@ -13,7 +13,6 @@ PORT = 8000
 METRICS_PORT = 9464
 
 
-
 def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
     """The environment variables of an agent's pods, all of them plain; ``agent.env`` is not among them."""
     lifetimes = agent.lifetimes

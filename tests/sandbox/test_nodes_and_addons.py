@@ -83,7 +83,8 @@ def test_published_and_own_definitions_are_collected(go: Go, modules: Path, tmp_
 def test_a_module_whose_files_have_moved_is_told_by_name(go: Go, modules: Path, tmp_path: Path) -> None:
     (tmp_path / "module" / "deploy/crds/cert-manager.io_x.yaml").unlink()
     with pytest.raises(
-        SandboxError, match=r"cert-manager v1.0.0 has no deploy/crds/cert-manager.io_\*.yaml: its layout changed"
+        SandboxError,
+        match=r"cert-manager v1.0.0 has no deploy/crds/cert-manager.io_\*.yaml: its layout changed",
     ):
         manifests.collect(go, modules, tmp_path)
 
