@@ -206,13 +206,13 @@ def _is_renamed(gone: PlannedResource, new: PlannedResource) -> bool:
         return False
     name = _physical_name(gone)
     if name is not None:
-        return bool(name == _physical_name(new))
+        return name == _physical_name(new)
     keys = gone.inputs.keys() | new.inputs.keys()
-    equal = sum(gone.inputs.get(key) == new.inputs.get(key) for key in keys)
+    equal = sum(1 for key in keys if gone.inputs.get(key) == new.inputs.get(key))
     return equal >= _ENOUGH and equal >= _MOST * len(keys)
 
 
-def _physical_name(resource: PlannedResource) -> object:
+def _physical_name(resource: PlannedResource) -> str | None:
     metadata = resource.inputs.get("metadata")
     named = metadata if isinstance(metadata, Mapping) else resource.inputs
     return next((named[key] for key in _NAMES if key in named), None)

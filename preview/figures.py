@@ -12,6 +12,8 @@ _MINUTE = 60
 # A step of the chain that takes less than this part of the whole is not worth its name.
 _WORTH_NAMING = 0.03
 _NOTHING = 0.005
+# Below this, cents matter.
+_SMALL = 10
 _MINUS = "-"
 
 
@@ -19,7 +21,8 @@ def money(amount: Range) -> str:
     """``$310.20``, or ``$310 to $402`` where it depends on use."""
     if amount.high - amount.low < _NOTHING:
         return f"${amount.low:,.2f}"
-    return f"${amount.low:,.0f} to ${amount.high:,.0f}"
+    digits = 2 if amount.high < _SMALL else 0
+    return f"${amount.low:,.{digits}f} to ${amount.high:,.{digits}f}"
 
 
 def briefly(amount: Range) -> str:

@@ -9,9 +9,10 @@ from markupsafe import Markup, escape
 
 from preview import figures, wording
 from preview.exposure import INTERNET, Edge, Relation
-from preview.picture import WIDTH, draw
+from preview.picture import draw
 from preview.plan import Plan, PlannedResource
 from preview.review import Review
+from preview.shapes import WIDTH
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Above this, the properties would make a file that browsers open unwillingly.

@@ -1,74 +1,18 @@
 """The architecture of a plan as a picture: where things stand, and who reaches whom. Geometry only; no markup."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from preview.exposure import INTERNET, Exposure, Relation
-from preview.exposure.workloads import workloads
+from preview.arrows import connect
+from preview.exposure import INTERNET, Exposure
 from preview.plan import AGENT_TYPE, Plan, PlannedResource
+from preview.shapes import WIDTH, Box, Picture
 
-WIDTH = 1240
 # More agents than this are a number: a picture of a thousand shows nothing.
 _MOST_AGENTS = 12
 _GAP = 16
 _CARD_HEIGHT = 74
 _AGENT_COLUMNS = 3
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle with a title and lines of text."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    title: str
-    lines: tuple[str, ...] = ()
-    style: str = "card"
-    """A class of the picture's style sheet."""
-    urn: str = ""
-    """What it stands for, where that is one resource."""
-
-    @property
-    def right(self) -> float:
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> float:
-        return self.y + self.height
-
-    @property
-    def middle(self) -> float:
-        return self.x + self.width / 2
-
-    @property
-    def centre(self) -> float:
-        return self.y + self.height / 2
-
-
-@dataclass(frozen=True)
-class Arrow:
-    """A curve from one box to another."""
-
-    path: str
-    """SVG path data."""
-    label: str
-    style: str = ""
-
-
-@dataclass
-class Picture:
-    """All that is drawn, back to front."""
-
-    height: float = 0
-    areas: list[Box] = field(default_factory=list)
-    cards: list[Box] = field(default_factory=list)
-    arrows: list[Arrow] = field(default_factory=list)
-
-    def card(self, urn: str) -> Box | None:
-        """The card of a resource."""
-        return next((card for card in self.cards if card.urn == urn), None)
 
 
 def draw(plan: Plan, exposure: Exposure) -> Picture:
@@ -88,7 +32,7 @@ def draw(plan: Plan, exposure: Exposure) -> Picture:
     )
     _services(plan, picture, right + 40, WIDTH - 20)
     _outside(plan, exposure, picture)
-    _arrows(plan, exposure, picture)
+    connect(plan, exposure, picture)
     picture.height = max(y, *(card.bottom for card in picture.cards), 0) + 20
     return picture
 
@@ -246,68 +190,3 @@ def _outside(plan: Plan, exposure: Exposure, picture: Picture) -> None:
             )
             picture.cards.append(box)
             break
-
-
-def _arrows(plan: Plan, exposure: Exposure, picture: Picture) -> None:
-    entry = next((card for card in picture.cards if card.style == "entry"), None)
-    internet, operators = picture.card(INTERNET), picture.card("operators")
-    if entry and internet:
-        picture.arrows.append(_sideways(internet, entry, "HTTPS", "public"))
-    cluster = next((area for area in picture.areas if area.style == "cluster"), None)
-    if operators and cluster:
-        picture.arrows.append(_sideways(operators, cluster, "Kubernetes API", "limited"))
-    secrets = picture.card("all:aws:secretsmanager/secret:Secret")
-    if secrets and cluster and exposure.of(Relation.READS):
-        picture.arrows.append(_sideways(cluster, secrets, "pods read their secrets", "reads"))
-    for workload in workloads(plan):
-        card = picture.card(workload.resource.urn)
-        if card is None:
-            continue
-        if entry and _is_served(exposure, workload.resource.urn):
-            picture.arrows.append(_down(entry, card, "requests"))
-        for edge in exposure.out_of(workload.resource.urn):
-            store = picture.card(edge.target)
-            if store is not None and edge.relation is Relation.CONNECTS:
-                picture.arrows.append(_to_store(card, store, picture, edge.by))
-
-
-def _is_served(exposure: Exposure, urn: str) -> bool:
-    return any(path[0].source == INTERNET for path in exposure.paths_to(urn))
-
-
-def _down(source: Box, target: Box, label: str) -> Arrow:
-    # Each card has its own place on the other's edge, so that lines do not lie on each other.
-    share = 0.15 + 0.7 * ((source.middle if source.width < target.width else target.middle) / WIDTH)
-    x1 = source.x + source.width * (share if source.width > target.width else 0.5)
-    x2 = target.x + target.width * (share if target.width >= source.width else 0.5)
-    bend = (target.y - source.bottom) / 2
-    path = (
-        f"M{x1:.1f} {source.bottom:.1f} C{x1:.1f} {source.bottom + bend:.1f}"
-        f" {x2:.1f} {target.y - bend:.1f} {x2:.1f} {target.y:.1f}"
-    )
-    return Arrow(path, label)
-
-
-def _to_store(source: Box, store: Box, picture: Picture, label: str) -> Arrow:
-    """Past the stores above it, where there are any: through the gap between two zones, and in from the side."""
-    above = [card for card in picture.cards if card.style == "store" and card.y < store.y]
-    if not above:
-        return _down(source, store, label)
-    gap, top = store.right + 14, above[0].y - 14
-    bend = (top - source.bottom) / 2
-    return Arrow(
-        f"M{source.middle:.1f} {source.bottom:.1f} C{source.middle:.1f} {source.bottom + bend:.1f}"
-        f" {gap:.1f} {top - bend:.1f} {gap:.1f} {top:.1f} L{gap:.1f} {store.centre - 10:.1f}"
-        f" Q{gap:.1f} {store.centre:.1f} {store.right:.1f} {store.centre:.1f}",
-        label,
-    )
-
-
-def _sideways(source: Box, target: Box, label: str, style: str) -> Arrow:
-    y2 = min(max(source.centre, target.y + 12), target.bottom - 12)
-    bend = (target.x - source.right) / 2
-    path = (
-        f"M{source.right:.1f} {source.centre:.1f} C{source.right + bend:.1f} {source.centre:.1f}"
-        f" {target.x - bend:.1f} {y2:.1f} {target.x:.1f} {y2:.1f}"
-    )
-    return Arrow(path, label, style)

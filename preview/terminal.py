@@ -127,7 +127,8 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
         console.print(f"  restarts: {escape(restarting)}")
         console.print(f"  stores touched: {escape(touched)}")
         console.print(f"  requests can fail: {'yes' if impact.failures else 'no'}")
-        _lines(console, (f"  {escape(sentence)}" for sentence in impact.failures))
+        for sentence in impact.failures:
+            console.print(f"    {escape(sentence)}")
     _edges(console, "opened", impact.opened, comparison, review)
     _edges(console, "closed", impact.closed, comparison, review)
 

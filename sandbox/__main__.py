@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from sandbox import controlplane, foretaste, nodes, report, stackfile, state
@@ -49,7 +50,9 @@ def up(options: argparse.Namespace) -> int:
     source.check_kubernetes(name, engine.kubernetes_minor())
     topology = source.topology(name)
     here = State(options.state.resolve(), _stack(options, "dev"))
-    with here.locked(), foretaste.told(project, here.stack):
+    # What a first deployment will make is told while it is prepared; a repeat has the engine's own word at once.
+    first = not here.outputs.exists()
+    with here.locked(), foretaste.told(project, here.stack) if first else nullcontext():
         here.create()
         real = _nodes(options, here) is Nodes.REAL
         binaries = engine.obtain(options.cache, real_node=real)

@@ -37,6 +37,10 @@ def _no_secret_in_env(env: dict[str, str]) -> dict[str, str]:
     return env
 
 
+#: Seconds that a stopping service needs after its last run: flushing traces, closing pools, and a little to spare.
+SHUTDOWN_MARGIN = 10
+
+
 class Replicas(Model):
     """How many pods the HorizontalPodAutoscaler may run."""
 
@@ -116,11 +120,12 @@ class Lifetimes(Model):
 
     @model_validator(mode="after")
     def _a_pod_outlives_its_longest_run(self) -> Self:
-        needed = self.pre_stop + self.run_timeout
-        if self.grace_period <= needed:
+        needed = self.pre_stop + self.run_timeout + SHUTDOWN_MARGIN
+        if self.grace_period < needed:
             raise ValueError(
-                f"gracePeriod {self.grace_period} must be above preStop {self.pre_stop} + runTimeout"
-                f" {self.run_timeout}: a rollout would kill running requests. Set it to {needed + 20} or more"
+                f"gracePeriod {self.grace_period} must be at least preStop {self.pre_stop} + runTimeout"
+                f" {self.run_timeout} + {SHUTDOWN_MARGIN} for shutting down, or a rollout would kill running requests:"
+                f" set it to {needed} or more"
             )
         return self
 

@@ -1,6 +1,6 @@
 """What the stack tells the agent service: its plain variables and its secret files, by the service's own names."""
 
-from stacks.agent_settings import Agent
+from stacks.agent_settings import SHUTDOWN_MARGIN, Agent
 
 #: Secret files that the stack itself fills.
 DATABASE_URI = "DATABASE_URI"
@@ -11,9 +11,6 @@ SECRET_NAMES = frozenset({DATABASE_URI, DATABASE_ADMIN_URI, REDIS_URI})
 SECRETS_DIR = "/var/run/secrets/langgraph-agents"
 PORT = 8000
 METRICS_PORT = 9464
-
-# What a stopping service leaves between the end of its last run and the kill: flushing traces, closing pools.
-_SHUTDOWN_MARGIN_SECONDS = 5
 
 
 def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
@@ -35,7 +32,7 @@ def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
         "DATABASE_POOL_MAX_SIZE": str(agent.pool.max_size),
         "CACHE_KEY_PREFIX": f"{agent.key_prefix}:",
         "RUN_TIMEOUT_SECONDS": str(lifetimes.run_timeout),
-        "DRAIN_TIMEOUT_SECONDS": str(lifetimes.grace_period - lifetimes.pre_stop - _SHUTDOWN_MARGIN_SECONDS),
+        "DRAIN_TIMEOUT_SECONDS": str(lifetimes.grace_period - lifetimes.pre_stop - SHUTDOWN_MARGIN),
         "RATE_LIMIT_PER_MINUTE": str(agent.requests_per_minute),
         "MAX_REQUEST_BYTES": str(agent.max_request_bytes),
         "CORS_ORIGINS": ",".join(agent.cors_origins),

@@ -302,7 +302,7 @@ def test_the_report_of_a_preview_is_kept_as_it_is(tmp_path: Path, code: int) -> 
     done = preview_with(tmp_path, f'echo "$*" > build/preview/prod/report.md; exit {code}')
 
     assert done.returncode == code
-    assert report_of(tmp_path) == "-m preview --stack prod --base main\n"
+    assert report_of(tmp_path) == "-m preview --stack prod --base main --limit 32000\n"
 
 
 def test_a_preview_that_fails_reports_why_and_the_text_stays_a_text(tmp_path: Path) -> None:

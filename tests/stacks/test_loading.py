@@ -85,7 +85,7 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ),
     ("dev", "agents.0.pool", {"minSize": 5, "maxSize": 3}, "agents[0].pool", "minSize 5 is above maxSize 3"),
     ("dev", "agents.0.pool", {"maxSize": 100}, "database.instanceClass", "connections"),
-    ("dev", "agents.0.lifetimes", {"gracePeriod": 310}, "agents[0].lifetimes", "Set it to 330 or more"),
+    ("dev", "agents.0.lifetimes", {"gracePeriod": 310}, "agents[0].lifetimes", "set it to 320 or more"),
     (
         "dev",
         "agents.0.lifetimes",
