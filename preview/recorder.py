@@ -23,7 +23,6 @@ from pulumi.runtime.stack import run_in_stack
 
 from preview import urns
 from preview.answers import Answer, answer
-from preview.cycles import looked_for_where_they_can_be
 from preview.plan import PlannedResource, Secret
 from preview.sources import told_by_one_line
 from preview.structs import from_struct, plain, with_outputs
@@ -98,7 +97,7 @@ def record(
     # What a recording that failed left behind belongs to a loop that is closed.
     SETTINGS.outputs.clear()
     try:
-        with asyncio.Runner() as runner, told_by_one_line(), looked_for_where_they_can_be():
+        with asyncio.Runner() as runner, told_by_one_line():
             loop = runner.get_loop()
             loop.set_default_executor(_Inline())
             # A failure is raised once; the loop would besides print it for every output that depends on it.
