@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-import kubernetes_validate  # type: ignore[import-untyped]
+import kubernetes_validate
 import pytest
 import yaml
 

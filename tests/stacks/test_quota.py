@@ -1,5 +1,7 @@
 """The namespace's quota fits its agents at their maximum, with a rollout under way."""
 
+from decimal import Decimal
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +48,10 @@ def test_the_quota_of_one_agent_is_its_pods_one_more_and_its_maintenance() -> No
 def test_every_agent_fits_at_its_maximum_with_one_pod_more(sizes: list[tuple[int, str, str]]) -> None:
     hard = quota([agent(*size) for size in sizes])
     assert int(hard["pods"]) > sum(replicas + 1 for replicas, _, _ in sizes)
-    for resource, index in (("cpu", 1), ("memory", 2)):
-        needed = sum((size[0] + 1) * quantity(size[index]) for size in sizes)  # type: ignore[arg-type]
-        assert quantity(hard[f"limits.{resource}"]) >= needed
-        assert quantity(hard[f"requests.{resource}"]) >= needed
+    needed = {
+        "cpu": sum(((replicas + 1) * quantity(cpu) for replicas, cpu, _ in sizes), Decimal(0)),
+        "memory": sum(((replicas + 1) * quantity(memory) for replicas, _, memory in sizes), Decimal(0)),
+    }
+    for resource, least in needed.items():
+        assert quantity(hard[f"limits.{resource}"]) >= least
+        assert quantity(hard[f"requests.{resource}"]) >= least
