@@ -90,7 +90,8 @@ class Driver:
 
     async def compiled(self, graph: Graph, config: RunnableConfig, *, stateless: bool = False) -> AnyGraph:
         compiled = await graph.compiled(config)
-        return compiled.copy(update={"checkpointer": None if stateless else self.saver})
+        saver = None if stateless else self.saver
+        return compiled if compiled.checkpointer is saver else compiled.copy(update={"checkpointer": saver})
 
     async def _has_begun(self, run: Run) -> bool:
         """Whether an earlier attempt left a checkpoint to go on from."""

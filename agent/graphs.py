@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,9 +38,10 @@ class Graph:
     make: Callable[[RunnableConfig], Any]
     """Returns the graph, or an awaitable of it, for a run with this config."""
 
-    @property
-    def assistant_id(self) -> str:
-        return str(uuid.uuid5(NAMESPACE, self.graph_id))
+    assistant_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "assistant_id", str(uuid.uuid5(NAMESPACE, self.graph_id)))
 
     async def compiled(self, config: RunnableConfig) -> AnyGraph:
         """Raises GraphsError if the factory makes something else than a graph."""

@@ -3,20 +3,23 @@
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from agent import metrics
 
 
-class TokenCounter(AsyncCallbackHandler):
+class TokenCounter(BaseCallbackHandler):
+    # Called in place: LangChain would send it through a task of its own at every step of the graph.
+    run_inline = True
     ignore_chain = True
+    ignore_chat_model = True
     ignore_agent = True
     ignore_retriever = True
     ignore_custom_event = True
 
-    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         for generations in response.generations:
             for generation in generations:
                 message = generation.message if isinstance(generation, ChatGeneration) else None

@@ -64,6 +64,9 @@ def ours(name: str, request: Request, **settings: Any) -> Contestant:
 def contestants(database_uri: str, valkey_uri: str, *, peers: bool) -> list[Contestant]:
     """All that are compared; with `peers`, LangGraph's development server too, from an environment of its own."""
     found = [
+        Contestant(
+            "graph alone, behind bare HTTP", [sys.executable, "-m", "bench.bare"], {}, _invoke, "/health"
+        ),
         ours("this service, no checkpointer", _invoke, checkpointer="none"),
         ours("this service, PostgreSQL", _invoke_thread, database_uri=database_uri),
         ours(

@@ -13,19 +13,6 @@ from agent.service import Service
 from agent.settings import Environment, Settings
 from agent.tracing import trace_requests
 
-_ANSWERS = {
-    code: {"description": text, "content": {"application/json": {}}}
-    for code, text in {
-        401: "The X-API-Key header is missing or not valid.",
-        404: "No such thread, run, checkpoint or assistant, or it belongs to another key.",
-        409: "A run is active on the thread, or the id is taken.",
-        413: "The body is larger than MAX_REQUEST_BYTES.",
-        422: "What is wrong with the request.",
-        429: "More requests than RATE_LIMIT_PER_MINUTE.",
-        503: "No place or no storage; try again after `Retry-After` seconds.",
-    }.items()
-}
-
 
 def create_app(settings: Settings) -> FastAPI:
     """The application of one process; its lifespan opens and closes the service."""
@@ -42,14 +29,15 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         lifespan=lifespan,
         docs_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         redoc_url=None,
-        responses=_ANSWERS,  # type: ignore[arg-type]  # keyed by status, as FastAPI documents
     )
     app.state.service = service
     errors.install(app)
-    # Routes are tried in this order: the busiest come first.
+    # Routes are tried in this order: the busiest come first. Side by side, because a router inside the
+    # application's would look for its route anew at each request.
     for router in (invoke.router, runs.router, threads.router, assistants.router, probes.router):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
     open_paths = gateway.OPEN_PATHS
     if settings.environment is Environment.DEV:
         # The page itself holds nothing: what it shows comes over the API, with the key that the person enters.

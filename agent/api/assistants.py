@@ -9,11 +9,12 @@ from pydantic.errors import PydanticUserError
 
 from agent.api.bodies import StrictRoute
 from agent.api.context import ServiceDep, find_graph
+from agent.api.errors import ANSWERS
 from agent.api.schemas import AssistantCount, AssistantSearch
 from agent.graphs import Graph
 from agent.service import Service
 
-router = APIRouter(prefix="/assistants", tags=["assistants"], route_class=StrictRoute)
+router = APIRouter(prefix="/assistants", tags=["assistants"], route_class=StrictRoute, responses=ANSWERS)
 
 _STARTED = datetime.now(UTC)
 

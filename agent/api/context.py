@@ -9,19 +9,28 @@ from agent.api.errors import ApiError
 from agent.graphs import Graph
 from agent.service import Service
 
+
+def service_of(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+def owner_of(request: Request) -> str:
+    return cast(str, request.state.owner)
+
+
 # Coroutines although they wait for nothing: FastAPI sends plain functions through a thread.
 
 
 async def _service(request: Request) -> Service:
-    return cast(Service, request.app.state.service)
+    return service_of(request)
 
 
 async def _owner(request: Request) -> str:
-    return cast(str, request.state.owner)
+    return owner_of(request)
 
 
 async def _keeping(request: Request) -> Service:
-    service = await _service(request)
+    service = service_of(request)
     if not service.keeps_threads:
         raise ApiError(
             422,

@@ -1,6 +1,7 @@
 """Answers to what goes wrong: a status that clients act on, and one sentence in `detail`."""
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +12,20 @@ from agent.registry.base import NotFoundError, ThreadBusyError, ThreadExistsErro
 from agent.runner import UNAVAILABLE, OverloadedError
 
 RETRY_AFTER = {"Retry-After": "1"}
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    code: {"description": text, "content": {"application/json": {}}}
+    for code, text in {
+        401: "The X-API-Key header is missing or not valid.",
+        404: "No such thread, run, checkpoint or assistant, or it belongs to another key.",
+        409: "A run is active on the thread, or the id is taken.",
+        413: "The body is larger than MAX_REQUEST_BYTES.",
+        422: "What is wrong with the request.",
+        429: "More requests than RATE_LIMIT_PER_MINUTE.",
+        503: "No place or no storage; try again after `Retry-After` seconds.",
+    }.items()
+}
+"""What any route may answer, for the OpenAPI."""
 
 log = logging.getLogger(__name__)
 

@@ -6,17 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from agent.api import follow, runs
-from agent.api.bodies import StrictRoute
-from agent.api.context import Owner, ServiceDep
-from agent.api.errors import ApiError
+from agent.api.bodies import DirectRoute
+from agent.api.context import owner_of, service_of
+from agent.api.errors import ANSWERS, ApiError
 from agent.api.schemas import Answer, Invoke, RunCreate
 from agent.wire import dumps
 
-router = APIRouter(tags=["invoke"], route_class=StrictRoute)
+router = APIRouter(tags=["invoke"], route_class=DirectRoute, responses=ANSWERS)
 
 
 @router.post("/invoke", response_model=Answer)
-async def invoke(request: Request, body: Invoke, service: ServiceDep, owner: Owner) -> Response:
+async def invoke(request: Request, body: Invoke) -> Response:
+    service, owner = service_of(request), owner_of(request)
     stateless = body.thread_id is None
     if stateless and body.command:
         raise ApiError(422, "command: names no thread to go on with; give its thread_id")
@@ -27,6 +28,8 @@ async def invoke(request: Request, body: Invoke, service: ServiceDep, owner: Own
         input=body.input,
         command=body.command,
         config=body.config,
+        # Nobody can read along without a thread, so that its events need not be made.
+        stream_mode=[] if stateless else ["values"],
     )
     run = runs.build(service, wanted, str(body.thread_id or uuid.uuid4()))
     headers = runs.headers_of(run, stateless=stateless)

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Response
 
 from agent.api.context import ServiceDep
+from agent.api.errors import ANSWERS
 from agent.wire import dumps
 
-router = APIRouter(tags=["probes"])
+router = APIRouter(tags=["probes"], responses=ANSWERS)
 
 
 @router.get("/health")

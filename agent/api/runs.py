@@ -9,14 +9,14 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from agent.api import follow, states
 from agent.api.bodies import StrictRoute
 from agent.api.context import Owner, RunId, ServiceDep, ThreadId, ThreadsDep, find_graph
-from agent.api.errors import ApiError
+from agent.api.errors import ANSWERS, ApiError
 from agent.api.schemas import Checkpoint, Limit, Offset, RunCreate, StatelessRunCreate
 from agent.api.threads import json
 from agent.execution import Execution
 from agent.registry.base import NotFoundError, Run, RunStatus
 from agent.service import Service
 
-router = APIRouter(tags=["runs"], route_class=StrictRoute)
+router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)
 
 
 def build(service: Service, body: RunCreate, thread_id: str) -> Run:

@@ -60,7 +60,7 @@ class RunCreate(Body):
     stream_subgraphs: bool = False
     stream_resumable: bool = False
     metadata: Metadata = {}
-    config: Config = Config()
+    config: Config = Field(default_factory=Config)
     context: dict[str, Any] | None = None
     checkpoint: Checkpoint | None = None
     checkpoint_id: UUID | None = None
@@ -89,7 +89,7 @@ class Invoke(Body):
     command: Command | None = None
     assistant_id: str | None = Field(None, description="Default: the first graph of langgraph.json.")
     thread_id: UUID | None = Field(None, description="Conversation to go on with; made if there is none.")
-    config: Config = Config()
+    config: Config = Field(default_factory=Config)
 
 
 class Interrupt(BaseModel):

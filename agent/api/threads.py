@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from agent.api import states
 from agent.api.bodies import StrictRoute
 from agent.api.context import Owner, ThreadId, ThreadsDep
-from agent.api.errors import ApiError
+from agent.api.errors import ANSWERS, ApiError
 from agent.api.schemas import (
     Checkpoint,
     HistoryQuery,
@@ -26,7 +26,7 @@ from agent.registry.base import Thread, ThreadBusyError, ThreadStatus
 from agent.service import Service
 from agent.wire import dumps
 
-router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute)
+router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute, responses=ANSWERS)
 
 
 def json(value: Any, status: int = 200) -> Response:
