@@ -1,6 +1,7 @@
 """How a run drives its graph: the config and input that it gets, and the stream that comes out."""
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -32,6 +33,8 @@ class Driver:
         self._settings = settings
         self._registry = registry
         self._callbacks = [TokenCounter()]
+        self._copies: WeakKeyDictionary[AnyGraph, AnyGraph] = WeakKeyDictionary()
+        """Graphs with the saver, by the graph that was loaded."""
 
     async def drive(self, execution: Execution) -> Any:
         """Run the graph to its end or to an interrupt, publishing its events; returns the last values."""
@@ -91,7 +94,13 @@ class Driver:
     async def compiled(self, graph: Graph, config: RunnableConfig, *, stateless: bool = False) -> AnyGraph:
         compiled = await graph.compiled(config)
         saver = None if stateless else self.saver
-        return compiled if compiled.checkpointer is saver else compiled.copy(update={"checkpointer": saver})
+        if compiled.checkpointer is saver:
+            return compiled
+        if saver is None:
+            return compiled.copy(update={"checkpointer": None})
+        if compiled not in self._copies:
+            self._copies[compiled] = compiled.copy(update={"checkpointer": saver})
+        return self._copies[compiled]
 
     async def _has_begun(self, run: Run) -> bool:
         """Whether an earlier attempt left a checkpoint to go on from."""

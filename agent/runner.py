@@ -173,9 +173,16 @@ class Runner:
     async def _outcome(self, execution: Execution) -> Outcome:
         try:
             async with asyncio.timeout(self._settings.run_timeout_seconds):
-                with tracer.start_as_current_span(f"run {execution.run.graph_id}") as span:
+                # The text of an exception may quote what users wrote, so that only its type is recorded.
+                with tracer.start_as_current_span(
+                    f"run {execution.run.graph_id}", record_exception=False, set_status_on_exception=False
+                ) as span:
                     span.set_attribute("langgraph.run_id", execution.run.run_id)
-                    values = await self.driver.drive(execution)
+                    try:
+                        values = await self.driver.drive(execution)
+                    except Exception as problem:
+                        span.set_status(trace.StatusCode.ERROR, type(problem).__name__)
+                        raise
                     return Outcome(RunStatus.SUCCESS, values=values)
         except asyncio.CancelledError:
             if execution.stopped is None or execution.task is None:

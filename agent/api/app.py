@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from agent.api import assistants, errors, gateway, invoke, probes, runs, threads
 from agent.service import Service
 from agent.settings import Environment, Settings
-from agent.tracing import trace_requests
+from agent.tracing import telemetry
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         lifespan=lifespan,
         docs_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=telemetry(settings, untraced=gateway.OPEN_PATHS),
         redoc_url=None,
     )
     app.state.service = service
@@ -58,7 +58,6 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Content-Location", "Location", "X-Request-Id"],
         )
-    trace_requests(app, settings)
     return app
 
 

@@ -28,8 +28,7 @@ async def invoke(request: Request, body: Invoke) -> Response:
         input=body.input,
         command=body.command,
         config=body.config,
-        # Nobody can read along without a thread, so that its events need not be made.
-        stream_mode=[] if stateless else ["values"],
+        stream_mode=[],  # nobody reads along, so that its events need not be made
     )
     run = runs.build(service, wanted, str(body.thread_id or uuid.uuid4()))
     headers = runs.headers_of(run, stateless=stateless)
