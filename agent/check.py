@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from agent import secret_files, valkey_client
 from agent.database import Database
-from agent.describe import faults
+from agent.describe import every_fault
 from agent.graphs import Graphs, GraphsError
 from agent.settings import Checkpointer, Settings, load
 
@@ -21,7 +21,7 @@ async def check() -> tuple[list[str], list[str]]:
     try:
         settings = load(Settings)
     except ValidationError as error:
-        return [], faults(error)
+        return [], every_fault(error)
     secret_files.export(settings.secrets_dir)
     good, bad = ["settings"], []
     for name, trial in _trials(settings).items():

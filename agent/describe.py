@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import SecretStr, ValidationError
 
-from agent.settings import Settings
+from agent.settings import Settings, load
 
 
 def faults(error: ValidationError) -> list[str]:
@@ -21,6 +21,20 @@ def faults(error: ValidationError) -> list[str]:
         shown = "" if value is None or is_secret(field) else f"={value}"
         lines.append(f"{variable}{shown}: {fault['msg'].removeprefix('Value error, ')}")
     return lines
+
+
+def every_fault(error: ValidationError) -> list[str]:
+    """The faults of load(Settings), and those between settings, which pydantic looks for only when each is right."""
+    wrong = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
+    if not wrong:
+        return faults(error)
+    try:
+        load(Settings, **{field: Settings.model_fields[field].default for field in wrong})
+    except ValidationError as others:
+        # With a default in its place, what is said of a wrong setting would mislead.
+        between = [line for line in faults(others) if not any(field.upper() in line for field in wrong)]
+        return [*faults(error), *between]
+    return faults(error)
 
 
 def is_secret(field: str) -> bool:

@@ -178,6 +178,17 @@ def test_check_lists_every_fault_and_passes_when_there_is_none(
         assert name in bad.stderr
 
 
+def test_check_lists_faults_between_settings_beside_those_of_single_ones() -> None:
+    done = agent(
+        "check", port="eighty", redis_uri="mysql://x", checkpointer="valkey", model="gpt", api_keys=""
+    )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3, lines
+    for words in ("PORT=eighty", "REDIS_URI: is not a redis://", "MODEL=gpt names no provider"):
+        assert any(words in line for line in lines), words
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -322,6 +322,18 @@ async def test_what_is_not_supported_is_refused_by_name(client: LangGraphClient)
         await client.runs.create(thread_id, "steps", input={}, config={"recursion_limit": 1000})
 
 
+async def test_what_is_not_there_is_not_found(client: LangGraphClient) -> None:
+    thread_id = await new_thread(client)
+    for attempt in (
+        client.threads.copy(thread_id),
+        client.store.put_item(["a"], "b", {}),
+        client.store.get_item(["a"], "b"),
+        client.crons.create("agent", schedule="* * * * *", input={}),
+    ):
+        with pytest.raises(NotFoundError):
+            await attempt
+
+
 async def test_threads_belong_to_the_key_that_made_them(served: Served, client: LangGraphClient) -> None:
     thread_id = await new_thread(client)
     run = await client.runs.create(thread_id, "steps", input={})
