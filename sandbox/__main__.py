@@ -9,17 +9,22 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import controlplane, foretaste, nodes, report, stackfile, state
 from sandbox.api import Api
 from sandbox.console import console, step
 from sandbox.controlplane import ControlPlane, Place
 from sandbox.errors import InputError, SandboxError
+from sandbox.machine import choice
 from sandbox.machine.choice import Nodes, choose
 from sandbox.state import State
+
+if TYPE_CHECKING:
+    from sandbox.deploy import Result
 
 _INTERRUPTED = 130
 
@@ -75,19 +80,21 @@ def up(options: argparse.Namespace) -> int:
                 machine.resume(api)
                 backends = machine.backends(api)
             result = Deployment(project, source, here, binaries).run(backends)
+            state.write_private(here.outputs, json.dumps(result.outputs))
+            _show_changes(here, result)
+            if machine is not None:
+                if machine.addons.unbuilt():
+                    # They take minutes to build, and agents answer without them.
+                    report.show_agents(api, here, binaries)
+                machine.addons.ensure(api)
+            report.show_outputs(result.outputs)
+            report.show_reality(binaries, real_node=real)
+            report.show_next(here, binaries)
+            if machine is not None:
+                report.show_agents(api, here, binaries)
+                report.show_urls(api, str(machine.node.addresses.ingress), machine.certificates.authority)
         finally:
             api.close()
-        state.write_private(here.outputs, json.dumps(result.outputs))
-    if result.changes:
-        _show_changes(result.changes, result.touched)
-    else:
-        console.print(f"[bold]No changes:[/] stack {here.stack} is deployed as its file says.")
-    report.show_outputs(result.outputs)
-    report.show_reality(binaries, real_node=real)
-    report.show_next(here, binaries)
-    if real:
-        with Api(endpoint) as api:
-            report.show_agents(api, here, binaries)
     return 0
 
 
@@ -127,18 +134,30 @@ def down(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show_changes(changes: Mapping[str, int], touched: list[str]) -> None:
-    console.print("[bold]" + ", ".join(f"{count} {op}" for op, count in sorted(changes.items())) + "[/]")
+def packages(options: argparse.Namespace) -> int:
+    """Print the Debian packages that real nodes need, for `apt-get install`."""
+    print(*choice.packages())
+    return 0
+
+
+def _show_changes(here: State, result: "Result") -> None:
+    if not result.changes:
+        console.print(f"[bold]No changes:[/] stack {here.stack} is deployed as its file says.")
+        return
+    told = ", ".join(f"{count} {op}" for op, count in sorted(result.changes.items()))
+    console.print(f"[bold]{told}[/]")
     few = 20
-    if len(touched) <= few:
-        for line in touched:
+    if len(result.touched) <= few:
+        for line in result.touched:
             console.print(f"  {line}", markup=False)
 
 
 def _nodes(options: argparse.Namespace, here: State) -> Nodes:
     """What the pods are to run on; a sandbox stays with what it began with."""
     began = here.nodes.read_text() if here.nodes.exists() else None
-    chosen = choose(options.nodes or began or Nodes.SIMULATED, (here.root, options.cache))
+    chosen, obstacle = choose(options.nodes or began, (here.root, options.cache))
+    if obstacle:
+        console.print(f"Nodes are simulated, so that no pod really runs: {obstacle}", markup=False)
     if began and chosen != began:
         raise InputError(
             f"stack {here.stack} runs on {began} nodes: `make down STACK={here.stack}` first, or leave NODES out"
@@ -160,9 +179,12 @@ def _parser() -> argparse.ArgumentParser:
         ("up", up, "deploy a stack into a cluster on this machine"),
         ("status", status, "show what runs"),
         ("down", down, "end what runs and remove its state"),
+        ("packages", packages, "print the Debian packages that real nodes need"),
     ):
         sub = commands.add_parser(name, help=help_text, description=help_text)
         sub.set_defaults(command=command)
+        if name == "packages":
+            continue
         sub.add_argument("--stack", help="the stack; up: dev unless given; status, down: all unless given")
         sub.add_argument("--project", type=Path, default=Path.cwd(), help="the folder of the Pulumi project")
         sub.add_argument(
@@ -171,7 +193,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--cache", type=Path, default=default_cache(), help="the folder of the binaries")
         if name == "up":
             sub.add_argument(
-                "--nodes", help="real or simulated; simulated unless given, or what the sandbox began with"
+                "--nodes",
+                help="real or simulated; unless given what the sandbox began with, or real where it can be had",
             )
         if name == "status":
             sub.add_argument("--json", action="store_true", help="print JSON")

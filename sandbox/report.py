@@ -1,6 +1,7 @@
 """What a sandbox looks like: as data for programs, and as text for people."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,6 +13,7 @@ from sandbox.api import Api, Object
 from sandbox.console import console
 from sandbox.controlplane import running_endpoint
 from sandbox.engine import Engine
+from sandbox.machine.addons import traefik
 from sandbox.state import State
 
 _WORKLOADS = (("apps/v1", "Deployment"), ("batch/v1", "Job"), ("batch/v1", "CronJob"))
@@ -48,13 +50,10 @@ _REAL = (
         "real files",
         "a Secret mounted where the CSI driver would; rotation reaches the pods",
     ),
-    (
-        "CRDs of cert-manager, Traefik, Prometheus",
-        "real",
-        "their published schemas; no controller acts on them",
-    ),
-    ("Ingress, certificates, Helm releases", "emulated", "accepted, nothing is installed"),
-    ("NetworkPolicies, HPA metrics", "accepted", "stored and judged, not enforced"),
+    ("metrics-server, Traefik", "real", "beside the pods: the HPA scales, the Ingress answers by TLS"),
+    ("cert-manager", "real", "an authority of the sandbox's own in the place of Let's Encrypt"),
+    ("other add-ons and Helm releases", "emulated", "accepted, nothing is installed"),
+    ("NetworkPolicies", "accepted", "stored and judged, not enforced"),
     ("the rest of AWS, random", "emulated", "plausible answers; passwords are random and stay secret"),
 )
 
@@ -140,6 +139,19 @@ def show_agents(api: Api, state: State, engine: Engine) -> None:
             f"  {kubectl} -n {namespace} logs -f deployment/{name}",
         ]
         console.print("\n".join(lines), markup=False)
+
+
+def show_urls(api: Api, address: str, authority: Path) -> None:
+    """Print how to ask through the Ingresses; nothing when Traefik serves none.
+
+    Args:
+        api: the cluster's.
+        address: what Traefik listens on.
+        authority: the certificate that vouches for the Ingresses.
+    """
+    for host in traefik.hosts(api):
+        asked = f"curl --noproxy '*' -sS --resolve {host}:443:{address} --cacert {authority}"
+        console.print(f"\n{host} answers by TLS:\n  {asked} https://{host}/ready", markup=False)
 
 
 def show_next(state: State, engine: Engine) -> None:

@@ -48,6 +48,7 @@ class Sandbox:
     project: Path
     root: Path
     stack: str = "dev"
+    nodes: str = "simulated"
 
     @property
     def state(self) -> State:
@@ -55,7 +56,8 @@ class Sandbox:
 
     def command(self, verb: str, *more: str) -> list[str]:
         where = ["--project", str(self.project), "--state", str(self.root), "--stack", self.stack]
-        return [sys.executable, "-m", "sandbox", verb, *where, *more]
+        nodes = ["--nodes", self.nodes] if verb == "up" else []
+        return [sys.executable, "-m", "sandbox", verb, *where, *nodes, *more]
 
     def run(self, verb: str, *more: str) -> Done:
         began = time.monotonic()

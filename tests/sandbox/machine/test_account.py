@@ -65,7 +65,7 @@ class World:
             self.secrets,
             self.images,
         )
-        self.cluster = Cluster(cast(Api, self.api), self.secrets, patience=1, interval=0)
+        self.cluster = Cluster(cast(Api, self.api), self.account, self.secrets, patience=1, interval=0)
 
     def mounts(self, **files: str) -> None:
         """Declare a SecretProviderClass `support`, files by their name and the entry's ARN."""
