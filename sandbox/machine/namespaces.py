@@ -172,6 +172,7 @@ class Namespaces:
         _run([*within, "link", "set", inside, "up"])
         _run([*within, "route", "add", "default", "via", str(machine)])
         self.add_address(str(addresses.dns))
+        self.add_address(str(addresses.ingress))
         # Goes with the link. Pods, Services and stores are all behind it.
         _run(["ip", "route", "add", str(block), "via", str(addresses.node)])
 

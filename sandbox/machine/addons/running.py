@@ -75,11 +75,12 @@ class Addons:
     def _await(self, addon: Addon, api: Api) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while obstacle := addon.obstacle(api):
-            if time.monotonic() > deadline:
+            ended = addon.role not in processes.running(self._state.id)
+            if ended or time.monotonic() > deadline:
+                late = f"does not serve after {_START_SECONDS:.0f} s: {obstacle}"
                 log = self._log(addon)
                 words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
-                late = f"{addon.role} does not serve after {_START_SECONDS:.0f} s: {obstacle}"
-                raise SandboxError(f"{late}\nThe end of {log}:\n  {words}")
+                raise SandboxError(f"{addon.role} {'ended' if ended else late}\nThe end of {log}:\n  {words}")
             time.sleep(0.3)
 
     def _log(self, addon: Addon) -> Path:
