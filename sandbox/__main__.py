@@ -134,6 +134,24 @@ def down(options: argparse.Namespace) -> int:
     return 0
 
 
+def put_secret_value(options: argparse.Namespace) -> int:
+    """Give an entry of the emulated Secrets Manager another value, from standard input, as a rotation does."""
+    here = State(options.state.resolve(), _stack(options, "dev"))
+    endpoint = controlplane.running_endpoint(here) if here.exists else None
+    if endpoint is None or not here.machine.exists():
+        raise InputError(
+            f"stack {here.stack} runs on no real node: start one with `make up STACK={here.stack}`"
+        )
+    from sandbox.machine.account import Account
+    from sandbox.machine.secrets import Secrets
+
+    with here.locked(), Api(endpoint) as api:
+        secrets = Secrets(api, Account(here.machine / "account.json"))
+        secrets.put(options.secret_id, sys.stdin.read().removesuffix("\n"))
+    console.print("Running pods read it within about ten seconds.")
+    return 0
+
+
 def packages(options: argparse.Namespace) -> int:
     """Print the Debian packages that real nodes need, for `apt-get install`."""
     print(*choice.packages())
@@ -179,6 +197,11 @@ def _parser() -> argparse.ArgumentParser:
         ("up", up, "deploy a stack into a cluster on this machine"),
         ("status", status, "show what runs"),
         ("down", down, "end what runs and remove its state"),
+        (
+            "put-secret-value",
+            put_secret_value,
+            "rotate a secret of a sandbox, to the value on standard input",
+        ),
         ("packages", packages, "print the Debian packages that real nodes need"),
     ):
         sub = commands.add_parser(name, help=help_text, description=help_text)
@@ -196,6 +219,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--nodes",
                 help="real or simulated; unless given what the sandbox began with, or real where it can be had",
             )
+        if name == "put-secret-value":
+            sub.add_argument("--secret-id", required=True, help="the entry's name or ARN")
         if name == "status":
             sub.add_argument("--json", action="store_true", help="print JSON")
     return parser
