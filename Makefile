@@ -13,7 +13,7 @@ UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up status down agent preview bench test e2e e2e-node lint reference lock
+.PHONY: help venv up rehearse status down agent preview bench test e2e e2e-node lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ up: $(INSTALLED) ## deploy a stack on this machine, no cloud account needed (STA
 
 status: $(INSTALLED) ## show what `make up` started (STACK=... for one; JSON=1 for programs)
 	@$(BIN)/python -m sandbox status $(if $(STACK),--stack $(STACK)) $(if $(JSON),--json)
+
+rehearse: $(INSTALLED) ## deploy BASE=<git ref>, then the working tree over it, on real pods under load (STACK=dev, JSON=1)
+	@$(BIN)/python -m sandbox rehearse $(if $(BASE),--base $(BASE)) $(if $(STACK),--stack $(STACK)) $(if $(JSON),--json)
 
 down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=... for one)
 	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))

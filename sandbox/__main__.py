@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    console.stderr = getattr(options, "json", False)
     try:
         code: int = options.command(options)
     except SandboxError as error:
@@ -95,7 +97,29 @@ def up(options: argparse.Namespace) -> int:
                 report.show_urls(api, str(machine.node.addresses.ingress), machine.certificates.authority)
         finally:
             api.close()
+    if options.json:
+        print(json.dumps(asdict(result)))
     return 0
+
+
+def rehearse(options: argparse.Namespace) -> int:
+    """Deploy a change over its base on real pods under load; 1 when a caller would notice."""
+    stack = _stack(options, "dev")
+    root, cache = options.state.resolve(), options.cache
+    choose(Nodes.REAL, (root, cache))
+    from sandbox.rehearse import rehearse as run
+
+    done = run(options.base, stack, options.project.resolve(), root, cache)
+    folder = options.output / stack
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(done.to_json())
+    (folder / "report.md").write_text(done.to_markdown())
+    if options.json:
+        print(done.to_json(), end="")
+    else:
+        console.print(done.to_markdown(), markup=False)
+        console.print(f"Written to {folder}: report.md, report.json")
+    return 0 if done.clean else 1
 
 
 def status(options: argparse.Namespace) -> int:
@@ -195,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     for name, command, help_text in (
         ("up", up, "deploy a stack into a cluster on this machine"),
+        ("rehearse", rehearse, "deploy a change over its base on real pods, under load"),
         ("status", status, "show what runs"),
         ("down", down, "end what runs and remove its state"),
         (
@@ -208,10 +233,14 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         if name == "packages":
             continue
-        sub.add_argument("--stack", help="the stack; up: dev unless given; status, down: all unless given")
-        sub.add_argument("--project", type=Path, default=Path.cwd(), help="the folder of the Pulumi project")
         sub.add_argument(
-            "--state", type=Path, default=Path(".sandbox"), help="the folder of the sandboxes' state"
+            "--stack", help="the stack; status, down: all unless given; otherwise dev unless given"
+        )
+        sub.add_argument("--project", type=Path, default=Path.cwd(), help="the folder of the Pulumi project")
+        # A rehearsal leaves the sandbox of whoever sits there alone.
+        state_folder = Path(".sandbox", "rehearsal") if name == "rehearse" else Path(".sandbox")
+        sub.add_argument(
+            "--state", type=Path, default=state_folder, help="the folder of the sandboxes' state"
         )
         sub.add_argument("--cache", type=Path, default=default_cache(), help="the folder of the binaries")
         if name == "up":
@@ -221,8 +250,15 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "put-secret-value":
             sub.add_argument("--secret-id", required=True, help="the entry's name or ARN")
-        if name == "status":
-            sub.add_argument("--json", action="store_true", help="print JSON")
+        if name == "rehearse":
+            sub.add_argument("--base", required=True, help="the git ref that is deployed first")
+            sub.add_argument(
+                "--output", type=Path, default=Path("build/rehearsal"), help="the folder of the reports"
+            )
+        if name in ("up", "status", "rehearse"):
+            sub.add_argument(
+                "--json", action="store_true", help="print JSON; progress goes to standard error"
+            )
     return parser
 
 

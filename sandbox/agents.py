@@ -48,6 +48,8 @@ class Reached:
     key: str
     host: str | None = None
     authority: Path | None = None
+    speaks: bool = True
+    """Whether it answers questions here; the models of providers cannot be asked from a sandbox."""
 
     def client(self, timeout: float = 30.0) -> httpx.AsyncClient:
         """A client with the agent's key, which verifies who answers."""

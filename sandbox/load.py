@@ -1,10 +1,11 @@
-"""Constant load on agents, as their callers make it: short questions, and runs that take some seconds.
+"""Constant load on agents, as their callers make it: short questions, some that take seconds, and runs on threads.
 
 What counts is what a caller sees. A run whose stream breaks is joined again, as the SDK's documentation has it; it is
 lost only when it does not end well.
 """
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Sequence
@@ -18,10 +19,27 @@ from langgraph_sdk.client import LangGraphClient
 
 from sandbox.agents import Reached
 
-_QUESTION = {"messages": [{"role": "user", "content": "What is 6 * 7?"}]}
-_ANSWER = "42"
+
+@dataclass(frozen=True)
+class Question:
+    """What the reference agent is asked, and how it answers by itself."""
+
+    text: str
+    answer: str
+    seconds: float = 0.0
+    """How long it takes on purpose."""
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """As the graph takes it."""
+        return {"messages": [{"role": "user", "content": self.text}]}
+
+
+SHORT = Question("What is 6 * 7?", "42")
+# Under way long enough to be cut off by a process that does not wait for it.
+LONG = Question("count to 1", "2 seconds have passed", seconds=2.0)
 _STEPS = 4
-_RUN: dict[str, Any] = {"messages": [{"role": "user", "content": f"count to {_STEPS}"}]}
+_RUN = Question(f"count to {_STEPS}", "2 seconds have passed", seconds=2.0 * _STEPS)
 
 SLOW_SECONDS = 1.0
 """An answer of the reference agent that takes longer counts as slowed."""
@@ -34,7 +52,7 @@ class Told:
     """What the callers of an agent saw."""
 
     seconds: list[float] = field(default_factory=list)
-    """How long each short question took that was answered."""
+    """How long each question took that was answered, less what it takes on purpose."""
     failures: list[str] = field(default_factory=list)
     """Why the others were not."""
     runs: int = 0
@@ -66,12 +84,12 @@ class Told:
 class Load:
     """Asks for as long as the context lasts; beside whatever the caller does meanwhile."""
 
-    def __init__(self, agents: Sequence[Reached], *, rate: float = 4.0, run_every: float = 2.0) -> None:
+    def __init__(self, agents: Sequence[Reached], *, rate: float = 8.0, run_every: float = 2.0) -> None:
         """
         Args:
             agents: whom to ask, each alike.
             rate: short questions a second.
-            run_every: seconds between the starts of two runs; 0 starts none.
+            run_every: seconds between the starts of two runs; 0 starts none, and asks short questions alone.
         """
         self._agents = agents
         self._rate = rate
@@ -99,8 +117,12 @@ class Load:
     async def _load(self, agent: Reached, told: Told) -> None:
         async with agent.client() as client, asyncio.TaskGroup() as asked:
             # Not one after the other: a slow answer must not thin the load.
-            asked.create_task(self._repeat(1 / self._rate, lambda: asked.create_task(_ask(client, told))))
-            if self._run_every:
+            ask = functools.partial(_ask, question=SHORT) if agent.speaks else _probe
+            asked.create_task(self._repeat(1 / self._rate, lambda: asked.create_task(ask(client, told))))
+            if self._run_every and agent.speaks:
+                asked.create_task(
+                    self._repeat(1.0, lambda: asked.create_task(_ask(client, told, question=LONG)))
+                )
                 asked.create_task(self._repeat(self._run_every, lambda: asked.create_task(_run(agent, told))))
 
     async def _repeat(self, interval: float, do: Any) -> None:
@@ -111,14 +133,25 @@ class Load:
             await asyncio.to_thread(self._stopping.wait, max(0.0, due - time.monotonic()))
 
 
-async def _ask(client: httpx.AsyncClient, told: Told) -> None:
+async def _ask(client: httpx.AsyncClient, told: Told, *, question: Question) -> None:
     began = time.monotonic()
     try:
-        answer = await client.post("/invoke", json={"input": _QUESTION})
+        answer = await client.post("/invoke", json={"input": question.input})
         answer.raise_for_status()
-        if _ANSWER not in answer.text:
+        if question.answer not in answer.text:
             told.failures.append(f"answered {answer.text[:200]}")
             return
+    except httpx.HTTPError as error:
+        told.failures.append(_words(error))
+        return
+    told.seconds.append(time.monotonic() - began - question.seconds)
+
+
+async def _probe(client: httpx.AsyncClient, told: Told) -> None:
+    """Ask for what needs no model: it passes the same ways, and the same processes answer."""
+    began = time.monotonic()
+    try:
+        (await client.get("/ready")).raise_for_status()
     except httpx.HTTPError as error:
         told.failures.append(_words(error))
         return
@@ -130,7 +163,9 @@ async def _run(agent: Reached, told: Told) -> None:
         client = LangGraphClient(http)
         try:
             thread = (await client.threads.create())["thread_id"]
-            run = (await client.runs.create(thread, "agent", input=_RUN, stream_resumable=True))["run_id"]
+            run = (await client.runs.create(thread, "agent", input=_RUN.input, stream_resumable=True))[
+                "run_id"
+            ]
         except httpx.HTTPError as error:
             told.failures.append(_words(error))
             return

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox import load
 from sandbox.agents import Reached
-from sandbox.load import Load, Told
+from sandbox.load import Load, Question, Told
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -53,7 +53,7 @@ def test_answers_and_failures_are_told_apart() -> None:
 def test_the_rate_does_not_wait_for_slow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = threading.Semaphore(0)
 
-    async def slow(client: httpx.AsyncClient, told: Told) -> None:
+    async def slow(client: httpx.AsyncClient, told: Told, *, question: Question) -> None:
         asked.release()
         await asyncio.sleep(0.5)
 
@@ -116,3 +116,18 @@ def test_the_summary_counts_what_was_slow() -> None:
     assert summary["failed"] == 1
     assert summary["median_seconds"] == 0.2
     assert summary["longest_seconds"] == 3.0
+
+
+def test_an_agent_that_has_a_providers_model_is_asked_for_its_readiness_alone() -> None:
+    asked: set[str] = set()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.add(request.url.path)
+        return httpx.Response(200)
+
+    agent = played(handler)
+    object.__setattr__(agent, "speaks", False)
+    with Load([agent], rate=20, run_every=0.1) as under_load:
+        time.sleep(0.3)
+    assert asked == {"/ready"}
+    assert len(under_load.told[0].seconds) > 1
