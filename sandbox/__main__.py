@@ -26,6 +26,8 @@ from sandbox.state import State
 
 if TYPE_CHECKING:
     from sandbox.deploy import Result
+    from sandbox.engine import Engine
+    from sandbox.machine.assembly import Machine
 
 _INTERRUPTED = 130
 
@@ -87,14 +89,13 @@ def up(options: argparse.Namespace) -> int:
             if machine is not None:
                 if machine.addons.unbuilt():
                     # They take minutes to build, and agents answer without them.
-                    report.show_agents(api, here, binaries)
+                    _show_agents(api, here, binaries, machine)
                 machine.addons.ensure(api)
             report.show_outputs(result.outputs)
             report.show_reality(binaries, real_node=real)
             report.show_next(here, binaries)
             if machine is not None:
-                report.show_agents(api, here, binaries)
-                report.show_urls(api, str(machine.node.addresses.ingress), machine.certificates.authority)
+                _show_agents(api, here, binaries, machine)
         finally:
             api.close()
     if options.json:
@@ -180,6 +181,14 @@ def packages(options: argparse.Namespace) -> int:
     """Print the Debian packages that real nodes need, for `apt-get install`."""
     print(*choice.packages())
     return 0
+
+
+def _show_agents(api: Api, here: State, binaries: "Engine", machine: "Machine") -> None:
+    from sandbox import shell
+
+    reached = machine.ways(api)
+    shell.write(here, binaries, reached)
+    report.show_agents(here, reached)
 
 
 def _show_changes(here: State, result: "Result") -> None:

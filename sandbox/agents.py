@@ -2,6 +2,7 @@
 
 import base64
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,21 @@ def find(api: Api) -> list[Agent]:
     return [
         _agent(service["metadata"]["name"], service["metadata"]["namespace"], service, hosts, api)
         for service in api.list("v1", "Service", labels=SERVER)
+    ]
+
+
+def ways(api: Api, address: str, authority: Path, served: Collection[str]) -> list[tuple[Agent, Reached]]:
+    """Each agent with the way that its callers take: its Ingress where that is served, else its Service.
+
+    Args:
+        api: the cluster's.
+        address: what the ingress controller listens on.
+        authority: the certificate that vouches for it.
+        served: the hosts that it serves.
+    """
+    return [
+        (agent, agent.through_ingress(address, authority) if agent.host in served else agent.reached())
+        for agent in find(api)
     ]
 
 

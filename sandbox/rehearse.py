@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ _ROOT = _HERE.parent
 # Long enough for callers to be there before the change, and to meet what comes after it.
 _BEFORE_SECONDS = 5.0
 _AFTER_SECONDS = 10.0
+# Above the longest grace period of a pod.
+_ROLLOUT_SECONDS = 4500.0
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,10 @@ def _change(run: "_Runner", api: Api, state: State, base: str, project: Path) ->
         except SandboxError as failed:
             error = str(failed)
         seconds = time.monotonic() - began
+        after = _pods(api)
+        if not error:
+            _restart(state)
         time.sleep(_AFTER_SECONDS)
-    after = _pods(api)
     return Rehearsal(
         stack=state.stack,
         base=base,
@@ -156,6 +161,36 @@ def _change(run: "_Runner", api: Api, state: State, base: str, project: Path) ->
     )
 
 
+def _restart(state: State) -> None:
+    """Roll the pods once more, as the next change will: a pod ends as its own manifest says, not as its successor's.
+
+    Raises:
+        SandboxError: the rollout does not end.
+    """
+    with Api(_endpoint(state), field_manager="rehearsal") as api:
+        before = {uid for uids in _pods(api).values() for uid in uids}
+        restarted = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
+        for deployment in api.list("apps/v1", "Deployment", labels=agents.SERVER):
+            metadata = {key: deployment["metadata"][key] for key in ("name", "namespace")}
+            template = {"metadata": {"annotations": restarted}}
+            api.apply(
+                {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "metadata": metadata,
+                    "spec": {"template": template},
+                },
+                force=True,
+            )
+        deadline = time.monotonic() + _ROLLOUT_SECONDS
+        while left := before & {uid for uids in _pods(api).values() for uid in uids}:
+            if time.monotonic() > deadline:
+                raise SandboxError(
+                    f"{len(left)} pods of the change have not ended after {_ROLLOUT_SECONDS:.0f} s"
+                )
+            time.sleep(0.5)
+
+
 def _pods(api: Api) -> dict[str, set[str]]:
     """The pods of each agent, by their uids."""
     found: dict[str, set[str]] = {}
@@ -166,14 +201,10 @@ def _pods(api: Api) -> dict[str, set[str]]:
 
 
 def _reached(api: Api, state: State) -> list[tuple[str, agents.Reached]]:
-    """Each agent by the way that its callers take: its Ingress where Traefik serves it, else its Service."""
+    """How each agent is asked, and whether it answers questions."""
     address = str(addresses.ensure(state.machine / "addresses.json").ingress)
-    authority, served = CertManager(state).authority, hosts(api)
-    found = []
-    for agent in agents.find(api):
-        way = agent.through_ingress(address, authority) if agent.host in served else agent.reached()
-        found.append((agent.name, replace(way, speaks=asyncio.run(_speaks(way)))))
-    return found
+    ways = agents.ways(api, address, CertManager(state).authority, hosts(api))
+    return [(agent.name, replace(way, speaks=asyncio.run(_speaks(way)))) for agent, way in ways]
 
 
 async def _speaks(agent: agents.Reached) -> bool:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from sandbox import agents
+from sandbox.agents import Agent, Reached
 from sandbox.api import Api
 from sandbox.cloud import PACKAGES
 from sandbox.engine import Engine
 from sandbox.machine import admission
 from sandbox.machine.account import Account
+from sandbox.machine.addons import traefik
 from sandbox.machine.addons.cert_manager import CertManager
 from sandbox.machine.addons.metrics_server import MetricsServer
 from sandbox.machine.addons.running import Addons
@@ -54,6 +57,11 @@ class Machine:
         admission.ensure(api, self._stores.authority.certificate.read_text())
         self._databases.ensure()
         self._caches.ensure()
+
+    def ways(self, api: Api) -> list[tuple[Agent, Reached]]:
+        """The agents, and how this machine reaches each."""
+        served = traefik.hosts(api) if self.addons.run("traefik") else []
+        return agents.ways(api, str(self.node.addresses.ingress), self.certificates.authority, served)
 
     def backends(self, api: Api) -> dict[str, Backend]:
         """What answers the engine, by package."""

@@ -32,7 +32,7 @@ def test_a_change_that_no_caller_noticed_is_clean() -> None:
     assert done.clean
     text = done.to_markdown()
     assert "no caller noticed" in text
-    assert "Deployed over `0123456789ab` on real pods, under constant load, in 21 s:" in text
+    assert "Deployed over `0123456789ab` on real pods, under constant load, in 21 s, then restarted:" in text
     assert "1 replace, 2 update." in " ".join(text.split())
     assert "| support | 1 | 2 | 0 | 0 | 0.2 s | 3 | 0 | 0 |" in text
     assert "Replaced: a:b:D z" in text

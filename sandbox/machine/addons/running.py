@@ -56,6 +56,10 @@ class Addons:
                 progress.update(detail=addon.role)
                 self._await(addon, api)
 
+    def run(self, role: str) -> bool:
+        """Whether an add-on runs."""
+        return role in processes.running(self._state.id)
+
     def _wanted(self) -> list[Addon]:
         return [addon for addon in self._known if addon.wanted(self._account)]
 
