@@ -13,7 +13,7 @@ UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down agent preview bench test e2e e2e-node lint reference lock
+.PHONY: help venv up rehearse status down agent preview bench test e2e lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,13 +44,10 @@ bench: $(INSTALLED) ## measure the agent service beside its peers, the preview a
 	@$(BIN)/python -m bench.sandbox
 
 test: $(INSTALLED) ## run the tests that need nothing but PyPI
-	$(BIN)/python -m pytest -n auto -m "not e2e and not node"
+	$(BIN)/python -m pytest -n auto -m "not e2e"
 
-e2e: $(INSTALLED) ## run the tests on the real engine and a real API server (builds both once, ten minutes)
+e2e: $(INSTALLED) ## run the tests on the real engine, a real API server and, on Linux as root, real pods (forty minutes)
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/agent
-
-e2e-node: $(INSTALLED) ## run the tests on a real node with real pods (Linux, root, Debian packages; builds more, once)
-	$(BIN)/python -m pytest -m node tests/e2e
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .

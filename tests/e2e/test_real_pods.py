@@ -29,7 +29,7 @@ from sandbox.machine import addresses
 from sandbox.machine.choice import Nodes, choose
 from tests.e2e.harness import ROOT, Sandbox
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 NAMESPACE = "langgraph-agents"
 BAD_IMAGE = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/nowhere@sha256:{'0' * 64}"

@@ -13,7 +13,7 @@ from sandbox.errors import InputError
 from sandbox.machine.choice import Nodes, choose
 from tests.e2e.harness import ROOT, Done, Sandbox
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 Rehearse = Callable[[], tuple[Done, dict[str, Any]]]
 

@@ -12,7 +12,7 @@ from sandbox.errors import InputError
 from sandbox.machine.choice import Nodes, choose
 from tests.e2e.harness import ROOT
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
