@@ -90,14 +90,16 @@ def _deployment(live: Object, api: Api) -> Verdict:
     return _waiting(f"{total - updated} old replicas are ending")
 
 
-def _broken(live: Object, api: Api) -> str:
-    """Why no pod of a Deployment will ever be ready that is not, in the kubelet's words; empty when one may."""
+def _broken(live: Object, api: Api, *, by_crashes: bool = True) -> str:
+    """Why a pod of an object will never be ready, in the kubelet's words; empty when each may."""
     labels = live["spec"].get("selector", {}).get("matchLabels")
-    for pod in api.list("v1", "Pod", live["metadata"]["namespace"], labels):
+    for pod in api.list("v1", "Pod", live["metadata"]["namespace"], labels) if labels else ():
         for container in pod.get("status", {}).get("containerStatuses") or ():
             waiting = container.get("state", {}).get("waiting") or {}
             reason = waiting.get("reason", "")
-            crashed = reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= _CRASHES
+            crashed = (
+                by_crashes and reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= _CRASHES
+            )
             if reason not in _NO_IMAGE and not crashed:
                 continue
             ended = container.get("lastState", {}).get("terminated") or {}
@@ -131,6 +133,9 @@ def _job(live: Object, api: Api) -> Verdict:
         return _failed(f"{failed.get('reason', 'Failed')}: {failed.get('message', '')}")
     if live["spec"].get("suspend") or _condition(live, "Complete").get("status") == "True":
         return READY
+    # Whether a container that ended is worth another try is for the Job's own backoffLimit to say.
+    if missing := _broken(live, api, by_crashes=False):
+        return _failed(missing)
     status = live.get("status", {})
     return _waiting(
         f"{status.get('succeeded', 0)} of {live['spec'].get('completions', 1)} pods have completed"

@@ -178,3 +178,12 @@ def test_a_container_that_ends_again_and_again_fails_a_rollout_with_the_reason_o
     assert phase(deployment, api) is Phase.WAITING
     _pod(api, crash, restarts=3, terminated=ended)
     assert "CrashLoopBackOff: back-off 20s; it ended by OOMKilled (137)" in judge(deployment, api).reason  # type: ignore[arg-type]
+
+
+def test_a_job_whose_image_cannot_be_had_fails_and_one_that_crashes_is_left_to_its_backoff_limit() -> None:
+    api = FakeApi()
+    job = live("Job", {}, selector={"matchLabels": {"app": "x"}})
+    _pod(api, {"reason": "CrashLoopBackOff", "message": "back-off 20s"}, restarts=5)
+    assert phase(job, api) is Phase.WAITING
+    _pod(api, {"reason": "ImagePullBackOff", "message": "no such host"})
+    assert phase(job, api) is Phase.FAILED
