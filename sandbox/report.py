@@ -118,7 +118,7 @@ def show_agents(state: State, reached: Sequence[tuple[Agent, Reached]]) -> None:
         kubectl = f"kubectl -n {agent.namespace}"
         lines = [
             f"\n{agent.name} answers at {url}, from this machine alone:",
-            f"  . {env}",
+            f"  . {env}      # kubectl for this cluster, and ask: curl with the agent's address and key",
             f"  ask {agent.name} /invoke -d '{_QUESTION}'",
             f"  ask {agent.name} /threads/search -d '{{}}'      # its threads",
             f"  {kubectl} logs -f deployment/{agent.name}",
