@@ -84,11 +84,11 @@ class Told:
 class Load:
     """Asks for as long as the context lasts; beside whatever the caller does meanwhile."""
 
-    def __init__(self, agents: Sequence[Reached], *, rate: float = 8.0, run_every: float = 2.0) -> None:
+    def __init__(self, agents: Sequence[Reached], *, rate: float = 5.0, run_every: float = 2.0) -> None:
         """
         Args:
             agents: whom to ask, each alike.
-            rate: short questions a second.
+            rate: short questions a second; with the rest below the 600 requests a minute that an agent takes of a key.
             run_every: seconds between the starts of two runs; 0 starts none, and asks short questions alone.
         """
         self._agents = agents
