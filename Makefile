@@ -13,7 +13,7 @@ UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up status down agent preview bench test e2e e2e-node lint reference lock
+.PHONY: help venv up rehearse status down agent preview bench test e2e lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ up: $(INSTALLED) ## deploy a stack on this machine, no cloud account needed (STA
 status: $(INSTALLED) ## show what `make up` started (STACK=... for one; JSON=1 for programs)
 	@$(BIN)/python -m sandbox status $(if $(STACK),--stack $(STACK)) $(if $(JSON),--json)
 
+rehearse: $(INSTALLED) ## deploy BASE=<git ref>, then the working tree over it, on real pods under load (STACK=dev, JSON=1)
+	@$(BIN)/python -m sandbox rehearse $(if $(BASE),--base $(BASE)) $(if $(STACK),--stack $(STACK)) $(if $(JSON),--json)
+
 down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=... for one)
 	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))
 
@@ -35,18 +38,16 @@ agent: $(INSTALLED) ## run the agent service on this machine, with its own Postg
 preview: $(INSTALLED) ## show what a stack would be made of, without credentials (STACK=dev, BASE=<git ref or plan.json>, JSON=1)
 	@$(BIN)/python -m preview $(if $(STACK),--stack $(STACK)) $(if $(BASE),--base $(BASE)) $(if $(JSON),--json)
 
-bench: $(INSTALLED) ## measure the agent service beside its peers, and the preview (about ten minutes on a quiet machine)
+bench: $(INSTALLED) ## measure the agent service beside its peers, the preview and the sandbox (fifteen minutes on a quiet machine)
 	@$(BIN)/python -W ignore -m bench
 	@$(BIN)/python -m bench.preview
+	@$(BIN)/python -m bench.sandbox
 
 test: $(INSTALLED) ## run the tests that need nothing but PyPI
-	$(BIN)/python -m pytest -n auto -m "not e2e and not node"
+	$(BIN)/python -m pytest -n auto -m "not e2e"
 
-e2e: $(INSTALLED) ## run the tests on the real engine and a real API server (builds both once, ten minutes)
+e2e: $(INSTALLED) ## run the tests on the real engine, a real API server and, on Linux as root, real pods (forty minutes)
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/agent
-
-e2e-node: $(INSTALLED) ## run the tests on a real node with real pods (Linux, root, Debian packages; builds more, once)
-	$(BIN)/python -m pytest -m node tests/e2e
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from langchain_core.tools import BaseTool
 
 _ARITHMETIC = re.compile(r"[-(\d][-+*/%().\d\s]*[+*/%-][-+*/%().\d\s]*[\d)]")
 _ZONE = re.compile(r"\b([A-Z][A-Za-z_]+/[A-Z][A-Za-z_]+)\b")
+_COUNT = re.compile(r"\bcount to (\d{1,2})\b", re.IGNORECASE)
 _NOTE = re.compile(r"\bremember(?:\s+that|:)?\s+(?P<note>[^?]+)$", re.IGNORECASE | re.DOTALL)
 
 
@@ -88,7 +89,7 @@ class FakeChatModel(BaseChatModel):
     def _answer(self, messages: list[BaseMessage]) -> AIMessage:
         last = messages[-1]
         text = last.text if isinstance(last.text, str) else str(last.content)
-        call = self._tool_call(text) if isinstance(last, HumanMessage) else None
+        call = self._tool_call(text) if isinstance(last, HumanMessage) else self._next_wait(messages)
         if call:
             content = ""
         elif isinstance(last, ToolMessage):
@@ -105,7 +106,20 @@ class FakeChatModel(BaseChatModel):
             response_metadata={"model_name": "fake"},
         )
 
+    def _next_wait(self, messages: list[BaseMessage]) -> Any:
+        """Asked to count, it waits once for each number: a run of some length, to be watched or interrupted."""
+        waits = 0
+        for message in reversed(messages):
+            waits += isinstance(message, ToolMessage)
+            if isinstance(message, HumanMessage):
+                found = _COUNT.search(str(message.text))
+                further = found is not None and waits < int(found.group(1))
+                return _call("wait", {"seconds": "2"}, number=waits) if further else None
+        return None
+
     def _tool_call(self, text: str) -> Any:
+        if "wait" in self.tools and _COUNT.search(text):
+            return _call("wait", {"seconds": "2"})
         if "remember" in self.tools and (found := _NOTE.search(text)):
             return _call("remember", {"note": found["note"].strip()})
         if "recall" in self.tools and ("notes" in text.lower() or "remember" in text.lower()):
@@ -118,12 +132,12 @@ class FakeChatModel(BaseChatModel):
         return None
 
 
-def _call(name: str, arguments: dict[str, str]) -> dict[str, Any]:
+def _call(name: str, arguments: dict[str, str], number: int = 0) -> dict[str, Any]:
     return {
         "type": "tool_call",
         "name": name,
         "args": arguments,
-        "id": f"call-{name}-{_hash(str(arguments)):08x}",
+        "id": f"call-{name}-{_hash(str(arguments)) + number:08x}",
     }
 
 

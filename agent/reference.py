@@ -4,6 +4,7 @@ A team takes it as it is, changes the tools, or names its own graphs in langgrap
 """
 
 import ast
+import asyncio
 import operator
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from langgraph.types import Command
 from agent.fake_model import FakeChatModel
 from agent.settings import ModelSettings, load
 
-PROMPT = """You are a helpful assistant. Use the tools for arithmetic, the time, and to keep and list notes.
+PROMPT = """You are a helpful assistant. Use the tools for arithmetic, the time, to wait, and to keep and list notes.
 Say plainly when a tool reports an error or a person declines what you wanted to do."""
 
 _OPERATORS: dict[type, Any] = {
@@ -71,6 +72,15 @@ def current_time(zone: str = "UTC") -> str:
 
 
 @tool
+async def wait(seconds: float) -> str:
+    """Wait, 60 seconds at most, e.g. before looking at something again."""
+    if not 0 <= seconds <= 60:
+        return f"Error: {seconds:g} seconds are not between 0 and 60"
+    await asyncio.sleep(seconds)
+    return f"{seconds:g} seconds have passed"
+
+
+@tool
 def remember(note: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Command[Any]:
     """Keep a note for the rest of the conversation. A person approves, edits or rejects it first."""
     answer = ToolMessage(f"Noted: {note}", name="remember", tool_call_id=tool_call_id)
@@ -104,7 +114,7 @@ def make_graph() -> Any:
     """Make the agent with the model that MODEL names."""
     return create_agent(
         make_model(load(ModelSettings).model),
-        tools=[calculate, current_time, remember, recall],
+        tools=[calculate, current_time, wait, remember, recall],
         system_prompt=PROMPT,
         state_schema=State,
         middleware=[HumanInTheLoopMiddleware(interrupt_on={"remember": True})],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preview.plan import Plan
+from sandbox import commit
 from sandbox.errors import InputError
 
 _HERE = Path(__file__).resolve().parent.parent
@@ -45,7 +46,7 @@ def base_plan(reference: str, stack: str, project_dir: Path) -> Iterator["Base"]
         yield Base(stored=_read(Path(reference), stack))
         return
     with tempfile.TemporaryDirectory(prefix="preview-base-") as folder:
-        _export(reference, project_dir, Path(folder))
+        commit.export(reference, project_dir, Path(folder), wrong="neither a plan.json nor a")
         command = [sys.executable, "-m", "preview.base", stack, folder]
         with subprocess.Popen(
             command, cwd=_HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -82,25 +83,6 @@ def _read(path: Path, stack: str) -> Plan:
     if plan.stack != stack:
         raise InputError(f"--base {path} is a plan of the stack {plan.stack}, not of {stack}")
     return plan
-
-
-def _export(reference: str, project_dir: Path, target: Path) -> None:
-    """Write the project's files as a commit has them, without touching the working tree."""
-    git = ["git", "-C", str(project_dir)]
-    known = subprocess.run(
-        [*git, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if known.returncode:
-        raise InputError(
-            f"--base {reference} is neither a plan.json nor a commit of the repository at {project_dir}:"
-            " name a branch, a tag or a commit (in CI, fetch it first: fetch-depth 0)"
-        )
-    # Of the project's own folder, wherever in the repository it is.
-    with subprocess.Popen([*git, "archive", known.stdout.strip()], stdout=subprocess.PIPE) as archive:
-        subprocess.run(["tar", "-x", "-C", str(target)], stdin=archive.stdout, check=True)
 
 
 def _main(stack: str, folder: Path) -> int:

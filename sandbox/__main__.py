@@ -9,17 +9,25 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import controlplane, foretaste, nodes, report, stackfile, state
 from sandbox.api import Api
 from sandbox.console import console, step
 from sandbox.controlplane import ControlPlane, Place
 from sandbox.errors import InputError, SandboxError
+from sandbox.machine import choice
 from sandbox.machine.choice import Nodes, choose
 from sandbox.state import State
+
+if TYPE_CHECKING:
+    from sandbox.deploy import Result
+    from sandbox.engine import Engine
+    from sandbox.machine.assembly import Machine
 
 _INTERRUPTED = 130
 
@@ -27,6 +35,7 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    console.stderr = getattr(options, "json", False)
     try:
         code: int = options.command(options)
     except SandboxError as error:
@@ -75,20 +84,43 @@ def up(options: argparse.Namespace) -> int:
                 machine.resume(api)
                 backends = machine.backends(api)
             result = Deployment(project, source, here, binaries).run(backends)
+            state.write_private(here.outputs, json.dumps(result.outputs))
+            _show_changes(here, result)
+            if machine is not None:
+                if machine.addons.unbuilt():
+                    # They take minutes to build, and agents answer without them.
+                    _show_agents(api, here, binaries, machine)
+                machine.addons.ensure(api)
+            report.show_outputs(result.outputs)
+            report.show_reality(binaries, real_node=real)
+            report.show_next(here, binaries)
+            if machine is not None:
+                _show_agents(api, here, binaries, machine)
         finally:
             api.close()
-        state.write_private(here.outputs, json.dumps(result.outputs))
-    if result.changes:
-        _show_changes(result.changes, result.touched)
-    else:
-        console.print(f"[bold]No changes:[/] stack {here.stack} is deployed as its file says.")
-    report.show_outputs(result.outputs)
-    report.show_reality(binaries, real_node=real)
-    report.show_next(here, binaries)
-    if real:
-        with Api(endpoint) as api:
-            report.show_agents(api, here, binaries)
+    if options.json:
+        print(json.dumps(asdict(result)))
     return 0
+
+
+def rehearse(options: argparse.Namespace) -> int:
+    """Deploy a change over its base on real pods under load; 1 when a caller would notice."""
+    stack = _stack(options, "dev")
+    root, cache = options.state.resolve(), options.cache
+    choose(Nodes.REAL, (root, cache))
+    from sandbox.rehearse import rehearse as run
+
+    done = run(options.base, stack, options.project.resolve(), root, cache)
+    folder = options.output / stack
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(done.to_json())
+    (folder / "report.md").write_text(done.to_markdown())
+    if options.json:
+        print(done.to_json(), end="")
+    else:
+        console.print(done.to_markdown(), markup=False)
+        console.print(f"Written to {folder}: report.md, report.json")
+    return 0 if done.clean else 1
 
 
 def status(options: argparse.Namespace) -> int:
@@ -127,18 +159,56 @@ def down(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show_changes(changes: Mapping[str, int], touched: list[str]) -> None:
-    console.print("[bold]" + ", ".join(f"{count} {op}" for op, count in sorted(changes.items())) + "[/]")
+def put_secret_value(options: argparse.Namespace) -> int:
+    """Give an entry of the emulated Secrets Manager another value, from standard input, as a rotation does."""
+    here = State(options.state.resolve(), _stack(options, "dev"))
+    endpoint = controlplane.running_endpoint(here) if here.exists else None
+    if endpoint is None or not here.machine.exists():
+        raise InputError(
+            f"stack {here.stack} runs on no real node: start one with `make up STACK={here.stack}`"
+        )
+    from sandbox.machine.account import Account
+    from sandbox.machine.secrets import Secrets
+
+    with here.locked(), Api(endpoint) as api:
+        secrets = Secrets(api, Account(here.machine / "account.json"))
+        secrets.put(options.secret_id, sys.stdin.read().removesuffix("\n"))
+    console.print("Running pods read it within about ten seconds.")
+    return 0
+
+
+def packages(options: argparse.Namespace) -> int:
+    """Print the Debian packages that real nodes need, for `apt-get install`."""
+    print(*choice.packages())
+    return 0
+
+
+def _show_agents(api: Api, here: State, binaries: "Engine", machine: "Machine") -> None:
+    from sandbox import shell
+
+    reached = machine.ways(api)
+    shell.write(here, binaries, reached)
+    report.show_agents(here, reached)
+
+
+def _show_changes(here: State, result: "Result") -> None:
+    if not result.changes:
+        console.print(f"[bold]No changes:[/] stack {here.stack} is deployed as its file says.")
+        return
+    told = ", ".join(f"{count} {op}" for op, count in sorted(result.changes.items()))
+    console.print(f"[bold]{told}[/]")
     few = 20
-    if len(touched) <= few:
-        for line in touched:
+    if len(result.touched) <= few:
+        for line in result.touched:
             console.print(f"  {line}", markup=False)
 
 
 def _nodes(options: argparse.Namespace, here: State) -> Nodes:
     """What the pods are to run on; a sandbox stays with what it began with."""
     began = here.nodes.read_text() if here.nodes.exists() else None
-    chosen = choose(options.nodes or began or Nodes.SIMULATED, (here.root, options.cache))
+    chosen, obstacle = choose(options.nodes or began, (here.root, options.cache))
+    if obstacle:
+        console.print(f"Nodes are simulated, so that no pod really runs: {obstacle}", markup=False)
     if began and chosen != began:
         raise InputError(
             f"stack {here.stack} runs on {began} nodes: `make down STACK={here.stack}` first, or leave NODES out"
@@ -158,23 +228,46 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     for name, command, help_text in (
         ("up", up, "deploy a stack into a cluster on this machine"),
+        ("rehearse", rehearse, "deploy a change over its base on real pods, under load"),
         ("status", status, "show what runs"),
         ("down", down, "end what runs and remove its state"),
+        (
+            "put-secret-value",
+            put_secret_value,
+            "rotate a secret of a sandbox, to the value on standard input",
+        ),
+        ("packages", packages, "print the Debian packages that real nodes need"),
     ):
         sub = commands.add_parser(name, help=help_text, description=help_text)
         sub.set_defaults(command=command)
-        sub.add_argument("--stack", help="the stack; up: dev unless given; status, down: all unless given")
-        sub.add_argument("--project", type=Path, default=Path.cwd(), help="the folder of the Pulumi project")
+        if name == "packages":
+            continue
         sub.add_argument(
-            "--state", type=Path, default=Path(".sandbox"), help="the folder of the sandboxes' state"
+            "--stack", help="the stack; status, down: all unless given; otherwise dev unless given"
+        )
+        sub.add_argument("--project", type=Path, default=Path.cwd(), help="the folder of the Pulumi project")
+        # A rehearsal leaves the sandbox of whoever sits there alone.
+        state_folder = Path(".sandbox", "rehearsal") if name == "rehearse" else Path(".sandbox")
+        sub.add_argument(
+            "--state", type=Path, default=state_folder, help="the folder of the sandboxes' state"
         )
         sub.add_argument("--cache", type=Path, default=default_cache(), help="the folder of the binaries")
         if name == "up":
             sub.add_argument(
-                "--nodes", help="real or simulated; simulated unless given, or what the sandbox began with"
+                "--nodes",
+                help="real or simulated; unless given what the sandbox began with, or real where it can be had",
             )
-        if name == "status":
-            sub.add_argument("--json", action="store_true", help="print JSON")
+        if name == "put-secret-value":
+            sub.add_argument("--secret-id", required=True, help="the entry's name or ARN")
+        if name == "rehearse":
+            sub.add_argument("--base", required=True, help="the git ref that is deployed first")
+            sub.add_argument(
+                "--output", type=Path, default=Path("build/rehearsal"), help="the folder of the reports"
+            )
+        if name in ("up", "status", "rehearse"):
+            sub.add_argument(
+                "--json", action="store_true", help="print JSON; progress goes to standard error"
+            )
     return parser
 
 

@@ -23,7 +23,7 @@ class Authority:
 
     def __init__(self, folder: Path, common_name: str) -> None:
         self._folder = folder
-        if not self._key_file.exists():
+        if not self.key.exists():
             self._make(common_name)
 
     @property
@@ -32,7 +32,8 @@ class Authority:
         return self._folder / "ca.crt"
 
     @property
-    def _key_file(self) -> Path:
+    def key(self) -> Path:
+        """Its private key."""
         return self._folder / "ca.key"
 
     def issue(
@@ -66,7 +67,7 @@ class Authority:
         if alternatives:
             names = x509.SubjectAlternativeName([_alternative(each) for each in alternatives])
             leaf = leaf.add_extension(names, critical=False)
-        signer = serialization.load_pem_private_key(self._key_file.read_bytes(), password=None)
+        signer = serialization.load_pem_private_key(self.key.read_bytes(), password=None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)  # noqa: S101 (nobody else writes the file)
         signed = leaf.sign(signer, hashes.SHA256())
         certificate_file, key_file = self._folder / f"{name}.crt", self._folder / f"{name}.key"
@@ -87,7 +88,7 @@ class Authority:
         )
         self.certificate.write_bytes(own.public_bytes(serialization.Encoding.PEM))
         # Written last: without the key there is no authority.
-        write_private(self._key_file, private_pem(key))
+        write_private(self.key, private_pem(key))
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> str:

@@ -48,6 +48,8 @@ class Place:
     """The address in the `kubernetes` Service's endpoints, which may not be a loopback address."""
     services: str = "10.96.0.0/16"
     """The range of the Services' addresses."""
+    emulated: tuple[str, ...] = ("certificates", "load-balancers")
+    """The controllers for which kwok answers, by the files of their stages."""
     neighbours: tuple[str, ...] = ()
     """The processes without which it is not whole, besides its own."""
 
@@ -129,7 +131,7 @@ class ControlPlane:
                 f"--manage-nodes-with-annotation-selector={SIMULATED}",
                 "--node-lease-duration-seconds=40",
                 f"--server-address=127.0.0.1:{kwok_port}",
-                *(f"--config={stage}" for stage in sorted((self.manifests / "stages").glob("*.yaml"))),
+                *(f"--config={stage}" for stage in self._stages(place)),
             ],
         }.items():
             started.append(self._run(place, role, arguments))
@@ -138,6 +140,11 @@ class ControlPlane:
         note = {"server": endpoint.server, "made_of": self._made_of(), "roles": roles}
         write_private(self.state.endpoint, json.dumps(note))
         return endpoint
+
+    def _stages(self, place: Place) -> list[Path]:
+        """Those of nodes and pods, and those of the controllers that do not run here."""
+        real = {f"{name}.yaml" for name in set(Place.emulated) - set(place.emulated)}
+        return [file for file in sorted((self.manifests / "stages").glob("*.yaml")) if file.name not in real]
 
     def _made_of(self) -> list[str]:
         return [str(self.binaries), str(self.manifests)]

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +137,19 @@ CONTAINERS = Module(
     # Snapshotters of file systems that the sandbox does not use, and that need C libraries.
     tags="no_btrfs,no_devmapper,no_zfs",
 )
+ADDONS = Module(
+    folder="addons",
+    names_version="sigs.k8s.io/metrics-server",
+    variables={},
+    renamed={},
+    packages=("tool", "./cert-manager"),
+)
+TRAEFIK = Module(
+    folder="traefik",
+    names_version="github.com/traefik/traefik/v3",
+    variables={"github.com/traefik/traefik/v3/pkg/version.Version": "{version}"},
+    renamed={},
+)
 MANIFESTS = Module(
     folder="manifests",
     names_version="github.com/traefik/traefik/v3",
@@ -167,12 +181,7 @@ def obtain(cache: Path, *, real_node: bool = False) -> Engine:
         MANIFESTS,
         *([NODE, CONTAINERS] if real_node else []),
     ]
-    missing = [module for module in wanted if not (cache / module.key).exists()]
-    if missing:
-        go = golang.find(cache, max(golang.required_version(module.path) for module in missing))
-        console.print(f"Building what the sandbox runs, once, into {cache} with {go.origin}")
-        for module in missing:
-            _make(module, cache, go)
+    ensure(cache, wanted)
     return Engine(
         pulumi_root=None if pulumi else cache / PULUMI.key,
         pulumi_origin=pulumi or f"pulumi {PULUMI.version} built from its Go module",
@@ -181,6 +190,20 @@ def obtain(cache: Path, *, real_node: bool = False) -> Engine:
         node=cache / NODE.key / "bin",
         containers=cache / CONTAINERS.key / "bin",
     )
+
+
+def ensure(cache: Path, modules: Iterable[Module]) -> None:
+    """Build those of the modules that the cache does not have.
+
+    Raises:
+        SandboxError: one cannot be built; the message holds the builder's words.
+    """
+    missing = [module for module in modules if not (cache / module.key).exists()]
+    if missing:
+        go = golang.find(cache, max(golang.required_version(module.path) for module in missing))
+        console.print(f"Building what the sandbox runs, once, into {cache} with {go.origin}")
+        for module in missing:
+            _make(module, cache, go)
 
 
 def pinned_version(go_mod: Path, requirement: str) -> str:

@@ -27,6 +27,11 @@ class Verdict:
 
 READY = Verdict(Phase.READY)
 
+# Waiting for a pod in such a state is in vain here: no registry gets an image that was not built, and a container that
+# ended so often ends again.
+_NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
+_CRASHES = 3
+
 
 def judge(live: Object, api: Api) -> Verdict:
     """Judge an object as the server returned it; `api` is asked for the objects that belong to it."""
@@ -73,13 +78,35 @@ def _deployment(live: Object, api: Api) -> Verdict:
     updated, available, total = (
         status.get(k, 0) for k in ("updatedReplicas", "availableReplicas", "replicas")
     )
+    if updated >= wanted and available >= wanted and total <= updated:
+        return READY
+    # A bad new pod stands beside an old one that is available still.
+    if broken := _broken(live, api):
+        return _failed(broken)
     if updated < wanted or available < wanted:
         return _waiting(
             f"{available} of {wanted} replicas available, {updated} updated. {failure.get('message', '')}"
         )
-    if total > updated:
-        return _waiting(f"{total - updated} old replicas are ending")
-    return READY
+    return _waiting(f"{total - updated} old replicas are ending")
+
+
+def _broken(live: Object, api: Api, *, by_crashes: bool = True) -> str:
+    """Why a pod of an object will never be ready, in the kubelet's words; empty when each may."""
+    labels = live["spec"].get("selector", {}).get("matchLabels")
+    for pod in api.list("v1", "Pod", live["metadata"]["namespace"], labels) if labels else ():
+        for container in pod.get("status", {}).get("containerStatuses") or ():
+            waiting = container.get("state", {}).get("waiting") or {}
+            reason = waiting.get("reason", "")
+            crashed = (
+                by_crashes and reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= _CRASHES
+            )
+            if reason not in _NO_IMAGE and not crashed:
+                continue
+            ended = container.get("lastState", {}).get("terminated") or {}
+            last = f"; it ended by {ended['reason']} ({ended['exitCode']})" if ended else ""
+            name = pod["metadata"]["name"]
+            return f"pod {name}: {reason}: {waiting.get('message', '')}{last}; see `kubectl logs {name} --previous`"
+    return ""
 
 
 def _stateful_set(live: Object, api: Api) -> Verdict:
@@ -106,6 +133,9 @@ def _job(live: Object, api: Api) -> Verdict:
         return _failed(f"{failed.get('reason', 'Failed')}: {failed.get('message', '')}")
     if live["spec"].get("suspend") or _condition(live, "Complete").get("status") == "True":
         return READY
+    # Whether a container that ended is worth another try is for the Job's own backoffLimit to say.
+    if missing := _broken(live, api, by_crashes=False):
+        return _failed(missing)
     status = live.get("status", {})
     return _waiting(
         f"{status.get('succeeded', 0)} of {live['spec'].get('completions', 1)} pods have completed"

@@ -1,6 +1,8 @@
 """What a sandbox looks like: as data for programs, and as text for people."""
 
 import json
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
@@ -8,54 +10,40 @@ import yaml
 from rich.table import Table
 
 from sandbox import controlplane, processes
+from sandbox.agents import Agent, Reached
 from sandbox.api import Api, Object
 from sandbox.console import console
 from sandbox.controlplane import running_endpoint
 from sandbox.engine import Engine
 from sandbox.state import State
 
+_QUESTION = '{"input": {"messages": [{"role": "user", "content": "What is 6*7?"}]}}'
 _WORKLOADS = (("apps/v1", "Deployment"), ("batch/v1", "Job"), ("batch/v1", "CronJob"))
 
+# Short, since it is the end of every `make up`; docs/sandbox.md has the whole of it.
 _ALWAYS = (
-    ("Pulumi engine, state, diffs, secrets", "real", ""),
-    ("Kubernetes API server, controllers, scheduler", "real", "schemas, admission, quotas, RBAC, rollouts"),
+    ("Pulumi engine", "real", "state, diffs, secrets"),
+    ("Kubernetes control plane", "real", "schemas, admission, quotas, rollouts"),
 )
 
 _SIMULATED = (
-    ("nodes and pods", "simulated", "kwok: pods turn ready or complete, no container runs"),
-    (
-        "CRDs of cert-manager, Traefik, Prometheus",
-        "real",
-        "their published schemas; no controller acts on them",
-    ),
-    ("Secrets Store CSI, Helm releases", "emulated", "accepted, nothing is installed"),
-    ("NetworkPolicies, HPA metrics", "accepted", "stored and judged, not enforced"),
-    ("AWS, random, docker-build", "emulated", "plausible answers; passwords are random and stay secret"),
+    ("nodes and pods", "simulated", "pods turn ready or complete, nothing runs"),
+    ("add-ons, Helm releases", "emulated", "their CRDs are real, no controller acts"),
+    ("NetworkPolicies, HPA", "accepted", "not enforced, not scaled"),
+    ("AWS, random, docker-build", "emulated", "plausible answers"),
 )
 
-
 _REAL = (
-    (
-        "node, pods, Services, DNS",
-        "real",
-        "kubelet, containerd, runc, kube-proxy, CoreDNS in namespaces of their own",
-    ),
-    ("images", "real", "built by BuildKit from their Dockerfiles, used by digest"),
-    ("RDS", "real PostgreSQL", "Debian's, with TLS, the instance's administrator and parameters"),
-    ("ElastiCache", "real Redis", "Debian's, with TLS and the groups' users; one server, no replicas"),
-    (
-        "Secrets Manager in pods",
-        "real files",
-        "a Secret mounted where the CSI driver would; rotation reaches the pods",
-    ),
-    (
-        "CRDs of cert-manager, Traefik, Prometheus",
-        "real",
-        "their published schemas; no controller acts on them",
-    ),
-    ("Ingress, certificates, Helm releases", "emulated", "accepted, nothing is installed"),
-    ("NetworkPolicies, HPA metrics", "accepted", "stored and judged, not enforced"),
-    ("the rest of AWS, random", "emulated", "plausible answers; passwords are random and stay secret"),
+    ("node, pods, Services, DNS", "real", "kubelet, containerd, kube-proxy, CoreDNS"),
+    ("images", "real", "built by BuildKit, used by digest"),
+    ("RDS", "PostgreSQL", "with TLS"),
+    ("ElastiCache", "Redis", "with TLS, one server"),
+    ("secrets in pods", "files", "of the emulated Secrets Manager"),
+    ("metrics-server, Traefik", "real", "the HPA scales, the Ingress answers"),
+    ("cert-manager", "real", "certificates by an authority of its own"),
+    ("other add-ons, Helm releases", "emulated", "accepted, nothing is installed"),
+    ("NetworkPolicies", "accepted", "not enforced"),
+    ("the rest of AWS, random", "emulated", "plausible answers"),
 )
 
 
@@ -122,22 +110,19 @@ def show_reality(engine: Engine, *, real_node: bool) -> None:
     console.print(table)
 
 
-def show_agents(api: Api, state: State, engine: Engine) -> None:
+def show_agents(state: State, reached: Sequence[tuple[Agent, Reached]]) -> None:
     """Print how to ask the agents, by lines that work as they are."""
-    kubectl = f"{engine.kubernetes / 'kubectl'} --kubeconfig {state.kubeconfig}"
-    for service in api.list("v1", "Service", labels={"app.kubernetes.io/component": "server"}):
-        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-        url = f"http://{service['spec']['clusterIP']}"
-        key = f"{kubectl} -n {namespace} get secret {name} -o go-template='{{{{.data.API_KEYS | base64decode}}}}'"
-        question = '{"input": {"messages": [{"role": "user", "content": "What is 6*7?"}]}}'
-        asked = (
-            f"curl --noproxy '*' -sS {url}/invoke -H \"X-API-Key: $KEY\" -H 'Content-Type: application/json'"
-        )
+    env = os.path.relpath(state.env)
+    for agent, way in reached:
+        url = f"https://{way.host}" if way.host else way.url
+        kubectl = f"kubectl -n {agent.namespace}"
         lines = [
-            f"\n{name} answers at {url} (from this machine alone):",
-            f"  KEY=$({key})",
-            f"  {asked} -d '{question}'",
-            f"  {kubectl} -n {namespace} logs -f deployment/{name}",
+            f"\n{agent.name} answers at {url}, from this machine alone:",
+            f"  . {env}      # kubectl for this cluster, and ask: curl with the agent's address and key",
+            f"  ask {agent.name} /invoke -d '{_QUESTION}'",
+            f"  ask {agent.name} /threads/search -d '{{}}'      # its threads",
+            f"  {kubectl} logs -f deployment/{agent.name}",
+            f"  {kubectl} port-forward deployment/{agent.name} 9090:metrics      # http://127.0.0.1:9090/metrics",
         ]
         console.print("\n".join(lines), markup=False)
 

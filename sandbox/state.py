@@ -28,6 +28,11 @@ class State:
         return self.folder / "kubeconfig"
 
     @property
+    def env(self) -> Path:
+        """What a shell reads to talk to the sandbox."""
+        return self.folder / "env"
+
+    @property
     def pki(self) -> Path:
         return self.folder / "pki"
 

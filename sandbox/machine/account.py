@@ -1,4 +1,4 @@
-"""What of the emulated account something real stands behind: kept between commands, for its owner only."""
+"""What of the emulated account and of Helm something real stands behind: kept between commands, for its owner only."""
 
 import json
 import threading
@@ -15,6 +15,8 @@ CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
 CACHE_PARAMETERS = "aws:elasticache/parameterGroup:ParameterGroup"
 CACHE_USER = "aws:elasticache/user:User"
 CACHE_USERS = "aws:elasticache/userGroup:UserGroup"
+ADDON = "aws:eks/addon:Addon"
+RELEASE = "kubernetes:helm.sh/v3:Release"
 SECRET_VALUE = "aws:secretsmanager/secretVersion:SecretVersion"  # noqa: S105 (a type)
 
 KEPT = {
@@ -24,6 +26,8 @@ KEPT = {
     CACHE_PARAMETERS: "name",
     CACHE_USER: "userId",
     CACHE_USERS: "userGroupId",
+    ADDON: "addonName",
+    RELEASE: "name",
     # The next version of a secret is there before the last one goes.
     SECRET_VALUE: "versionId",
 }

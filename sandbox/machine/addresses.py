@@ -35,6 +35,11 @@ class Addresses:
         return self.block[53]
 
     @property
+    def ingress(self) -> IPv4Address:
+        """In the place of a load balancer's."""
+        return self.block[80]
+
+    @property
     def pods(self) -> IPv4Network:
         return IPv4Network((self.block[256], 24))
 

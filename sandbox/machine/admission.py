@@ -2,7 +2,8 @@
 
 The stack's own manifests stay as they are; objects are changed as they are made. In a pod, the volume that the Secrets
 Store CSI driver would fill from Secrets Manager becomes a Secret with the same files, and TLS to the cache is judged
-by the sandbox's authority. In the ConfigMap of RDS's authorities, the sandbox's takes their place.
+by the sandbox's authority. In the ConfigMap of RDS's authorities, the sandbox's takes their place. A ClusterIssuer of
+Let's Encrypt becomes one with an authority of the sandbox's own.
 """
 
 from typing import Any
@@ -13,6 +14,9 @@ _DRIVER = "secrets-store.csi.k8s.io"
 _CERTIFICATES = "database-certificates"
 _CERTIFICATES_KEY = "rds-ca.pem"
 _CERTIFICATES_DIR = "/etc/langgraph-agents"
+ISSUER_SECRET = "sandbox-ingress-authority"  # noqa: S105 (a name)
+"""The key and certificate that sign for ClusterIssuers, in the namespace of cert-manager."""
+
 _VERSION = "admissionregistration.k8s.io/v1"
 
 _IS_MOUNT = f'has(v.csi) && v.csi.driver == "{_DRIVER}"'
@@ -61,7 +65,17 @@ def ensure(api: Api, authority: str) -> None:
         f'object.metadata.name == "{_CERTIFICATES}"',
         [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
     )
-    for policy in (pods, certificates):
+    issuer = (
+        '[JSONPatch{op: "remove", path: "/spec/acme"}, '
+        f'JSONPatch{{op: "add", path: "/spec/ca", value: dyn({{"secretName": "{ISSUER_SECRET}"}})}}]'
+    )
+    issuers = _policy(
+        "sandbox-issuers",
+        {"apiGroups": ["cert-manager.io"], "apiVersions": ["v1"], "resources": ["clusterissuers"]},
+        "has(object.spec.acme)",
+        [{"patchType": "JSONPatch", "jsonPatch": {"expression": issuer}}],
+    )
+    for policy in (pods, certificates, issuers):
         name = policy["metadata"]["name"]
         api.apply(policy, force=True)
         binding = {

@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
+from sandbox import agents
+from sandbox.agents import Agent, Reached
 from sandbox.api import Api
 from sandbox.cloud import PACKAGES
 from sandbox.engine import Engine
 from sandbox.machine import admission
 from sandbox.machine.account import Account
+from sandbox.machine.addons import traefik
+from sandbox.machine.addons.cert_manager import CertManager
+from sandbox.machine.addons.metrics_server import MetricsServer
+from sandbox.machine.addons.running import Addons
+from sandbox.machine.addons.traefik import Traefik
 from sandbox.machine.hosted import Cluster, Hosted
 from sandbox.machine.images import Builder
 from sandbox.machine.node import Node
@@ -31,6 +38,18 @@ class Machine:
         self._databases = Databases(self._stores, self._account)
         self._caches = Caches(self._stores, self._account)
         cgroup = self.node.namespaces.cgroup
+        self.certificates = CertManager(state)
+        self.addons = Addons(
+            state,
+            cache,
+            self.node.namespaces,
+            self._account,
+            [
+                MetricsServer(state, self.node.addresses),
+                self.certificates,
+                Traefik(self.node.addresses, self.certificates.authority),
+            ],
+        )
         self._images = Builder(state, engine.containers, cache, self.node.containers, cgroup)
 
     def resume(self, api: Api) -> None:
@@ -39,8 +58,16 @@ class Machine:
         self._databases.ensure()
         self._caches.ensure()
 
+    def ways(self, api: Api) -> list[tuple[Agent, Reached]]:
+        """The agents, and how this machine reaches each."""
+        served = traefik.hosts(api) if self.addons.run("traefik") else []
+        return agents.ways(api, str(self.node.addresses.ingress), self.certificates.authority, served)
+
     def backends(self, api: Api) -> dict[str, Backend]:
         """What answers the engine, by package."""
         secrets = Secrets(api, self._account)
         hosted = Hosted(self._account, self._databases, self._caches, secrets, self._images)
-        return {**dict.fromkeys(PACKAGES, hosted), "kubernetes": Cluster(api, secrets, patience=_PATIENCE)}
+        return {
+            **dict.fromkeys(PACKAGES, hosted),
+            "kubernetes": Cluster(api, self._account, secrets, patience=_PATIENCE),
+        }

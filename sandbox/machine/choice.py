@@ -37,21 +37,29 @@ class Nodes(StrEnum):
     SIMULATED = "simulated"
 
 
-def choose(wanted: str, folders: tuple[Path, ...]) -> Nodes:
-    """What `NODES` comes to on this machine.
+def choose(wanted: str | None, folders: tuple[Path, ...]) -> tuple[Nodes, str]:
+    """What `NODES` comes to on this machine, and why not real nodes when nobody decided against them.
 
     Args:
-        wanted: `real` or `simulated`.
+        wanted: `real` or `simulated`; None takes real ones where they can be had.
         folders: where the sandbox keeps its state and its binaries.
 
     Raises:
         InputError: it names no kind of nodes, or real ones cannot be had here.
     """
-    if wanted not in list(Nodes):
+    if wanted is not None and wanted not in list(Nodes):
         raise InputError(f"NODES is {wanted!r}: give {' or '.join(Nodes)}, or leave it out")
-    if wanted == Nodes.REAL and (obstacle := _obstacle(folders)):
+    if wanted == Nodes.SIMULATED:
+        return Nodes.SIMULATED, ""
+    obstacle = _obstacle(folders)
+    if wanted == Nodes.REAL and obstacle:
         raise InputError(f"NODES=real cannot work here: {obstacle}")
-    return Nodes(wanted)
+    return (Nodes.SIMULATED, obstacle) if obstacle else (Nodes.REAL, "")
+
+
+def packages() -> list[str]:
+    """The Debian packages that a real node needs."""
+    return sorted({*_COMMANDS.values(), *(package for _, package in _FILES.values())})
 
 
 def missing_packages() -> list[str]:
@@ -73,8 +81,8 @@ def _obstacle(folders: tuple[Path, ...]) -> str:
                 return (
                     f"{folder} lies in {hidden}, which the node's namespaces hide: use a checkout elsewhere"
                 )
-    if packages := missing_packages():
-        return f"packages are missing: apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    if missing := missing_packages():
+        return f"packages are missing: apt-get install --yes --no-install-recommends {' '.join(missing)}"
     tried = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/run"],
         capture_output=True,

@@ -4,7 +4,7 @@ AWS answers as ever; what it would run, this machine does: an image is built, a 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from sandbox.api import Api
 from sandbox.cloud import Emulated
 from sandbox.errors import SandboxError
 from sandbox.kubernetes import Kubernetes
-from sandbox.machine.account import CACHE, DATABASE, KEPT, SECRET_VALUE, Account
+from sandbox.machine.account import CACHE, DATABASE, KEPT, RELEASE, SECRET_VALUE, Account
 from sandbox.machine.postgresql import Databases
 from sandbox.machine.redis import Caches
 from sandbox.machine.secrets import Secrets
@@ -85,26 +85,30 @@ class Hosted(Emulated):
         if resource.type in KEPT:
             with self._lock, _told():
                 self._account.put(resource.type, answer.outputs)
-                self._effect(resource.type)()
+                self._follow(resource.type)
         return answer
 
-    def _effect(self, type_: str) -> Callable[[], None]:
-        """What makes the machine follow a change of a type."""
+    def _follow(self, type_: str) -> None:
+        """Make the machine follow a change of a type. Add-ons wait until the agents answer."""
         if type_ == SECRET_VALUE:
-            return self._secrets.publish
-        return self._databases.ensure if type_.startswith("aws:rds") else self._caches.ensure
+            self._secrets.publish()
+        elif type_.startswith("aws:rds"):
+            self._databases.ensure()
+        elif type_.startswith("aws:elasticache"):
+            self._caches.ensure()
 
 
 class Cluster(Kubernetes):
     """The Kubernetes stand-in of a cluster whose pods run."""
 
-    def __init__(self, api: Api, secrets: Secrets, **settings: float) -> None:
+    def __init__(self, api: Api, account: Account, secrets: Secrets, **settings: float) -> None:
         super().__init__(api, **settings)
+        self._account = account
         self._secrets = secrets
 
     def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Answer:
         answer = super().create(resource, inputs, preview=preview, timeout=timeout)
-        self._provide(resource, preview=preview)
+        self._provide(resource, inputs, preview=preview)
         return answer
 
     def update(
@@ -117,12 +121,21 @@ class Cluster(Kubernetes):
         timeout: float,
     ) -> Answer:
         answer = super().update(resource, inputs, old_outputs, preview=preview, timeout=timeout)
-        self._provide(resource, preview=preview)
+        self._provide(resource, inputs, preview=preview)
         return answer
 
-    def _provide(self, resource: Resource, *, preview: bool) -> None:
-        if resource.type.endswith(_CLASS) and not preview:
+    def delete(self, resource: Resource, outputs: Properties, timeout: float) -> None:
+        super().delete(resource, outputs, timeout)
+        if resource.type == RELEASE:
+            self._account.remove(RELEASE, outputs)
+
+    def _provide(self, resource: Resource, inputs: Properties, *, preview: bool) -> None:
+        if preview:
+            return
+        if resource.type.endswith(_CLASS):
             self._secrets.publish()
+        if resource.type == RELEASE:
+            self._account.put(RELEASE, inputs)
 
 
 @contextmanager

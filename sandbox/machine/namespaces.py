@@ -55,6 +55,13 @@ echo {value} > /run/demanded/{setting.replace("/", ".")}
     )
 }
 echo 1 > /proc/sys/net/ipv4/ip_forward
+# The machine's name servers are out of reach from here: asked for a registry, they would be waited for.
+resolver=$(readlink --canonicalize-missing /etc/resolv.conf)
+case "$resolver" in /run/*) mkdir --parents "$(dirname "$resolver")" && touch "$resolver" ;; esac
+if [ -e "$resolver" ]; then
+  echo "nameserver $2" > /run/resolver
+  mount --bind /run/resolver "$resolver"
+fi
 ip link set lo up
 hostname "$1"
 touch /run/ready
@@ -131,6 +138,7 @@ class Namespaces:
             _SETUP,
             "sh",
             hostname,
+            str(addresses.dns),
         ]
         started = processes.start(self._state.id, ROLE, command, log)
         deadline = time.monotonic() + _SECONDS
@@ -172,6 +180,7 @@ class Namespaces:
         _run([*within, "link", "set", inside, "up"])
         _run([*within, "route", "add", "default", "via", str(machine)])
         self.add_address(str(addresses.dns))
+        self.add_address(str(addresses.ingress))
         # Goes with the link. Pods, Services and stores are all behind it.
         _run(["ip", "route", "add", str(block), "via", str(addresses.node)])
 

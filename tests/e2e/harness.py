@@ -48,6 +48,7 @@ class Sandbox:
     project: Path
     root: Path
     stack: str = "dev"
+    nodes: str = "simulated"
 
     @property
     def state(self) -> State:
@@ -55,7 +56,8 @@ class Sandbox:
 
     def command(self, verb: str, *more: str) -> list[str]:
         where = ["--project", str(self.project), "--state", str(self.root), "--stack", self.stack]
-        return [sys.executable, "-m", "sandbox", verb, *where, *more]
+        nodes = ["--nodes", self.nodes] if verb == "up" else []
+        return [sys.executable, "-m", "sandbox", verb, *where, *nodes, *more]
 
     def run(self, verb: str, *more: str) -> Done:
         began = time.monotonic()
@@ -101,9 +103,13 @@ class Sandbox:
         path.write_text(yaml.safe_dump(loaded, sort_keys=False))
 
     def kubectl(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        binary = default_cache() / engine.KUBERNETES.key / "bin" / "kubectl"
-        command = [str(binary), "--kubeconfig", str(self.state.kubeconfig), *arguments]
+        command = [*self.kubectl_command(), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=check)
+
+    def kubectl_command(self) -> list[str]:
+        """The command without arguments."""
+        binary = default_cache() / engine.KUBERNETES.key / "bin" / "kubectl"
+        return [str(binary), "--kubeconfig", str(self.state.kubeconfig)]
 
     def objects(self, kind: str, *more: str) -> list[dict[str, Any]]:
         """The objects of a kind in all namespaces."""

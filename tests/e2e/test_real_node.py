@@ -19,9 +19,9 @@ import pytest
 from sandbox import processes
 from sandbox.errors import InputError
 from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import Done, Sandbox
+from tests.e2e.harness import ROOT, Done, Sandbox
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
 NAMESPACE = "langgraph-agents"
 _SYSCTLS = (
@@ -70,14 +70,14 @@ def before(machine: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def real(product: Sandbox, machine: Path, before: dict[str, Any]) -> Iterator[Sandbox]:
     """A sandbox of the product with a real node."""
-    sandbox = Sandbox(product.project, machine / ".sandbox")
+    sandbox = Sandbox(product.project, machine / ".sandbox", nodes="real")
     yield sandbox
     sandbox.run("down")
 
 
 @pytest.fixture(scope="module")
 def first(real: Sandbox) -> Done:
-    return real.up("--nodes", "real")
+    return real.up()
 
 
 @pytest.fixture
@@ -92,6 +92,27 @@ def agent(real: Sandbox, first: Done) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_up_that_was_ended_in_its_midst_leaves_nothing_after_down(
+    product: Sandbox, machine: Path, before: dict[str, Any], number: int
+) -> None:
+    sandbox = Sandbox(product.project, machine / f"ended-{number}", nodes="real")
+    with subprocess.Popen(
+        sandbox.command("up"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as up:
+        deadline = time.monotonic() + 1800
+        # The engine is at work: a store or an image is under way, and the node has mounts and links.
+        while not sandbox.state.updating.exists():
+            assert up.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(5)
+        up.send_signal(number)
+        up.wait(120)
+    assert sandbox.run("down").code == 0
+    assert footprint() == before
+
+
 def test_the_agent_answers_on_its_own_database_and_cache(agent: httpx.Client) -> None:
     assert agent.get("/ready").json()["checks"] == {"database": "ok", "cache": "ok"}
     body = {"input": {"messages": [{"role": "user", "content": "What is 6*7?"}]}}
@@ -99,10 +120,13 @@ def test_the_agent_answers_on_its_own_database_and_cache(agent: httpx.Client) ->
 
 
 def test_the_printed_lines_answer_as_they_are(real: Sandbox, first: Done) -> None:
-    lines = [line.strip() for line in first.out.splitlines() if line.startswith(("  KEY=", "  curl "))]
-    assert len(lines) == 2
-    told = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, text=True, check=True).stdout
-    assert "42" in json.loads(told)["output"]["messages"][-1]["content"]
+    printed = [line.strip() for line in first.out.splitlines()]
+    # Told once more when add-ons had to be built.
+    *_, env, asked = [line for line in printed if line.startswith((". ", "ask support /invoke"))]
+    done = subprocess.run(
+        ["sh", "-c", f"{env}\n{asked}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "42" in json.loads(done.stdout)["output"]["messages"][-1]["content"]
 
 
 def test_the_pods_run_the_image_that_was_built_by_its_digest(real: Sandbox, first: Done) -> None:

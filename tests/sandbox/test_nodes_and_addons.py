@@ -75,7 +75,7 @@ def test_published_and_own_definitions_are_collected(go: Go, modules: Path, tmp_
     manifests.collect(go, modules, tmp_path)
     assert json.loads((tmp_path / "crds" / "traefik.io_x.json").read_text()) == {"kind": "Something"}
     assert (tmp_path / "crds" / "secrets-store.csi.x-k8s.io_secretproviderclasses.json").exists()
-    assert {"pod-x.yaml", "node-x.yaml", "addons.yaml"} <= {
+    assert {"pod-x.yaml", "node-x.yaml", "certificates.yaml"} <= {
         file.name for file in (tmp_path / "stages").iterdir()
     }
 
@@ -90,11 +90,12 @@ def test_a_module_whose_files_have_moved_is_told_by_name(go: Go, modules: Path, 
 
 
 def test_a_changed_definition_of_our_own_is_another_folder_in_the_cache() -> None:
-    assert (OWN / "stages" / "addons.yaml").read_text() in manifests.own_content()
+    assert (OWN / "stages" / "certificates.yaml").read_text() in manifests.own_content()
 
 
 def test_every_stage_of_our_own_answers_for_one_kind() -> None:
-    stages = list(yaml.safe_load_all((OWN / "stages" / "addons.yaml").read_text()))
+    files = sorted((OWN / "stages").glob("*.yaml"))
+    stages = [stage for file in files for stage in yaml.safe_load_all(file.read_text())]
     kinds = [stage["spec"]["resourceRef"]["kind"] for stage in stages]
     assert sorted(kinds) == ["Certificate", "ClusterIssuer", "Ingress", "Service"]
     assert {stage["kind"] for stage in stages} == {"Stage"}

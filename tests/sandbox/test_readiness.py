@@ -149,3 +149,41 @@ def test_the_schedulers_words_explain_a_pod_that_finds_no_node() -> None:
     deployment = live("Deployment", {}, selector={"matchLabels": {"app": "x"}})
     assert explain(deployment, api) == "pod x: 0/4 nodes are available: Insufficient cpu"  # type: ignore[arg-type]
     assert explain(live("Job", {}), api) == ""  # type: ignore[arg-type]
+
+
+def _pod(api: FakeApi, waiting: dict[str, Any], restarts: int = 0, **last: Any) -> None:
+    status = {"state": {"waiting": waiting}, "restartCount": restarts, "lastState": last}
+    api.objects["Pod", "a", "x-1"] = live("Pod", {"containerStatuses": [status]}) | {
+        "metadata": {"name": "x-1", "namespace": "a", "labels": {"app": "x"}}
+    }
+
+
+def test_an_image_that_cannot_be_had_fails_a_rollout_at_once() -> None:
+    api = FakeApi()
+    deployment = live("Deployment", AVAILABLE | {"replicas": 3}, selector={"matchLabels": {"app": "x"}})
+    _pod(api, {"reason": "ContainerCreating"})
+    assert phase(deployment, api) is Phase.WAITING
+    _pod(api, {"reason": "ErrImagePull", "message": "no such host"})
+    verdict = judge(deployment, api)  # type: ignore[arg-type]
+    assert verdict.phase is Phase.FAILED
+    assert verdict.reason == "pod x-1: ErrImagePull: no such host; see `kubectl logs x-1 --previous`"
+
+
+def test_a_container_that_ends_again_and_again_fails_a_rollout_with_the_reason_of_its_end() -> None:
+    api = FakeApi()
+    deployment = live("Deployment", AVAILABLE | {"replicas": 3}, selector={"matchLabels": {"app": "x"}})
+    crash = {"reason": "CrashLoopBackOff", "message": "back-off 20s"}
+    ended = {"reason": "OOMKilled", "exitCode": 137}
+    _pod(api, crash, restarts=2, terminated=ended)
+    assert phase(deployment, api) is Phase.WAITING
+    _pod(api, crash, restarts=3, terminated=ended)
+    assert "CrashLoopBackOff: back-off 20s; it ended by OOMKilled (137)" in judge(deployment, api).reason  # type: ignore[arg-type]
+
+
+def test_a_job_whose_image_cannot_be_had_fails_and_one_that_crashes_is_left_to_its_backoff_limit() -> None:
+    api = FakeApi()
+    job = live("Job", {}, selector={"matchLabels": {"app": "x"}})
+    _pod(api, {"reason": "CrashLoopBackOff", "message": "back-off 20s"}, restarts=5)
+    assert phase(job, api) is Phase.WAITING
+    _pod(api, {"reason": "ImagePullBackOff", "message": "no such host"})
+    assert phase(job, api) is Phase.FAILED

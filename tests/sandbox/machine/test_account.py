@@ -10,8 +10,16 @@ from typing import Any, cast
 import pytest
 
 from sandbox.api import Api
-from sandbox.errors import SandboxError
-from sandbox.machine.account import CACHE, CACHE_USER, CACHE_USERS, DATABASE, SECRET_VALUE, Account
+from sandbox.errors import InputError, SandboxError
+from sandbox.machine.account import (
+    CACHE,
+    CACHE_USER,
+    CACHE_USERS,
+    DATABASE,
+    RELEASE,
+    SECRET_VALUE,
+    Account,
+)
 from sandbox.machine.hosted import IMAGE, Cluster, Hosted
 from sandbox.machine.postgresql import Databases
 from sandbox.machine.redis import Caches
@@ -65,7 +73,7 @@ class World:
             self.secrets,
             self.images,
         )
-        self.cluster = Cluster(cast(Api, self.api), self.secrets, patience=1, interval=0)
+        self.cluster = Cluster(cast(Api, self.api), self.account, self.secrets, patience=1, interval=0)
 
     def mounts(self, **files: str) -> None:
         """Declare a SecretProviderClass `support`, files by their name and the entry's ARN."""
@@ -133,6 +141,32 @@ def test_a_new_version_of_a_secret_reaches_what_mounts_it_before_the_old_one_goe
     world.cloud.delete(resource(SECRET_VALUE), old, 0)
     world.secrets.publish()
     assert world.mounted() == {"API_KEYS": "two"}
+
+
+@pytest.mark.parametrize("named", [ARN, "a"])
+def test_a_value_that_is_put_by_hand_reaches_what_mounts_it(world: World, named: str) -> None:
+    world.secret("one")
+    world.mounts(API_KEYS=ARN)
+    world.secrets.put(named, "two")
+    assert world.mounted() == {"API_KEYS": "two"}
+
+
+def test_an_entry_that_is_not_there_is_told_with_those_that_are(world: World) -> None:
+    world.secret("one")
+    with pytest.raises(InputError, match=r"--secret-id is 'b': the entries with a value are a$"):
+        world.secrets.put("b", "two")
+
+
+def test_a_release_is_kept_with_its_values_until_it_goes(world: World) -> None:
+    release = {"name": "traefik", "chart": "traefik", "values": {"additionalArguments": ["--x=1"]}}
+    of_helm = resource(RELEASE)
+    world.cluster.create(of_helm, release, preview=True, timeout=0)
+    assert world.account.all(RELEASE) == []
+    world.cluster.create(of_helm, release, preview=False, timeout=0)
+    world.cluster.update(of_helm, release | {"values": {}}, release, preview=False, timeout=0)
+    assert world.account.all(RELEASE) == [release | {"values": {}}]
+    world.cluster.delete(of_helm, release, 0)
+    assert world.account.all(RELEASE) == []
 
 
 def test_an_entry_that_people_fill_in_has_a_stand_in(world: World) -> None:

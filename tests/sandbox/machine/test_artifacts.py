@@ -47,7 +47,7 @@ def test_each_policy_has_its_binding_and_the_authority_is_quoted() -> None:
     api = FakeApi()
     admission.ensure(cast(Api, api), "-----BEGIN\nMIIB\n-----END\n")
     kinds = [kind for kind, _, _ in api.objects]
-    assert kinds.count("MutatingAdmissionPolicy") == kinds.count("MutatingAdmissionPolicyBinding") == 2
+    assert kinds.count("MutatingAdmissionPolicy") == kinds.count("MutatingAdmissionPolicyBinding") == 3
     policy = api.objects["MutatingAdmissionPolicy", None, "sandbox-database-certificates"]
     (mutation,) = policy["spec"]["mutations"]
     assert r"-----BEGIN\nMIIB\n-----END\n" in mutation["jsonPatch"]["expression"]

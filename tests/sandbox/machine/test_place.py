@@ -25,12 +25,22 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_simulated_nodes_are_had_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert choose("simulated", (tmp_path,)) is Nodes.SIMULATED
+    assert choose("simulated", (tmp_path,)) == (Nodes.SIMULATED, "")
 
 
 @pytest.mark.usefixtures("able")
 def test_real_nodes_are_had_where_nothing_stands_against_it(tmp_path: Path) -> None:
-    assert choose("real", (tmp_path,)) is Nodes.REAL
+    assert choose("real", (tmp_path,)) == choose(None, (tmp_path,)) == (Nodes.REAL, "")
+
+
+@pytest.mark.usefixtures("able")
+def test_where_nobody_decides_an_obstacle_is_told_and_nodes_are_simulated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    nodes, obstacle = choose(None, (tmp_path,))
+    assert nodes is Nodes.SIMULATED
+    assert "run as root" in obstacle
 
 
 def test_another_word_is_refused_with_the_two_that_are_known(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""`make bench`: how long `make up` takes on a real node, and how much memory the node has then."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+from sandbox import processes
+from sandbox.__main__ import default_cache
+from sandbox.errors import InputError
+from sandbox.machine.choice import Nodes, choose
+from sandbox.machine.namespaces import Namespaces
+from sandbox.state import State
+
+ROOT = Path(__file__).parents[1]
+STACK = "dev"
+PROGRAM = ("__main__.py", "Pulumi.yaml", f"Pulumi.{STACK}.yaml", "components", "stacks", "agent")
+
+
+def main() -> int:
+    """Measure; what has to be built first is built first. Exit code 0 also where no real node can be had."""
+    with tempfile.TemporaryDirectory(prefix="bench-sandbox-", dir=ROOT) as folder:
+        here = Path(folder)
+        try:
+            choose(Nodes.REAL, (here, default_cache()))
+        except InputError as obstacle:
+            print(f"left out: make up on a real node: {obstacle}")
+            return 0
+        _copy(here / "project")
+        try:
+            # What is built once (binaries, the image's layers) is not what is measured.
+            _up(here)
+            _down(here)
+            first = _up(here)
+            print(_goal("from nothing to an answering agent, add-ons included", first, 60))
+            print(f"         a repeat without changes: {_up(here):.1f} s")
+            _edit(here, replicas={"min": 1, "max": 4})
+            print(_goal("a changed setting that rolls nothing", _up(here), 15))
+            _edit(here, maxIterations=40)
+            print(f"         a changed setting with the roll of its pod: {_up(here):.1f} s")
+            memory = _memory(State(here / "state", STACK)) / 2**30
+            print(f"{_mark(memory < 3)} memory of everything: {memory:.2f} GiB (goal: under 3)")
+        finally:
+            _down(here)
+    return 0
+
+
+def _copy(target: Path) -> None:
+    target.mkdir()
+    for name in PROGRAM:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, target / name)
+
+
+def _up(here: Path) -> float:
+    began = time.monotonic()
+    _sandbox(here, "up", "--project", str(here / "project"), "--nodes", "real")
+    return time.monotonic() - began
+
+
+def _down(here: Path) -> None:
+    _sandbox(here, "down")
+
+
+def _sandbox(here: Path, verb: str, *more: str) -> None:
+    command = [sys.executable, "-m", "sandbox", verb, "--state", str(here / "state"), "--stack", STACK, *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{verb} failed:\n{done.stdout}{done.stderr}")
+
+
+def _edit(here: Path, **settings: object) -> None:
+    file = here / "project" / f"Pulumi.{STACK}.yaml"
+    loaded = yaml.safe_load(file.read_text())
+    loaded["config"]["langgraph-agents:settings"]["agents"][0].update(settings)
+    file.write_text(yaml.safe_dump(loaded, sort_keys=False))
+
+
+def _memory(state: State) -> int:
+    """Bytes of the sandbox's processes, pods included; what several share is counted once."""
+    group = Namespaces(state).cgroup.lstrip("/")
+    pods = {
+        int(pid)
+        for file in Path("/sys/fs/cgroup").glob(f"**/{group}/**/cgroup.procs")
+        for pid in file.read_text().split()
+    }
+    own = {process.pid for each in processes.running(state.id).values() for process in each}
+    return sum(psutil.Process(pid).memory_full_info().pss for pid in pods | own if psutil.pid_exists(pid))
+
+
+def _goal(what: str, seconds: float, limit: float) -> str:
+    return f"{_mark(seconds < limit)} {what}: {seconds:.1f} s (goal: under {limit:.0f})"
+
+
+def _mark(holds: bool) -> str:
+    return "holds:  " if holds else "MISSED: "
+
+
+if __name__ == "__main__":
+    sys.exit(main())

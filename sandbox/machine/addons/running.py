@@ -1,0 +1,91 @@
+"""Build, start and watch the add-ons of one sandbox."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox import engine, processes
+from sandbox.api import Api
+from sandbox.console import step
+from sandbox.engine import Module
+from sandbox.errors import SandboxError
+from sandbox.machine.account import Account
+from sandbox.machine.addons.addon import Addon
+from sandbox.machine.namespaces import Namespaces
+from sandbox.state import State
+
+_START_SECONDS = 90.0
+
+
+class Addons:
+    """Those that a stack asks for, and no others."""
+
+    def __init__(
+        self, state: State, cache: Path, namespaces: Namespaces, account: Account, known: Sequence[Addon]
+    ) -> None:
+        self._state = state
+        self._cache = cache
+        self._namespaces = namespaces
+        self._account = account
+        self._known = known
+
+    def unbuilt(self) -> list[Module]:
+        """What has to be built before they can run."""
+        modules = {each.module.folder: each.module for each in self._wanted()}
+        return [module for module in modules.values() if not (self._cache / module.key).exists()]
+
+    def ensure(self, api: Api) -> None:
+        """Run those that the stack asks for as it asks for them, and end the others.
+
+        Raises:
+            SandboxError: one cannot be built, or does not serve in time; with the end of its log.
+        """
+        wanted = self._wanted()
+        engine.ensure(self._cache, self.unbuilt())
+        alive = processes.running(self._state.id)
+        for addon in self._known:
+            if addon not in wanted:
+                processes.stop(alive.get(addon.role, []))
+        if not wanted:
+            return
+        with step("Add-ons") as progress:
+            for addon in wanted:
+                progress.update(detail=addon.role)
+                self._run(addon, addon.prepare(api, self._account))
+            for addon in wanted:
+                progress.update(detail=addon.role)
+                self._await(addon, api)
+
+    def run(self, role: str) -> bool:
+        """Whether an add-on runs."""
+        return role in processes.running(self._state.id)
+
+    def _wanted(self) -> list[Addon]:
+        return [addon for addon in self._known if addon.wanted(self._account)]
+
+    def _run(self, addon: Addon, arguments: list[str]) -> None:
+        binary = self._cache / addon.module.key / "bin" / addon.role
+        command = [str(binary), *arguments]
+        alive = processes.running(self._state.id).get(addon.role, [])
+        if [process for process in alive if process.cmdline() == command]:
+            return
+        processes.stop(alive)
+        log = self._log(addon)
+        log.unlink(missing_ok=True)
+        # Traefik has no argument for it.
+        environment = ["env", f"KUBECONFIG={self._state.kubeconfig}"]
+        processes.start(self._state.id, addon.role, [*self._namespaces.enter, *environment, *command], log)
+
+    def _await(self, addon: Addon, api: Api) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while obstacle := addon.obstacle(api):
+            ended = addon.role not in processes.running(self._state.id)
+            if ended or time.monotonic() > deadline:
+                late = f"does not serve after {_START_SECONDS:.0f} s: {obstacle}"
+                log = self._log(addon)
+                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
+                raise SandboxError(f"{addon.role} {'ended' if ended else late}\nThe end of {log}:\n  {words}")
+            time.sleep(0.3)
+
+    def _log(self, addon: Addon) -> Path:
+        return self._state.logs / f"{addon.role}.log"

@@ -1,0 +1,114 @@
+"""Production's settings on a real node. One, since three do not fit a machine of two cores; zones are one, then."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.errors import InputError
+from sandbox.machine.choice import Nodes, choose
+from tests.e2e.harness import Sandbox
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+
+NAMESPACE = "langgraph-agents"
+
+
+@pytest.fixture(scope="module")
+def prod(product: Sandbox) -> Iterator[Sandbox]:
+    """The production stack with one of its agents, whose pods ask for less than they would on AWS."""
+    try:
+        choose(Nodes.REAL, (product.root,))
+    except InputError as obstacle:
+        pytest.skip(str(obstacle))
+    sandbox = Sandbox(product.project, product.root, stack="prod", nodes="real")
+
+    def fit(settings: dict[str, Any]) -> None:
+        del settings["agents"][1:]
+        settings["agents"][0]["resources"] = {"requests": {"cpu": "100m", "memory": "256Mi"}}
+
+    sandbox.edit(fit)
+    try:
+        sandbox.up()
+        yield sandbox
+    finally:
+        sandbox.run("down")
+
+
+def pods(prod: Sandbox) -> list[dict[str, Any]]:
+    """The agent's pods, those that end left out."""
+    found = prod.objects("pod", "-l", "app.kubernetes.io/component=server")
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def ready(prod: Sandbox) -> int:
+    statuses = [pod["status"].get("conditions", ()) for pod in pods(prod)]
+    return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in each) for each in statuses)
+
+
+def evict(prod: Sandbox, pod: dict[str, Any]) -> str:
+    """What the API server answers to the eviction of a pod, as a drain of its node asks for it."""
+    name = pod["metadata"]["name"]
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+    }
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction"
+    done = subprocess.run(
+        [*prod.kubectl_command(), "create", "--raw", path, "-f", "-"],
+        input=json.dumps(eviction),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_three_replicas_are_ready_side_by_side_under_the_spread(prod: Sandbox) -> None:
+    assert ready(prod) == 3
+    (deployment,) = prod.objects("deployment")
+    constraints = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert {each["whenUnsatisfiable"] for each in constraints} == {"DoNotSchedule", "ScheduleAnyway"}
+
+
+def test_the_quota_counts_what_the_pods_ask_for(prod: Sandbox) -> None:
+    (quota,) = prod.objects("resourcequota")
+    used, hard = quota["status"]["used"], quota["status"]["hard"]
+    assert used["requests.cpu"] == "300m"
+    assert int(used["pods"]) == 3
+    assert int(used["pods"]) <= int(hard["pods"])
+
+
+def test_a_drain_takes_one_pod_at_a_time(prod: Sandbox) -> None:
+    first, second, _ = pods(prod)
+    assert "Success" in evict(prod, first)
+    assert "disruption budget" in evict(prod, second)
+    deadline = time.monotonic() + 120
+    while ready(prod) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def test_a_pod_beyond_the_quota_is_refused(prod: Sandbox) -> None:
+    (pod, *_) = pods(prod)
+    spec = {key: pod["spec"][key] for key in ("securityContext", "containers")}
+    greedy: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "greedy", "namespace": NAMESPACE},
+        "spec": {**spec, "automountServiceAccountToken": False},
+    }
+    container = greedy["spec"]["containers"][0]
+    container["resources"] = {
+        "requests": {"cpu": "1000", "memory": "1Gi"},
+        "limits": {"cpu": "1000", "memory": "1Gi"},
+    }
+    container.pop("volumeMounts", None)
+    command = [*prod.kubectl_command(), "apply", "-f", "-"]
+    done = subprocess.run(command, input=json.dumps(greedy), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "exceeded quota" in done.stderr
