@@ -144,6 +144,14 @@ async def test_a_wrong_body_is_refused_with_its_reason(
     assert words in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_page_of_another_origin_cannot_ask_without_leave(http: httpx.AsyncClient, kind: str) -> None:
+    for path in ("/invoke", "/runs/wait"):
+        answer = await http.post(path, content=json.dumps(steps()), headers={"Content-Type": kind})
+        assert answer.status_code == 422, path
+    assert (await http.post("/invoke", json=steps())).status_code == 200
+
+
 async def test_a_run_that_takes_too_long_ends_as_timeout() -> None:
     with serving(checkpointer="memory", run_timeout_seconds=0.2) as served:
         async with served.client() as client:

@@ -71,7 +71,7 @@ def test_a_collector_sees_the_request_and_below_it_the_run_but_no_content() -> N
     assert (run.trace_id, run.parent_span_id) == (request.trace_id, request.span_id)
     assert answer.json()["run_id"] in str(run.attributes)
     assert b"langgraph-agent" in received[0], "the service's name"
-    for secret in (b"Rumpelstiltskin", b"42", b"one failed", HEADERS["X-API-Key"].encode()):
+    for secret in (b"Rumpelstiltskin", b"tool says", b"one failed", HEADERS["X-API-Key"].encode()):
         assert not any(secret in value for value in _texts(spans))
 
 
