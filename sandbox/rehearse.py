@@ -45,7 +45,7 @@ class Seen:
 
     name: str
     pods_rolled: int
-    """Pods of the base that are no longer there."""
+    """Pods of the base that have ended, or are about to."""
     speaks: bool
     """Whether it was asked questions; one with a provider's model was only asked whether it is ready."""
     load: dict[str, Any]
@@ -143,7 +143,7 @@ def _change(run: "_Runner", api: Api, state: State, base: str, project: Path) ->
         except SandboxError as failed:
             error = str(failed)
         seconds = time.monotonic() - began
-        after = _pods(api)
+        after = _pods(api, ending=False)
         if not error:
             _restart(state)
         time.sleep(_AFTER_SECONDS)
@@ -191,11 +191,13 @@ def _restart(state: State) -> None:
             time.sleep(0.5)
 
 
-def _pods(api: Api) -> dict[str, set[str]]:
-    """The pods of each agent, by their uids."""
+def _pods(api: Api, *, ending: bool = True) -> dict[str, set[str]]:
+    """The pods of each agent, by their uids; with those that end, or without."""
     found: dict[str, set[str]] = {}
     for pod in api.list("v1", "Pod", labels=agents.SERVER):
         metadata = pod["metadata"]
+        if "deletionTimestamp" in metadata and not ending:
+            continue
         found.setdefault(metadata["labels"]["app.kubernetes.io/name"], set()).add(metadata["uid"])
     return found
 

@@ -3,15 +3,17 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sandbox import rehearse
+from sandbox.api import Api
 from sandbox.errors import InputError, SandboxError
 from sandbox.load import Told
 from sandbox.rehearse import Rehearsal, Seen
 from sandbox.state import State
+from tests.sandbox.fakes import FakeApi
 
 
 def rehearsal(told: Told | None = None, **changed: Any) -> Rehearsal:
@@ -101,3 +103,12 @@ def test_what_an_earlier_rehearsal_left_is_told_with_the_command_that_removes_it
     State(tmp_path / "state", "dev").create()
     with pytest.raises(SandboxError, match="python -m sandbox down --state"):
         rehearse.rehearse("HEAD", "dev", project, tmp_path / "state", tmp_path)
+
+
+def test_a_pod_that_is_ending_counts_as_rolled() -> None:
+    api = FakeApi()
+    for uid, more in (("1", {"deletionTimestamp": "now"}), ("2", {})):
+        labels = {"app.kubernetes.io/component": "server", "app.kubernetes.io/name": "support"}
+        api.objects["Pod", "a", uid] = {"metadata": {"uid": uid, "labels": labels, **more}}
+    assert rehearse._pods(cast(Api, api)) == {"support": {"1", "2"}}
+    assert rehearse._pods(cast(Api, api), ending=False) == {"support": {"2"}}
