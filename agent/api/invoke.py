@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from langgraph.errors import GraphRecursionError
 
 from agent.api import follow, runs
 from agent.api.bodies import DirectRoute
@@ -40,7 +41,9 @@ async def invoke(request: Request, body: Invoke) -> Response:
         found = await follow.outcome(service, run, owner, started)
     follow.check(found)
     if found.error is not None:
-        raise ApiError(500, f"the graph failed: {found.error['error']}: {found.error['message']}")
+        # Whoever asks sets the limit, and can set a higher one.
+        status = 422 if found.error["error"] == GraphRecursionError.__name__ else 500
+        raise ApiError(status, f"the graph failed: {found.error['error']}: {found.error['message']}")
     values: Any = found.values
     interrupts = values.pop("__interrupt__", ()) if isinstance(values, dict) else ()
     answer = {

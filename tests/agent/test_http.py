@@ -40,6 +40,13 @@ async def test_invoke_answers_without_a_thread(http: httpx.AsyncClient) -> None:
     assert (body["thread_id"], body["interrupts"]) == (None, [])
 
 
+async def test_a_recursion_limit_that_is_reached_is_the_askers_to_raise(http: httpx.AsyncClient) -> None:
+    body = {"input": {"messages": []}, "config": {"recursion_limit": 1}}
+    answer = await http.post("/invoke", json=body)
+    assert answer.status_code == 422
+    assert "GraphRecursionError" in answer.json()["detail"]
+
+
 async def test_invoke_goes_on_with_a_thread_and_its_interrupt(http: httpx.AsyncClient) -> None:
     thread_id = str(uuid.uuid4())
     first = await http.post("/invoke", json={"assistant_id": "ask", "input": {}, "thread_id": thread_id})
