@@ -74,7 +74,7 @@ def test_a_circle_of_dependencies_is_still_refused() -> None:
 
 def test_a_dependency_does_not_look_at_all_that_stands_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[bool] = []
-    original = rpc.declare_dependency
+    original: Callable[..., bool] = vars(rpc)["declare_dependency"]
 
     def counting(*resources: Any) -> bool:
         looked.append(True)
@@ -97,6 +97,7 @@ class _Typed(dict[str, Any]):
     values = ("a property",)  # type: ignore[assignment]
 
 
+_UNKNOWN: Any = Unknown()  # type: ignore[no-untyped-call]
 _round: list[Any] = [1]
 _round.append(_round)
 
@@ -107,11 +108,11 @@ _round.append(_round)
         None,
         "text",
         {"a": [1, {"b": "c"}]},
-        Unknown(),
-        {"a": [1, {"b": Unknown()}]},
-        [[], [Unknown()]],
+        _UNKNOWN,
+        {"a": [1, {"b": _UNKNOWN}]},
+        [[], [_UNKNOWN]],
         _round,
-        _Typed(a=Unknown()),
+        _Typed(a=_UNKNOWN),
         _Typed(a=1),
     ],
 )
