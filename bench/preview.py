@@ -21,6 +21,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 _SIZES = (1, 10, 100, 1000)
+_SMALL = 10
 # Goals of the preview: docs/preview.md.
 _AT_MOST_OF_BARE = 1.2
 _AT_MOST_OF_TEN = 1.2
@@ -56,7 +57,7 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}", flush=True)
     met = [start(options.rounds)]
     if options.agents:
-        met.append(growth(options.agents))
+        met.append(growth(options.agents, options.rounds))
     sys.exit(0 if all(met) else 1)
 
 
@@ -79,8 +80,11 @@ def start(rounds: int) -> bool:
     )
 
 
-def growth(sizes: list[int]) -> bool:
-    """Stacks of more and more agents, and what each agent adds to the smallest."""
+def growth(sizes: list[int], rounds: int) -> bool:
+    """Stacks of more and more agents, and what each agent adds to the smallest.
+
+    The difference between the small ones is a second or two: they are run ``rounds`` times, and the best counts.
+    """
     measured: dict[int, Measured] = {}
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
@@ -88,7 +92,8 @@ def growth(sizes: list[int]) -> bool:
             project.mkdir()
             grown(project, size)
             command = [sys.executable, "-m", "preview", "--stack", "dev", "--project", str(project)]
-            measured[size] = run(command)
+            runs = [run(command) for _ in range(rounds if size <= _SMALL else 1)]
+            measured[size] = min(runs, key=lambda one: one.cpu)
             show(f"{size} agents", measured[size])
     if not {1, 10, 1000} <= measured.keys():
         return True

@@ -16,12 +16,13 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import NoReturn  # noqa: E402
 
 from preview.base import base_plan  # noqa: E402
 from preview.plan import Plan  # noqa: E402
 from preview.program import make_plan  # noqa: E402
 from sandbox import stackfile  # noqa: E402
-from sandbox.errors import SandboxError  # noqa: E402
+from sandbox.errors import InputError, SandboxError  # noqa: E402
 
 _FINDINGS = 1
 _USAGE = 2
@@ -33,13 +34,14 @@ _WIDTH = 140
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        options = _parser().parse_args(arguments)
         if options.command == "explain":
             return _explain(options)
         return _preview(options)
     except SandboxError as error:
-        if options.json:
+        if "--json" in arguments:
             from preview.machine import error_as_json
 
             print(error_as_json(str(error)), end="")
@@ -115,8 +117,15 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose complaints are told as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} ({self.prog} --help lists the options)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m preview",
         description=(__doc__ or "").split("\n", 1)[0],
         epilog="Exit codes: 0 fine, 1 a policy has findings, 2 there is no preview.",

@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from preview import figures, wording
+from preview.diff import Change, Status
 from preview.exposure import INTERNET, Edge, Relation
 from preview.picture import draw
 from preview.plan import Plan, PlannedResource
@@ -33,7 +34,7 @@ def render(review: Review) -> str:
             review=review,
             plan=plan,
             comparison=comparison,
-            changes=comparison.diff.changes if comparison else (),
+            changes=_changes(review),
             links=links,
             picture=draw(plan, review.exposure),
             picture_links={**links, **{f"all:{r.type}": "resources" for r in review.resources}},
@@ -77,7 +78,12 @@ def _figures(review: Review) -> list[dict[str, Any]]:
     """The numbers on top."""
     failed = bool(review.findings)
     found: list[dict[str, Any]] = [
-        {"value": figures.briefly(review.cost.total), "label": "a month", "link": "cost", "style": ""},
+        {
+            "value": figures.briefly(review.cost.total),
+            "label": _cost_label(review),
+            "link": "cost",
+            "style": "",
+        },
         {
             "value": figures.duration(review),
             "label": "to deploy from nothing",
@@ -110,6 +116,28 @@ def _figures(review: Review) -> list[dict[str, Any]]:
     agents = _counted(len(review.plan.agents), "agent", "architecture")
     resources = _counted(len(review.resources), "resource", "resources")
     return [agents, resources, *found]
+
+
+def _cost_label(review: Review) -> str:
+    if review.comparison is None:
+        return "a month"
+    return f"a month ({figures.change(review.comparison.cost, review.cost)})"
+
+
+def _changes(review: Review) -> dict[str, Any]:
+    """What a reviewer has to read first, and what is only new or gone: by component and status."""
+    first: list[Change] = []
+    rest: dict[tuple[str, Status], list[Change]] = {}
+    comparison = review.comparison
+    if comparison is None:
+        return {"first": [], "rest": []}
+    for change in comparison.diff.changes:
+        if change.guarded or change.status not in (Status.CREATED, Status.DELETED):
+            first.append(change)
+            continue
+        plan = review.plan if change.after else comparison.diff.before
+        rest.setdefault((plan.top_component(change.resource), change.status), []).append(change)
+    return {"first": first, "rest": sorted(rest.items())}
 
 
 def _counted(number: int, noun: str, link: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _public(
     zones: Sequence[str],
     y: float,
 ) -> float:
-    """The zones' heads, the load balancer, and the NAT gateways."""
+    """The zones' heads with the NAT gateways, and the load balancer below: nothing lies on its way to the pods."""
     left, right = columns[0][0], columns[-1][0] + columns[-1][1]
     height = 146.0
     picture.areas.append(Box(left, y, right - left, height, "Public subnets", (), "tier"))
@@ -63,13 +63,13 @@ def _public(
         by = next(e.by for e in entrances if e.target == resource.urn)
         what = f"{resource.inputs.get('chart', '')} {by}".strip()
         picture.cards.append(
-            Box(left + 12, y + 30, right - left - 24, 46, name, (what,), "entry", resource.urn)
+            Box(left + 12, y + 90, right - left - 24, 46, name, (what,), "entry", resource.urn)
         )
     gateways = plan.of_type("aws:ec2/natGateway:NatGateway")
     for zone, (x, width) in zip(zones, columns, strict=False):
-        picture.areas.append(Box(x, y + 84, width, 54, zone, (), "zone"))
+        picture.areas.append(Box(x, y + 28, width, 54, zone, (), "zone"))
     for gateway, (x, width) in zip(gateways, columns, strict=False):
-        picture.cards.append(Box(x + width - 100, y + 93, 92, 36, "NAT gateway", (), "small", gateway.urn))
+        picture.cards.append(Box(x + width - 100, y + 37, 92, 36, "NAT gateway", (), "small", gateway.urn))
     return y + height + _GAP
 
 
@@ -146,7 +146,7 @@ def _stores(plan: Plan, picture: Picture, columns: Sequence[tuple[float, float]]
         title = f"{str(i.get('engine')).capitalize()} {i.get('engineVersion')}"
         rows.append((cache, title, str(i.get("nodeType")), int(i.get("numCacheClusters") or 1)))
     height = 30 + len(rows) * 64 + 2
-    picture.areas.append(Box(left, y, right - left, height, "Database subnets, no route out", (), "tier"))
+    picture.areas.append(Box(left, y, right - left, height, "Database subnets, no route out", (), "stores"))
     for row, (resource, title, detail, copies) in enumerate(rows):
         top = y + 28 + row * 64
         for copy, (x, width) in enumerate(columns[:copies]):

@@ -24,6 +24,7 @@ from pulumi.runtime.stack import run_in_stack
 from preview import urns
 from preview.answers import Answer, answer
 from preview.plan import PlannedResource, Secret
+from preview.shortcuts import Portions, shortcuts
 from preview.sources import told_by_one_line
 from preview.structs import from_struct, plain, with_outputs
 from sandbox import emulated
@@ -97,7 +98,7 @@ def record(
     # What a recording that failed left behind belongs to a loop that is closed.
     SETTINGS.outputs.clear()
     try:
-        with asyncio.Runner() as runner, told_by_one_line():
+        with asyncio.Runner() as runner, told_by_one_line(Portions().begun), shortcuts():
             loop = runner.get_loop()
             loop.set_default_executor(_Inline())
             # A failure is raised once; the loop would besides print it for every output that depends on it.

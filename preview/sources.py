@@ -5,7 +5,7 @@ leaves components without a line. The recorder needs the one line.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,10 +17,19 @@ _HOOK = "_get_stack_trace"
 
 
 @contextmanager
-def told_by_one_line() -> Iterator[None]:
-    """While it lasts, a registration's stack is the line that asked for the resource."""
+def told_by_one_line(begun: Callable[[], None]) -> Iterator[None]:
+    """While it lasts, a registration's stack is the line that asked for the resource.
+
+    Args:
+        begun: called with each registration.
+    """
     original = getattr(resource, _HOOK)
-    setattr(resource, _HOOK, _asking)
+
+    def asking() -> source_pb2.StackTrace:
+        begun()
+        return _asking()
+
+    setattr(resource, _HOOK, asking)
     try:
         yield
     finally:
@@ -28,7 +37,7 @@ def told_by_one_line() -> Iterator[None]:
 
 
 def _asking() -> source_pb2.StackTrace:
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(2)
     made: pulumi.Resource | None = None
     while frame is not None:
         own = frame.f_locals.get("self")

@@ -7,7 +7,6 @@ file's problems all come out at once. ``agents`` are the valid ones, by their pl
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +71,15 @@ def subnets_fit_the_cidr(network: Network) -> Iterator[Problem]:
 @rule
 def agents_are_distinct(agents: Agents) -> Iterator[Problem]:
     """Names, hosts and key prefixes: two agents that share one would share data or traffic."""
-    for (_, first), (index, second) in combinations(agents.items(), 2):
-        for field in ("name", "host", "key_prefix"):
-            value = getattr(second, field)
-            if getattr(first, field) == value:
-                alias = Agent.model_fields[field].alias
+    for field in ("name", "host", "key_prefix"):
+        alias = Agent.model_fields[field].alias
+        owners: dict[str, Agent] = {}
+        for index, agent in agents.items():
+            value = getattr(agent, field)
+            owner = owners.setdefault(value, agent)
+            if owner is not agent:
                 yield Problem(
-                    f"agents[{index}].{alias}", value, f"must be unique: agent {first.name} has it already"
+                    f"agents[{index}].{alias}", value, f"must be unique: agent {owner.name} has it already"
                 )
 
 

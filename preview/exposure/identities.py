@@ -36,8 +36,8 @@ class _Statement:
 
     def _covers(self, action: str, resource: str) -> bool:
         actions, resources = (_list(self.statement.get(key)) for key in ("Action", "Resource"))
-        return any(fnmatch.fnmatchcase(action.lower(), str(a).lower()) for a in actions) and any(
-            fnmatch.fnmatchcase(resource, str(r)) for r in resources
+        return any(_matches(action.lower(), str(a).lower()) for a in actions) and any(
+            _matches(resource, str(r)) for r in resources
         )
 
     def _holds(self, context: Mapping[str, str]) -> bool:
@@ -47,9 +47,16 @@ class _Statement:
                 continue
             for key, wanted in conditions.items():
                 value = context.get(key.lower())
-                if value is not None and not any(fnmatch.fnmatchcase(value, str(w)) for w in _list(wanted)):
+                if value is not None and not any(_matches(value, str(w)) for w in _list(wanted)):
                     return False
         return True
+
+
+def _matches(value: str, pattern: str) -> bool:
+    # Of a thousand agents' ARNs each is a pattern, and Python remembers a few hundred.
+    if not any(special in pattern for special in "*?["):
+        return value == pattern
+    return fnmatch.fnmatchcase(value, pattern)
 
 
 def reads(plan: Plan) -> Iterator[Edge]:
@@ -90,7 +97,7 @@ def _mentioned(
             if resource in secrets:
                 found[resource] = secrets[resource]
             elif "*" in resource or "?" in resource:
-                found |= {arn: s for arn, s in secrets.items() if fnmatch.fnmatchcase(arn, resource)}
+                found |= {arn: s for arn, s in secrets.items() if _matches(arn, resource)}
     return list(found.values())
 
 

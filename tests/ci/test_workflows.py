@@ -45,14 +45,14 @@ def test_actions_are_pinned_by_commit_and_say_their_version(path: Path) -> None:
     for line in path.read_text().splitlines():
         match = re.search(r"uses:\s+(\S+)(.*)", line)
         if match and not match[1].startswith("./"):
-            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", match[1]), line
+            assert re.fullmatch(r"[\w-]+(/[\w-]+)+@[0-9a-f]{40}", match[1]), line
             assert re.fullmatch(r" # v\d+\.\d+\.\d+", match[2]), line
 
 
 def test_one_action_has_one_pin() -> None:
     pins: dict[str, set[str]] = {}
     for path in FILES:
-        for action, pin in re.findall(r"uses:\s+([\w-]+/[\w-]+)@(.*)", path.read_text()):
+        for action, pin in re.findall(r"uses:\s+([\w-]+/[\w-]+)\S*@(.*)", path.read_text()):
             pins.setdefault(action, set()).add(pin)
 
     assert pins
@@ -68,7 +68,7 @@ def test_what_runs_a_pull_requests_code_has_no_secret_and_may_only_read(name: st
     assert "pull_request" in workflow(name)[True]  # type: ignore[index]
     assert "pull_request_target" not in text
     assert workflow(name)["permissions"] == {}
-    assert [job["permissions"] for job in workflow(name)["jobs"].values()] == [{"contents": "read"}]
+    assert all(job["permissions"] == {"contents": "read"} for job in workflow(name)["jobs"].values())
 
 
 def test_what_may_write_to_a_pull_request_runs_nothing_of_it() -> None:
@@ -116,25 +116,25 @@ def comment(tmp_path: Path, **reports: str) -> str:
     return str(json.loads(made.read_text())["body"])
 
 
-def test_the_comment_begins_with_its_marker_and_holds_both_stacks(tmp_path: Path) -> None:
-    body = comment(tmp_path, dev="the dev report", prod="the prod report")
+def test_the_comment_begins_with_its_marker_and_holds_both_stacks_and_the_rehearsal(tmp_path: Path) -> None:
+    body = comment(tmp_path, dev="the dev report", prod="the prod report\n", rehearsal="the rehearsal\n")
 
     assert body.startswith(
         "<!-- marker -->\n*Made by the code of this pull request, 0123456789 ([run](https://example.com/run)).*"
     )
-    assert body.endswith("the dev report\n\n---\n\nthe prod report")
+    assert body.endswith("the dev report\n\n---\n\nthe prod report\n\n---\n\nthe rehearsal")
 
 
 def test_a_comment_never_outgrows_github_and_closes_what_it_opened(tmp_path: Path) -> None:
     long = "<details><summary>ä</summary>\n<details><summary>more</summary>\n" + "text\n" * 20_000
     hostile = "<details>\n" * 20_000
 
-    assert len(comment(tmp_path / "hostile", dev=hostile, prod=hostile)) <= 65_536
-    body = comment(tmp_path, dev=long, prod=long)
+    assert len(comment(tmp_path / "hostile", dev=hostile, prod=hostile, rehearsal=hostile)) <= 65_536
+    body = comment(tmp_path, dev=long, prod=long, rehearsal=long)
 
     assert len(body) <= 65_536
     assert body.count("<details>") == body.count("</details>")
-    assert body.count("Cut here") == 2
+    assert body.count("Cut here") == 3
 
 
 def test_a_report_calls_nobody_out_and_digests_stay_whole(tmp_path: Path) -> None:
@@ -148,7 +148,14 @@ def test_a_report_calls_nobody_out_and_digests_stay_whole(tmp_path: Path) -> Non
 
 
 def test_a_missing_report_is_told(tmp_path: Path) -> None:
-    assert "There is no preview of `prod`" in comment(tmp_path, dev="x")
+    body = comment(tmp_path, dev="x")
+    assert "There is no preview of `prod`" in body
+    assert "There is no rehearsal" in body
+
+
+def test_the_reports_of_all_jobs_are_kept_by_the_names_that_the_comment_looks_for() -> None:
+    uploads = [step["with"]["name"] for step in steps("preview") if "upload-artifact" in step.get("uses", "")]
+    assert uploads == ["preview-${{ matrix.stack }}", "preview-rehearsal"]
 
 
 def run_with_fakes(tmp_path: Path, program: list[str], fakes: dict[str, str], **environment: str) -> Any:
@@ -280,38 +287,59 @@ def test_a_pull_request_that_has_moved_on_is_left_alone(tmp_path: Path) -> None:
     assert "nothing to comment on" in done.stdout
 
 
-def preview_with(tmp_path: Path, python: str) -> Any:
-    """``.ci/preview`` in a checkout whose Python is this script."""
+def run_in_checkout(tmp_path: Path, script: str, python: str) -> Any:
+    """A script of ``.ci`` for prod against main, in a checkout whose Python is this script."""
     for folder in (".ci", ".venv/bin"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / ".ci" / "preview").write_text((ROOT / ".ci" / "preview").read_text())
+    for name in (script, "reporting"):
+        (tmp_path / ".ci" / name).write_text((ROOT / ".ci" / name).read_text())
     fake = tmp_path / ".venv" / "bin" / "python"
     fake.write_text(f"#!/usr/bin/env bash\n{python}\n")
     fake.chmod(0o755)
     return subprocess.run(
-        ["bash", str(tmp_path / ".ci" / "preview"), "prod", "main"], capture_output=True, text=True
+        ["bash", str(tmp_path / ".ci" / script), "prod", "main"], capture_output=True, text=True
     )
 
 
-def report_of(tmp_path: Path) -> str:
-    return (tmp_path / "build" / "preview" / "prod" / "report.md").read_text()
+def report_of(tmp_path: Path, script: str) -> str:
+    folder = {"preview": "preview", "rehearse": "rehearsal"}[script]
+    return (tmp_path / "build" / folder / "prod" / "report.md").read_text()
 
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_report_of_a_preview_is_kept_as_it_is(tmp_path: Path, code: int) -> None:
-    done = preview_with(tmp_path, f'echo "$*" > build/preview/prod/report.md; exit {code}')
+    done = run_in_checkout(tmp_path, "preview", f'echo "$*" > build/preview/prod/report.md; exit {code}')
 
     assert done.returncode == code
-    assert report_of(tmp_path) == "-m preview --stack prod --base main --limit 32000\n"
+    assert report_of(tmp_path, "preview") == "-m preview --stack prod --base main --limit 27000\n"
 
 
-def test_a_preview_that_fails_reports_why_and_the_text_stays_a_text(tmp_path: Path) -> None:
-    done = preview_with(tmp_path, "echo 'preview: no such stack\n```\n# heading' >&2; exit 2")
+def test_the_report_of_a_rehearsal_is_kept_as_it_is(tmp_path: Path) -> None:
+    done = run_in_checkout(tmp_path, "rehearse", 'echo "$*" > build/rehearsal/prod/report.md; exit 1')
+
+    assert done.returncode == 1
+    assert report_of(tmp_path, "rehearse") == "-m sandbox rehearse --stack prod --base main\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "what"), [("preview", "preview of `prod`"), ("rehearse", "rehearsal of `prod`")]
+)
+def test_what_fails_reports_why_and_the_text_stays_a_text(tmp_path: Path, script: str, what: str) -> None:
+    done = run_in_checkout(tmp_path, script, "echo 'no such stack\n```\n# heading' >&2; exit 2")
 
     assert done.returncode == 2
-    assert "no such stack" in done.stderr
-    lines = report_of(tmp_path).splitlines()
-    assert lines[0] == "**There is no preview of `prod`**"
-    assert lines[2] == "```text"
+    assert "no such stack" in done.stdout
+    lines = report_of(tmp_path, script).splitlines()
+    assert lines[0] == f"**There is no {what}**"
+    assert lines[2:4] == ["```text", "no such stack"]
     assert lines[-1] == "```"
     assert sum(line.startswith("```") for line in lines) == 2
+
+
+def test_a_report_of_an_earlier_run_does_not_pass_for_this_ones(tmp_path: Path) -> None:
+    (tmp_path / "build" / "preview" / "prod").mkdir(parents=True)
+    (tmp_path / "build" / "preview" / "prod" / "report.md").write_text("all is well")
+
+    run_in_checkout(tmp_path, "preview", "exit 2")
+
+    assert "all is well" not in report_of(tmp_path, "preview")

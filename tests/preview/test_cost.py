@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.max_connections import MEMORY_GIB
 from preview import cost
 from preview.cost import CostReport, PriceError, Range, monthly
 from preview.cost.charges import CHARGES
@@ -227,6 +228,13 @@ def test_a_type_that_may_cost_something_is_listed_and_one_that_never_does_is_not
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_everything_in_the_stacks_is_priced_or_known_to_be_free(stack: str) -> None:
     assert monthly(plan_of(stack)).unpriced == ()
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
+def test_every_database_class_that_a_stack_may_name_is_priced(region: str) -> None:
+    prices = prices_of(region)
+    for name in MEMORY_GIB:
+        assert prices.database_month(name) > 0
 
 
 def test_no_type_is_both_free_and_charged() -> None:

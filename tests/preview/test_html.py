@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +87,31 @@ def test_no_secret_and_no_markup_of_a_stack_gets_into_the_page() -> None:
     text = html.render(replace(_review("dev"), plan=hostile))
     assert "<script>alert(1)" not in text
     assert text.count("<script>") == 1
+
+
+def test_what_deserves_reading_is_open_and_what_is_only_new_or_gone_is_folded(tmp_path: Path) -> None:
+    text = html.render(_with_changes(tmp_path, lambda s: s["agents"][0].update(name="helper")))
+    changes = text[text.index('id="changes"') : text.index('id="architecture"')]
+    table, folded = changes.split("New and gone, by component")
+    table = table[table.index("<tbody>") :]
+    assert "support-database-uri-entry" in table
+    assert "Lost: " in table
+    assert "support-workload-deployment" not in table
+    assert "helper-workload-deployment" not in table
+    assert re.findall(r'tag (\w+)">\w+</span> <b>helper</b>', folded) == ["created"]
+    assert re.findall(r'tag (\w+)">\w+</span> <b>support</b>', folded) == ["deleted"]
+
+
+def test_nothing_lies_on_the_way_from_the_load_balancer_to_the_pods() -> None:
+    for stack in ("dev", "prod"):
+        cards = draw(project_plan(stack), _review(stack).exposure).cards
+        [entry] = [card for card in cards if card.style == "entry"]
+        top = min(card.y for card in cards if card.style == "agent")
+        assert [card.title for card in cards if entry.bottom < card.bottom and card.y < top] == [
+            card.title
+            for card in cards
+            if card.style in ("outside", "service") and card.bottom > entry.bottom and card.y < top
+        ]
 
 
 def test_the_picture_shows_zones_copies_and_who_reaches_what() -> None:
@@ -207,12 +234,14 @@ def test_it_works_in_a_browser_without_an_error_or_a_request(tmp_path: Path, wid
     assert result["revealed"]
 
 
-def _with_changes(folder: Path) -> Review:
+def _resized(settings: dict[str, Any]) -> None:
+    settings["database"].update(instanceClass="db.m7g.large")
+
+
+def _with_changes(folder: Path, change: Callable[[dict[str, Any]], None] = _resized) -> Review:
     """A report with everything in it: a base, and a change that says much."""
     inner = folder / "project"
     inner.mkdir()
     base = project_plan("dev")
-    plan = make_plan(
-        "dev", project(inner, settings=lambda s: s["database"].update(instanceClass="db.m7g.large")), base
-    )
+    plan = make_plan("dev", project(inner, settings=change), base)
     return review(plan, inner, base, "main")
