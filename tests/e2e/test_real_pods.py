@@ -35,16 +35,25 @@ NAMESPACE = "langgraph-agents"
 BAD_IMAGE = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/nowhere@sha256:{'0' * 64}"
 SECRETS = "/var/run/secrets/langgraph-agents"
 
-# Makes a thread look idle for longer than the retention, and prints how many checkpoints it has.
+# Makes a thread look idle for longer than the retention, and prints how many checkpoints it has. Its age is that of its
+# newest checkpoint, whose id (a UUID of version 6) holds the time.
 _AGE = """
-import pathlib, psycopg, sys
-uri, idle = pathlib.Path(sys.argv[1]).read_text(), {"thread": sys.argv[2]}
+import pathlib, psycopg, sys, uuid
+uri, thread = pathlib.Path(sys.argv[1]).read_text(), sys.argv[2]
+TICKS = 31 * 86_400 * 10**7
+
+def aged(told):
+    given = uuid.UUID(told).int
+    time = ((given >> 80) << 12 | (given >> 64) & 0xFFF) - TICKS
+    return str(uuid.UUID(int=(time >> 12) << 80 | 6 << 76 | (time & 0xFFF) << 64 | given & (1 << 64) - 1))
+
 with psycopg.connect(uri) as connection:
-    connection.execute(
-        "UPDATE agent_threads SET updated_at = now() - interval '31 days' WHERE thread_id = %(thread)s", idle
-    )
-    count = "SELECT count(*) FROM checkpoints WHERE thread_id = %(thread)s"
-    print(connection.execute(count, idle).fetchone()[0])
+    ids = connection.execute("SELECT checkpoint_id FROM checkpoints WHERE thread_id = %s", (thread,)).fetchall()
+    for (old,) in ids:
+        for table in ("checkpoints", "checkpoint_writes"):
+            update = f"UPDATE {table} SET checkpoint_id = %s WHERE thread_id = %s AND checkpoint_id = %s"
+            connection.execute(update, (aged(old), thread, old))
+    print(len(ids))
 """
 
 

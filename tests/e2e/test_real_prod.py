@@ -33,6 +33,8 @@ def prod(product: Sandbox) -> Iterator[Sandbox]:
     sandbox.edit(fit)
     try:
         sandbox.up()
+        # The Deployment leaves the number of its pods to the HPA, which sees to the lower bound within seconds.
+        await_ready(sandbox, 3)
         yield sandbox
     finally:
         sandbox.run("down")
@@ -47,6 +49,13 @@ def pods(prod: Sandbox) -> list[dict[str, Any]]:
 def ready(prod: Sandbox) -> int:
     statuses = [pod["status"].get("conditions", ()) for pod in pods(prod)]
     return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in each) for each in statuses)
+
+
+def await_ready(prod: Sandbox, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while ready(prod) < count:
+        assert time.monotonic() < deadline, f"{ready(prod)} of {count} pods are ready"
+        time.sleep(1)
 
 
 def evict(prod: Sandbox, pod: dict[str, Any]) -> str:
@@ -87,10 +96,7 @@ def test_a_drain_takes_one_pod_at_a_time(prod: Sandbox) -> None:
     first, second, _ = pods(prod)
     assert "Success" in evict(prod, first)
     assert "disruption budget" in evict(prod, second)
-    deadline = time.monotonic() + 120
-    while ready(prod) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    await_ready(prod, 3)
 
 
 def test_a_pod_beyond_the_quota_is_refused(prod: Sandbox) -> None:

@@ -56,9 +56,9 @@ def test_every_command_of_the_tour_does_what_it_says(checkout: Path) -> None:
         assert done.returncode == 0, done.stdout[-4000:]
     finally:
         subprocess.run(["make", "down"], cwd=checkout, check=False, capture_output=True)
-    up, ask, stream, kill, resumed, scale, rolled_back, down = (
-        re.split(r"^=== \d\n", done.stdout, flags=re.MULTILINE)[number] for number in (1, 2, 3, 4, 5, 6, 7, 8)
-    )
+    # An answer of the agent ends without a line's end.
+    _, *told = re.split(r"=== \d\n", done.stdout)
+    up, ask, stream, kill, resumed, scale, rolled_back, down = told
     assert "support answers at https://support.dev.agents.example.com" in up
     assert '"database":"ok"' in ask
     assert "42" in ask
