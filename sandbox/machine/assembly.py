@@ -37,7 +37,6 @@ class Machine:
         self._stores = Stores(state, self.node.namespaces, self.node.dns, self.node.addresses)
         self._databases = Databases(self._stores, self._account)
         self._caches = Caches(self._stores, self._account)
-        cgroup = self.node.namespaces.cgroup
         self.certificates = CertManager(state)
         self.addons = Addons(
             state,
@@ -50,7 +49,7 @@ class Machine:
                 Traefik(self.node.addresses, self.certificates.authority),
             ],
         )
-        self._images = Builder(state, engine.containers, cache, self.node.containers, cgroup)
+        self._images = Builder(state, engine.containers, cache, self.node.containers, self.node.namespaces)
 
     def resume(self, api: Api) -> None:
         """Run again what the account has, as after a reboot; nothing the first time."""

@@ -17,6 +17,7 @@ from sandbox import processes
 from sandbox.errors import SandboxError
 from sandbox.machine import base
 from sandbox.machine.containers import Containers
+from sandbox.machine.namespaces import Namespaces
 from sandbox.state import State
 
 ROLE = "buildkitd"
@@ -35,14 +36,14 @@ class Builder:
     """Builds into one node; layers are kept in the cache that all checkouts share."""
 
     def __init__(
-        self, state: State, binaries: Path, cache: Path, containers: Containers, cgroup: str
+        self, state: State, binaries: Path, cache: Path, containers: Containers, namespaces: Namespaces
     ) -> None:
         self._state = state
         self._binaries = binaries
         self._cache = cache / "buildkit"
         self._bases = cache
         self._containers = containers
-        self._cgroup = cgroup
+        self._namespaces = namespaces
 
     def build(self, inputs: Mapping[str, Any]) -> str:
         """Build what the inputs of a docker-build Image say; returns the image's digest.
@@ -106,12 +107,11 @@ class Builder:
     def _daemon(self) -> Iterator[str]:
         """A builder for as long as the context lasts; another checkout's build is waited for."""
         self._cache.mkdir(parents=True, exist_ok=True)
-        # A socket's path has about a hundred characters at most.
-        folder = Path("/run") / f"lga-{self._state.id[:8]}"
+        folder = self._namespaces.sockets
         folder.mkdir(mode=0o700, exist_ok=True)
         address = f"unix://{folder}/buildkitd.sock"
         config = self._state.machine / "buildkitd.toml"
-        config.write_text(f'[worker.oci]\ndefaultCgroupParent = "{self._cgroup}"\n')
+        config.write_text(f'[worker.oci]\ndefaultCgroupParent = "{self._namespaces.cgroup}"\n')
         command: list[str | Path] = [
             *_DAEMON,
             self._binaries / "buildkitd",
@@ -126,6 +126,8 @@ class Builder:
         ]
         log = self._state.logs / f"{ROLE}.log"
         with FileLock(self._cache / "lock"):
+            # One that a killed command left would keep the cache for itself.
+            processes.stop(processes.running(self._state.id).get(ROLE, []))
             started = processes.start(self._state.id, ROLE, command, log)
             try:
                 self._wait(started, address, log)

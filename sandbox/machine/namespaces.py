@@ -86,6 +86,11 @@ class Namespaces:
         return f"/{self._name}"
 
     @property
+    def sockets(self) -> Path:
+        """A folder outside for what this machine talks to; a socket's path has about a hundred characters at most."""
+        return Path("/run") / self._name
+
+    @property
     def enter(self) -> tuple[str, ...]:
         """The command that starts another one to live within, and to end with them.
 
@@ -163,6 +168,7 @@ class Namespaces:
         subprocess.run(["ip", "link", "delete", self._name], capture_output=True, check=False)
         for group in _cgroups():
             _remove(group / self._name)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _first(self) -> psutil.Process | None:
         """The process that holds the namespaces, once it is done with their making."""
