@@ -40,13 +40,6 @@ async def test_invoke_answers_without_a_thread(http: httpx.AsyncClient) -> None:
     assert (body["thread_id"], body["interrupts"]) == (None, [])
 
 
-async def test_a_recursion_limit_that_is_reached_is_the_askers_to_raise(http: httpx.AsyncClient) -> None:
-    body = {"input": {"messages": []}, "config": {"recursion_limit": 1}}
-    answer = await http.post("/invoke", json=body)
-    assert answer.status_code == 422
-    assert "GraphRecursionError" in answer.json()["detail"]
-
-
 async def test_invoke_goes_on_with_a_thread_and_its_interrupt(http: httpx.AsyncClient) -> None:
     thread_id = str(uuid.uuid4())
     first = await http.post("/invoke", json={"assistant_id": "ask", "input": {}, "thread_id": thread_id})
@@ -169,9 +162,11 @@ async def test_a_run_that_takes_too_long_ends_as_timeout() -> None:
             assert run["status"] == "timeout"
 
 
-async def test_a_run_that_goes_in_circles_stops_at_the_limit(http: httpx.AsyncClient) -> None:
+async def test_a_run_that_goes_in_circles_stops_at_the_limit_which_is_the_askers_to_raise(
+    http: httpx.AsyncClient,
+) -> None:
     answer = await http.post("/invoke", json=steps(config={"recursion_limit": 2}))
-    assert (answer.status_code, "GraphRecursionError" in answer.json()["detail"]) == (500, True)
+    assert (answer.status_code, "GraphRecursionError" in answer.json()["detail"]) == (422, True)
 
 
 async def test_no_free_place_is_answered_with_503_and_a_time() -> None:
