@@ -36,8 +36,8 @@ class Question:
 
 
 SHORT = Question("What is 6 * 7?", "42")
-# Under way long enough to be cut off by a process that does not wait for it.
-LONG = Question("count to 1", "2 seconds have passed", seconds=2.0)
+# Under way long enough to be cut off by a process that does not wait for it: a kubelet gives two seconds at least.
+LONG = Question("count to 2", "2 seconds have passed", seconds=4.0)
 _STEPS = 4
 _RUN = Question(f"count to {_STEPS}", "2 seconds have passed", seconds=2.0 * _STEPS)
 
