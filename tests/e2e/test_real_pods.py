@@ -387,7 +387,7 @@ async def test_the_retention_cronjob_removes_idle_threads_and_no_others(
         name = cronjob["metadata"]["name"]
         real.kubectl("create", "job", "-n", NAMESPACE, "--from", f"cronjob/{name}", "prune-now")
         real.kubectl("wait", "-n", NAMESPACE, "--for=condition=Complete", "--timeout=120s", "job/prune-now")
-        with pytest.raises(httpx.HTTPStatusError, match="404"):
+        with pytest.raises(httpx.HTTPStatusError, match="there is no such thread"):
             await client.threads.get(idle)
         assert (await client.threads.get(busy))["thread_id"] == busy
         assert int(inside(real, _AGE, f"{SECRETS}/DATABASE_URI", idle)) == 0
