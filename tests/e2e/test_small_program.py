@@ -154,7 +154,7 @@ def test_a_nameless_config_map_is_made_anew_before_the_old_one_goes_and_rolls_th
 
 
 @pytest.mark.parametrize(
-    ("signal_number", "extras"), [(SIGKILL, 40), (SIGINT, 80)], ids=["kill -9", "Ctrl-C"]
+    ("signal_number", "extras"), [(SIGKILL, 40), (SIGINT, 160)], ids=["kill -9", "Ctrl-C"]
 )
 def test_an_interrupted_update_is_taken_up_by_the_next(
     small: Sandbox, first: Done, signal_number: int, extras: int
