@@ -4,7 +4,6 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,19 +11,8 @@ import pytest
 
 import agent.api
 from tests.agent.serving import KEY, serving
+from tests.browser import BROWSER, FLAGS
 
-_BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 _PAGE = (Path(agent.api.__file__).parent / "page.html").read_text()
 _BEFORE = f"""<script>
 window.problems = [];
@@ -80,22 +68,22 @@ _AFTER = """<script>
 
 
 @pytest.mark.skipif(
-    _BROWSER is None and not os.environ.get("CI"),
+    BROWSER is None and not os.environ.get("CI"),
     reason="no Chromium: apt install chromium, then run it again",
 )
 @pytest.mark.parametrize("width", [1280, 500])
 def test_a_person_talks_to_the_agent_approves_and_looks_at_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    assert _BROWSER, "CI has to have Chromium: without it nobody looks at the page"
+    assert BROWSER, "CI has to have Chromium: without it nobody looks at the page"
     page = _PAGE.replace("<body>", f"<body>{_BEFORE}", 1).replace("</body>", f"{_AFTER}</body>", 1)
     (tmp_path / "page.html").write_text(page)
     monkeypatch.setattr("agent.api.app.files", lambda _package: tmp_path)
     with serving(checkpointer="memory") as served:
         done = subprocess.run(
             [
-                _BROWSER,
-                *_FLAGS,
+                BROWSER,
+                *FLAGS,
                 f"--user-data-dir={tmp_path / 'profile'}",
                 f"--window-size={width},900",
                 "--virtual-time-budget=30000",

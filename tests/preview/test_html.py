@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,20 +17,8 @@ from preview import html
 from preview.picture import draw
 from preview.program import make_plan
 from preview.review import Review, review
+from tests.browser import BROWSER, FLAGS
 from tests.preview.projects import ROOT, project, project_plan
-
-_BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 
 
 @cache
@@ -191,19 +178,19 @@ console.error = (...words) => { window.problems.push(words.join(" ")); original(
 
 
 @pytest.mark.skipif(
-    _BROWSER is None and not os.environ.get("CI"),
+    BROWSER is None and not os.environ.get("CI"),
     reason="no Chromium: apt install chromium, then run it again",
 )
 @pytest.mark.parametrize("width", [1280, 500])
 def test_it_works_in_a_browser_without_an_error_or_a_request(tmp_path: Path, width: int) -> None:
-    assert _BROWSER, "CI has to have Chromium: without it nobody looks at the report"
+    assert BROWSER, "CI has to have Chromium: without it nobody looks at the report"
     text = html.render(_with_changes(tmp_path))
     page = tmp_path / "report.html"
     page.write_text(text.replace("<body>", f"<body>{_CATCH}", 1).replace("</body>", f"{_PROBE}</body>", 1))
     done = subprocess.run(
         [
-            _BROWSER,
-            *_FLAGS,
+            BROWSER,
+            *FLAGS,
             f"--user-data-dir={tmp_path / 'profile'}",
             f"--window-size={width},900",
             "--virtual-time-budget=5000",

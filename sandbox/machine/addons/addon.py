@@ -4,7 +4,7 @@ from typing import Protocol
 
 from sandbox.api import Api
 from sandbox.engine import Module
-from sandbox.machine.account import Account
+from sandbox.machine.account import ADDON, Account
 
 
 class Addon(Protocol):
@@ -27,4 +27,4 @@ class Addon(Protocol):
 
 def is_addon(account: Account, name: str) -> bool:
     """Whether the stack has the EKS add-on of this name."""
-    return any(each["addonName"] == name for each in account.all("aws:eks/addon:Addon"))
+    return any(each["addonName"] == name for each in account.all(ADDON))
