@@ -168,7 +168,7 @@ def _restart(state: State) -> None:
         SandboxError: the rollout does not end.
     """
     with Api(_endpoint(state), field_manager="rehearsal") as api:
-        before = {uid for uids in _pods(api).values() for uid in uids}
+        before = _uids(api)
         restarted = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
         for deployment in api.list("apps/v1", "Deployment", labels=agents.SERVER):
             metadata = {key: deployment["metadata"][key] for key in ("name", "namespace")}
@@ -183,7 +183,7 @@ def _restart(state: State) -> None:
                 force=True,
             )
         deadline = time.monotonic() + _ROLLOUT_SECONDS
-        while left := before & {uid for uids in _pods(api).values() for uid in uids}:
+        while left := before & _uids(api):
             if time.monotonic() > deadline:
                 raise SandboxError(
                     f"{len(left)} pods of the change have not ended after {_ROLLOUT_SECONDS:.0f} s"
@@ -200,6 +200,11 @@ def _pods(api: Api, *, ending: bool = True) -> dict[str, set[str]]:
             continue
         found.setdefault(metadata["labels"]["app.kubernetes.io/name"], set()).add(metadata["uid"])
     return found
+
+
+def _uids(api: Api) -> set[str]:
+    """The pods of all agents, those that end among them."""
+    return set[str]().union(*_pods(api).values())
 
 
 def _reached(api: Api, state: State) -> list[tuple[str, agents.Reached]]:

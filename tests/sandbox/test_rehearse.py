@@ -112,3 +112,5 @@ def test_a_pod_that_is_ending_counts_as_rolled() -> None:
         api.objects["Pod", "a", uid] = {"metadata": {"uid": uid, "labels": labels, **more}}
     assert rehearse._pods(cast(Api, api)) == {"support": {"1", "2"}}
     assert rehearse._pods(cast(Api, api), ending=False) == {"support": {"2"}}
+    assert rehearse._uids(cast(Api, api)) == {"1", "2"}
+    assert rehearse._uids(cast(Api, FakeApi())) == set()
