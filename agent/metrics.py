@@ -1,5 +1,7 @@
 """Prometheus metrics of the service. The first five names are the ones that dashboards and alerts use."""
 
+from typing import Any, TypeVar
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -29,3 +31,16 @@ pending_runs = Gauge(
 )
 pool_connections = Gauge("agent_pool_connections", "Database connections of this process.", ["state"])
 pool_waiting = Gauge("agent_pool_waiting", "Requests that wait for a database connection.")
+
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
+
+_series: dict[tuple[Any, ...], Any] = {}
+
+
+def series(metric: Metric, *labels: str | int) -> Metric:
+    """The series of a metric with these label values, kept: to find it by `labels` takes as long as ten counts."""
+    key = (metric, labels)
+    found: Metric | None = _series.get(key)
+    if found is None:
+        found = _series[key] = metric.labels(*labels)
+    return found

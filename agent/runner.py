@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from typing import Any
 
 from opentelemetry import trace
 from valkey.exceptions import ValkeyError
@@ -128,7 +129,7 @@ class Runner:
                 raise OverloadedError from None
         else:
             await self._places.acquire()
-        metrics.queue_seconds.labels(graph_id).observe(time.perf_counter() - begin)
+        metrics.series(metrics.queue_seconds, graph_id).observe(time.perf_counter() - begin)
 
     def _spawn(self, execution: Execution) -> Execution:
         run_id = execution.run.run_id
@@ -163,7 +164,7 @@ class Runner:
             execution.end(outcome)
         seconds = time.perf_counter() - begin
         status = outcome.status or "released"
-        metrics.run_seconds.labels(run.graph_id, status).observe(seconds)
+        metrics.series(metrics.run_seconds, run.graph_id, status).observe(seconds)
         log.info(
             "run ended",
             extra={"graph": run.graph_id, "status": str(status), "seconds": round(seconds, 4)}
@@ -173,17 +174,7 @@ class Runner:
     async def _outcome(self, execution: Execution) -> Outcome:
         try:
             async with asyncio.timeout(self._settings.run_timeout_seconds):
-                # The text of an exception may quote what users wrote, so that only its type is recorded.
-                with tracer.start_as_current_span(
-                    f"run {execution.run.graph_id}", record_exception=False, set_status_on_exception=False
-                ) as span:
-                    span.set_attribute("langgraph.run_id", execution.run.run_id)
-                    try:
-                        values = await self.driver.drive(execution)
-                    except Exception as problem:
-                        span.set_status(trace.StatusCode.ERROR, type(problem).__name__)
-                        raise
-                    return Outcome(RunStatus.SUCCESS, values=values)
+                return Outcome(RunStatus.SUCCESS, values=await self._drive(execution))
         except asyncio.CancelledError:
             if execution.stopped is None or execution.task is None:
                 raise
@@ -199,6 +190,20 @@ class Runner:
             return Outcome(RunStatus.TIMEOUT, error=error)
         except Exception as problem:
             return self._failed(execution, problem)
+
+    async def _drive(self, execution: Execution) -> Any:
+        if not self._settings.otel_exporter_otlp_endpoint:
+            return await self.driver.drive(execution)
+        # The text of an exception may quote what users wrote, so that only its type is recorded.
+        with tracer.start_as_current_span(
+            f"run {execution.run.graph_id}", record_exception=False, set_status_on_exception=False
+        ) as span:
+            span.set_attribute("langgraph.run_id", execution.run.run_id)
+            try:
+                return await self.driver.drive(execution)
+            except Exception as problem:
+                span.set_status(trace.StatusCode.ERROR, type(problem).__name__)
+                raise
 
     def _failed(self, execution: Execution, problem: Exception) -> Outcome:
         unavailable = isinstance(problem, UNAVAILABLE)

@@ -26,5 +26,5 @@ class TokenCounter(BaseCallbackHandler):
                 if isinstance(message, AIMessage) and message.usage_metadata:
                     model = str(message.response_metadata.get("model_name", "unknown"))
                     usage = message.usage_metadata
-                    metrics.llm_tokens.labels(model, "input").inc(usage["input_tokens"])
-                    metrics.llm_tokens.labels(model, "output").inc(usage["output_tokens"])
+                    metrics.series(metrics.llm_tokens, model, "input").inc(usage["input_tokens"])
+                    metrics.series(metrics.llm_tokens, model, "output").inc(usage["output_tokens"])

@@ -5,8 +5,8 @@ Plain ASGI, because Starlette's BaseHTTPMiddleware costs a task a request and st
 
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -39,7 +39,7 @@ class Gateway:
         begin = time.perf_counter()
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         logs.request_id.set(request_id)
         status = 500
         started = False
@@ -112,8 +112,8 @@ class Gateway:
         route = scope.get("route")
         endpoint = getattr(route, "path", "(none)")
         method = scope["method"]
-        metrics.requests.labels(method, endpoint, status).inc()
-        metrics.request_seconds.labels(method, endpoint).observe(seconds)
+        metrics.series(metrics.requests, method, endpoint, status).inc()
+        metrics.series(metrics.request_seconds, method, endpoint).observe(seconds)
         if endpoint not in OPEN_PATHS:
             log.info(
                 "request",

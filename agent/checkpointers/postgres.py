@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from inspect import signature
 from typing import Any, cast
 
@@ -31,34 +31,30 @@ from agent import metrics
 from agent.batcher import Batcher
 from agent.database import PATIENCE_SECONDS, Database, retry
 
-# One statement for all rows of a batch: one round trip, one transaction, one plan that is kept. Numbers go as
-# text and an absent parent as '', because psycopg would else choose types, and so plans, by the values at hand.
-_WRITE_ROWS = """
-WITH blobs AS (
+# Numbers go as text and an absent parent as '', because psycopg would else choose types, and so plans, by the values
+# at hand.
+_BLOBS = """
   INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
   SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
-  ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
-), new_checkpoints AS (
+  ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING"""
+_CHECKPOINTS = """
   INSERT INTO checkpoints
     (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
   SELECT t, ns, id, NULLIF(parent, ''), c::jsonb, m::jsonb
   FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
     AS i(t, ns, id, parent, c, m)
   ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
-  DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
-), new_writes AS (
+  DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata"""
+_WRITES = """
   INSERT INTO checkpoint_writes
     (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
   SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[]::int[],
                        %b::text[], %b::text[], %b::bytea[])
-  ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO NOTHING
+  ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) """
+_NEW_WRITES = _WRITES + "DO NOTHING"
+_CONTROL_WRITES = (
+    _WRITES + "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
 )
-INSERT INTO checkpoint_writes
-  (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[]::int[],
-                     %b::text[], %b::text[], %b::bytea[])
-ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
-DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"""
 
 NO_CHECKPOINTS = "__no_checkpoints"
 """Key of a config for a thread that was made a moment ago: a non-empty list spares the first look for its latest
@@ -81,8 +77,8 @@ class _Table:
     """The rows of a batch for one insert. PostgreSQL refuses to upsert one row twice in a statement, so that
     each key stands here once: as it came first, or with `last_wins` as it came last."""
 
-    def __init__(self, columns: int, *, key: int, last_wins: bool = False) -> None:
-        self._columns = columns
+    def __init__(self, insert: str, *, key: int, last_wins: bool = False) -> None:
+        self.insert = insert
         self._key = key
         self._last_wins = last_wins
         self._rows: dict[Row, Row] = {}
@@ -94,9 +90,10 @@ class _Table:
             else:
                 self._rows.setdefault(row[: self._key], row)
 
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
     def columns(self) -> list[list[Any]]:
-        if not self._rows:
-            return [[] for _ in range(self._columns)]
         return [list(column) for column in zip(*self._rows.values(), strict=True)]
 
 
@@ -117,7 +114,7 @@ class GroupCommitSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        metrics.checkpointer_operations.labels("put").inc()
+        metrics.series(metrics.checkpointer_operations, "put").inc()
         thread_id = config["configurable"]["thread_id"]
         namespace = config["configurable"]["checkpoint_ns"]
         inline: dict[str, Any] = {}
@@ -160,7 +157,7 @@ class GroupCommitSaver(AsyncPostgresSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        metrics.checkpointer_operations.labels("put_writes").inc()
+        metrics.series(metrics.checkpointer_operations, "put_writes").inc()
         where = config["configurable"]
         rows = [
             (*row[:5], str(row[5]), *row[6:])
@@ -174,18 +171,20 @@ class GroupCommitSaver(AsyncPostgresSaver):
             await self._batcher.submit(_Rows(new_writes=rows))
 
     async def _flush(self, items: list[_Rows]) -> list[None]:
-        blobs, checkpoints = _Table(6, key=4), _Table(6, key=3, last_wins=True)
+        blobs, checkpoints = _Table(_BLOBS, key=4), _Table(_CHECKPOINTS, key=3, last_wins=True)
         # A write's key ends with its index, the sixth column; task_path before it belongs to the task.
-        new_writes, control_writes = _Table(9, key=6), _Table(9, key=6, last_wins=True)
+        new_writes = _Table(_NEW_WRITES, key=6)
+        control_writes = _Table(_CONTROL_WRITES, key=6, last_wins=True)
         for item in items:
             blobs.add(item.blobs)
             checkpoints.add(item.checkpoints)
             new_writes.add(item.new_writes)
             control_writes.add(item.control_writes)
-        columns = [
-            column for table in (blobs, checkpoints, new_writes, control_writes) for column in table.columns()
-        ]
-        await self._database.fetch(_WRITE_ROWS, columns, patient=True)
+        tables = [table for table in (blobs, checkpoints, new_writes, control_writes) if table]
+        columns = [column for table in tables for column in table.columns()]
+        if tables:
+            statement = _insert_all(tuple(table.insert for table in tables))
+            await self._database.fetch(statement, columns, patient=True)
         return [None] * len(items)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -193,7 +192,7 @@ class GroupCommitSaver(AsyncPostgresSaver):
         if config["configurable"].get(NO_CHECKPOINTS) and not config["configurable"].get("checkpoint_ns"):
             config["configurable"][NO_CHECKPOINTS].clear()
             return None
-        metrics.checkpointer_operations.labels("get").inc()
+        metrics.series(metrics.checkpointer_operations, "get").inc()
         return await retry(partial(super().aget_tuple, config), PATIENCE_SECONDS)
 
     async def alist(
@@ -204,12 +203,12 @@ class GroupCommitSaver(AsyncPostgresSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        metrics.checkpointer_operations.labels("list").inc()
+        metrics.series(metrics.checkpointer_operations, "list").inc()
         async for entry in super().alist(config, filter=filter, before=before, limit=limit):
             yield entry
 
     async def adelete_thread(self, thread_id: str) -> None:
-        metrics.checkpointer_operations.labels("delete").inc()
+        metrics.series(metrics.checkpointer_operations, "delete").inc()
         await super().adelete_thread(thread_id)
 
     async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
@@ -234,6 +233,15 @@ class GroupCommitSaver(AsyncPostgresSaver):
 
 # LangGraph looks for `task_path` among the parameters at every run, which is quicker to find where it is noted.
 vars(GroupCommitSaver)["aput_writes"].__signature__ = signature(GroupCommitSaver.aput_writes)
+
+
+@cache
+def _insert_all(inserts: tuple[str, ...]) -> str:
+    """One statement for all rows of a batch: one round trip and one transaction. There are few of them, whose plans
+    each connection keeps."""
+    return (
+        f"WITH {', '.join(f'insert_{number} AS ({insert})' for number, insert in enumerate(inserts))} SELECT"
+    )
 
 
 def _json(value: Any) -> str:

@@ -50,7 +50,7 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        metrics.checkpointer_operations.labels("put").inc()
+        metrics.series(metrics.checkpointer_operations, "put").inc()
         saved: RunnableConfig = await super().aput(config, checkpoint, metadata, new_versions)
         key = self._namespaces_key(config["configurable"]["thread_id"])
         async with self.client.pipeline(transaction=False) as pipe:
@@ -66,11 +66,11 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         task_id: str,
         task_path: str = "",
     ) -> None:
-        metrics.checkpointer_operations.labels("put_writes").inc()
+        metrics.series(metrics.checkpointer_operations, "put_writes").inc()
         await super().aput_writes(config, writes, task_id, task_path)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        metrics.checkpointer_operations.labels("get").inc()
+        metrics.series(metrics.checkpointer_operations, "get").inc()
         thread_id = str(config["configurable"]["thread_id"])
         namespace = config["configurable"].get("checkpoint_ns", "")
         asked = get_checkpoint_id(config)
@@ -112,14 +112,14 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        metrics.checkpointer_operations.labels("list").inc()
+        metrics.series(metrics.checkpointer_operations, "list").inc()
         # The base class would list nothing, instead of failing, while the server is away.
         await self.client.ping()
         async for entry in super().alist(config, filter=filter, before=before, limit=limit):
             yield entry
 
     async def adelete_thread(self, thread_id: str) -> None:
-        metrics.checkpointer_operations.labels("delete").inc()
+        metrics.series(metrics.checkpointer_operations, "delete").inc()
         keys = [self._namespaces_key(thread_id)]
         for namespace in await self.client.smembers(keys[0]):
             thread_key = self._make_thread_key(thread_id, namespace.decode())

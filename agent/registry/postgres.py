@@ -190,7 +190,7 @@ class PostgresRegistry:
     async def _flush_finishes(self, items: list[_Finish]) -> list[bool]:
         columns = zip(
             *[
-                (run.run_id, run.attempt, status, orjson.dumps(error).decode() if error else None, thread)
+                (run.run_id, run.attempt, status, orjson.dumps(error).decode() if error else "", thread)
                 for run, status, error, thread in items
             ],
             strict=True,

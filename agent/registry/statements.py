@@ -1,4 +1,7 @@
-"""The SQL of the PostgreSQL registry. Each statement is one round trip, and safe to send again."""
+"""The SQL of the PostgreSQL registry. Each statement is one round trip, and safe to send again.
+
+What every run sends goes in binary form (`%b`): text arrays are escaped element by element.
+"""
 
 _STATUS = """CASE WHEN EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = t.thread_id
                                 AND r.status IN ('pending', 'running'))
@@ -47,8 +50,8 @@ SET_THREAD_STATUS = "UPDATE agent_threads SET status = %s, updated_at = now() WH
 
 _BEGIN = """
 WITH item AS (
-  SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                       %s::text[], %s::bool[], %s::bool[], %s::bool[], %s::bool[])
+  SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+                       %b::text[], %b::bool[], %b::bool[], %b::bool[], %b::bool[])
     AS i(run_id, thread_id, owner, assistant_id, graph_id, payload, metadata,
          strategy, record_events, create_thread, start, enqueue)
 ), made AS (
@@ -117,10 +120,10 @@ RETURNING {_RUN}"""  # noqa: S608
 
 FINISH_RUNS = """
 WITH item AS (
-  SELECT * FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[])
+  SELECT * FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::text[])
     AS i(run_id, attempt, status, error, thread_status)
 ), ended AS (
-  UPDATE agent_runs r SET status = item.status, error = item.error, updated_at = now(), worker_id = NULL
+  UPDATE agent_runs r SET status = item.status, error = NULLIF(item.error, ''), updated_at = now(), worker_id = NULL
   FROM item WHERE r.run_id = item.run_id AND r.attempt = item.attempt AND r.worker_id = %s
     AND r.status = 'running'
   RETURNING r.run_id, r.thread_id, item.thread_status

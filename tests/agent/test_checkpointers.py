@@ -99,6 +99,7 @@ async def test_a_write_that_is_repeated_counts_once_and_control_writes_are_repla
     await asyncio.gather(*(saver.aput_writes(where, [("done", n)], "task") for n in range(3)))
     await saver.aput_writes(where, [("__interrupt__", "a")], "task")
     await saver.aput_writes(where, [("__interrupt__", "b")], "task")
+    await saver.aput_writes(where, [], "task")
     rows = await database.fetch(
         "SELECT channel, type, blob FROM checkpoint_writes WHERE thread_id = %s ORDER BY channel",
         (thread_id,),
@@ -114,6 +115,24 @@ async def test_the_first_look_is_spared_only_once(database: Database) -> None:
     config = {"configurable": {"thread_id": thread_id, NO_CHECKPOINTS: [True]}}
     assert await saver.aget_tuple(config) is None  # type: ignore[arg-type]
     assert await saver.aget_tuple(config) is not None  # type: ignore[arg-type]
+
+
+async def test_who_comes_a_step_later_leaves_in_the_same_batch() -> None:
+    batches: list[list[int]] = []
+
+    async def flush(items: list[int]) -> list[int]:
+        batches.append(items)
+        return items
+
+    batcher = Batcher(flush)
+
+    async def after(steps: int) -> None:
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await batcher.submit(steps)
+
+    await asyncio.gather(*(after(steps) for steps in range(0, 12, 3)))
+    assert batches == [[0, 3, 6, 9]]
 
 
 async def test_one_bad_item_of_a_batch_fails_alone() -> None:
