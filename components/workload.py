@@ -113,9 +113,9 @@ class Workload(pulumi.ComponentResource):
                     pod,
                     container="agent",
                     ports={"http": args.port, "metrics": args.metrics_port},
-                    startup=probe("/health", 1, 2, 5, 60),
+                    startup=probe("/health", 1, 1, 5, 120),
                     liveness=probe("/health", 30, 10, 5, 3),
-                    readiness=probe("/ready", 10, 5, 3, 3),
+                    readiness=probe("/ready", 0, 5, 3, 3),
                     # kube-proxies and load balancers go on sending for a moment after a pod is told to stop.
                     lifecycle=k8s.core.v1.LifecycleArgs(
                         pre_stop=k8s.core.v1.LifecycleHandlerArgs(

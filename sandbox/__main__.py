@@ -61,7 +61,7 @@ def up(options: argparse.Namespace) -> int:
     here = State(options.state.resolve(), _stack(options, "dev"))
     # What a first deployment will make is told while it is prepared; a repeat has the engine's own word at once.
     first = not here.outputs.exists()
-    with here.locked(), foretaste.told(project, here.stack) if first else nullcontext():
+    with here.locked(), foretaste.told(project, here.stack) if first else nullcontext() as preview:
         here.create()
         real = _nodes(options, here) is Nodes.REAL
         binaries = engine.obtain(options.cache, real_node=real)
@@ -83,7 +83,8 @@ def up(options: argparse.Namespace) -> int:
                     machine.node.join(api, endpoint, here.kubeconfig, topology)
                 machine.resume(api)
                 backends = machine.backends(api)
-            result = Deployment(project, source, here, binaries).run(backends)
+            previewed = preview is not None and preview.succeeded()
+            result = Deployment(project, source, here, binaries).run(backends, previewed=previewed)
             state.write_private(here.outputs, json.dumps(result.outputs))
             _show_changes(here, result)
             if machine is not None:
@@ -100,6 +101,8 @@ def up(options: argparse.Namespace) -> int:
             api.close()
     if options.json:
         print(json.dumps(asdict(result)))
+    # Nor is there any use in a last look for garbage when Python ends.
+    gc.freeze()
     return 0
 
 

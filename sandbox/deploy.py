@@ -1,23 +1,36 @@
 """Deploy a stack with the real engine: Automation API, file backend, stand-in providers."""
 
+import ast
+import contextlib
+import importlib
 import os
 import runpy
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi import automation
-from pulumi.automation import CommandError, ConfigValue, LocalWorkspace, PulumiCommand, Stack
+from pulumi.automation import (
+    CommandError,
+    ConfigValue,
+    LocalWorkspace,
+    PulumiCommand,
+    Stack,
+    UpdateSummary,
+)
+from pulumi.automation._stack import StackInitMode
 
 from sandbox import checkpoint, processes, stackfile
 from sandbox.api import Api
 from sandbox.checkpoint import Checkpoint
 from sandbox.cloud import PACKAGES, Emulated
-from sandbox.console import Step, step
+from sandbox.console import step
 from sandbox.engine import Engine
 from sandbox.errors import InputError, SandboxError
 from sandbox.events import Watch
@@ -44,6 +57,16 @@ def simulated(api: Api) -> dict[str, Backend]:
     return {**{package: Emulated() for package in PACKAGES}, "kubernetes": Kubernetes(api)}
 
 
+class _Stack(Stack):
+    """A stack whose `up` leaves out three commands of the CLI that tell what the engine's record says as well."""
+
+    def outputs(self) -> dict[str, Any]:
+        return {}
+
+    def info(self, show_secrets: bool = True) -> UpdateSummary:
+        return UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
+
+
 class Deployment:
     """One stack of a project on its way into a sandbox."""
 
@@ -54,17 +77,20 @@ class Deployment:
         self._engine = engine
         self._raised: BaseException | None = None
 
-    def run(self, backends: dict[str, Backend]) -> Result:
+    def run(self, backends: dict[str, Backend], *, previewed: bool = False) -> Result:
         """Preview, and update when something differs.
 
         Args:
             backends: what answers the engine, by package.
+            previewed: whether the user has seen what the update makes, of a stack that is not there yet.
 
         Raises:
             InputError: the program refused its settings.
             SandboxError: the preview or the update failed; with the engine's and the API server's words.
         """
         with served(backends) as providers, self._in_project():
+            # Meanwhile the engine starts, which takes as long as a third of the imports.
+            threading.Thread(target=self._import, name="imports", daemon=True).start()
             stand_ins = stackfile.copy(self._source, self._state.work)
             stack = self._stack(providers.environment)
             self._repair(stack)
@@ -72,16 +98,14 @@ class Deployment:
                 values = {path: ConfigValue(value, secret=True) for path, value in stand_ins.items()}
                 stack.set_all_config(values, path=True)
             stackfile.complete(self._source, self._state.work)
-            with step("Preview") as progress:
-                planned = self._preview(stack, progress)
-            changes = {op: count for op, count in planned.changes.items() if op != "same"}
-            if changes:
-                with step(f"Deploy {self._source.path.name}") as progress:
-                    planned = self._update(stack, progress, total=planned.changes.total())
+            if previewed:
+                watch = self._update(stack)
+            else:
+                watch = self._preview(stack)
+                if watch.changed:
+                    watch = self._update(stack, total=watch.changes.total())
             outputs = self._checkpoint().outputs
-            return Result(
-                {op: count for op, count in planned.changes.items() if op != "same"}, planned.touched, outputs
-            )
+            return Result(watch.changed, watch.touched, outputs)
 
     def _stack(self, providers: Mapping[str, str]) -> Stack:
         state, root = self._state, self._engine.pulumi_root
@@ -99,7 +123,7 @@ class Deployment:
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             },
         )
-        return Stack.create_or_select(state.stack, workspace)
+        return _Stack(state.stack, workspace, StackInitMode.CREATE_OR_SELECT)
 
     def _program(self) -> None:
         try:
@@ -107,6 +131,16 @@ class Deployment:
         except BaseException as raised:
             self._raised = raised
             raise
+
+    def _import(self) -> None:
+        """Import what the program imports. It fails by itself if one of them does."""
+        with contextlib.suppress(Exception):
+            for statement in ast.parse((self._project / "__main__.py").read_text()).body:
+                if isinstance(statement, ast.Import):
+                    for alias in statement.names:
+                        importlib.import_module(alias.name)
+                elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+                    importlib.import_module(statement.module)
 
     @contextmanager
     def _in_project(self) -> Iterator[None]:
@@ -120,25 +154,27 @@ class Deployment:
             sys.path.remove(str(self._project))
             os.chdir(before)
 
-    def _preview(self, stack: Stack, progress: Step) -> Watch:
-        watch = Watch(progress, len(self._checkpoint().resources) or None)
-        try:
-            stack.preview(color="never", on_event=watch)
-        except CommandError as error:
-            raise self._failed("preview failed, nothing was changed", watch, error) from error
+    def _preview(self, stack: Stack) -> Watch:
+        with step("Preview") as progress:
+            watch = Watch(progress, len(self._checkpoint().resources) or None)
+            try:
+                stack.preview(color="never", on_event=watch)
+            except CommandError as error:
+                raise self._failed("preview failed, nothing was changed", watch, error) from error
         return watch
 
-    def _update(self, stack: Stack, progress: Step, total: int) -> Watch:
-        watch = Watch(progress, total)
-        self._state.updating.touch()
-        try:
-            stack.up(color="never", on_event=watch, show_secrets=False)
-        except CommandError as error:
+    def _update(self, stack: Stack, total: int | None = None) -> Watch:
+        with step(f"Deploy {self._source.path.name}") as progress:
+            watch = Watch(progress, total)
+            self._state.updating.touch()
+            try:
+                stack.up(color="never", on_event=watch, show_secrets=False)
+            except CommandError as error:
+                self._state.updating.unlink()
+                done = sum(watch.changed.values())
+                what = f"update failed after {done} changes; correct it and run `make up` again"
+                raise self._failed(what, watch, error) from error
             self._state.updating.unlink()
-            done = sum(count for op, count in watch.changes.items() if op != "same")
-            what = f"update failed after {done} changes; correct it and run `make up` again"
-            raise self._failed(what, watch, error) from error
-        self._state.updating.unlink()
         return watch
 
     def _failed(self, what: str, watch: Watch, error: CommandError) -> SandboxError:

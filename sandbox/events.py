@@ -29,6 +29,11 @@ class Watch:
     touched: list[str] = field(default_factory=list)
     """What changed, a line each: operation, type and name."""
 
+    @property
+    def changed(self) -> dict[str, int]:
+        """Those of `changes` that are changes."""
+        return {op: count for op, count in self.changes.items() if op != "same"}
+
     def __call__(self, event: EngineEvent) -> None:
         if event.resource_pre_event:
             self.step.update(detail=_label(event.resource_pre_event.metadata))

@@ -14,28 +14,41 @@ _HERE = Path(__file__).resolve().parent.parent
 _SHOWN = (0, 1)
 
 
+class Foretaste:
+    """A preview in a process of its own, which prints what it finds as soon as it is there."""
+
+    def __init__(self, project: Path, stack: str) -> None:
+        command = [sys.executable, "-m", "preview", "--brief", "--stack", stack, "--project", str(project)]
+        self._process = subprocess.Popen(
+            command, cwd=_HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self._teller = threading.Thread(target=self._tell, name="preview")
+        self._teller.start()
+
+    def succeeded(self) -> bool:
+        """Whether the stack can be previewed; waits until that is known."""
+        self._teller.join()
+        return self._process.returncode in _SHOWN
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._teller.join()
+
+    def _tell(self) -> None:
+        words, _ = self._process.communicate()
+        if self._process.returncode in _SHOWN:
+            console.print(words.rstrip(), markup=False)
+
+
 @contextmanager
-def told(project: Path, stack: str) -> Iterator[None]:
-    """Preview the stack beside whatever is done meanwhile, and print the result as soon as it is there.
+def told(project: Path, stack: str) -> Iterator[Foretaste]:
+    """Preview the stack beside whatever is done meanwhile.
 
     A preview that fails says nothing: the deployment is about to fail for the same reason, and tells it.
     """
-    command = [sys.executable, "-m", "preview", "--brief", "--stack", stack, "--project", str(project)]
-    with subprocess.Popen(
-        command, cwd=_HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        teller = threading.Thread(target=_tell, args=(process,), name="preview")
-        teller.start()
-        try:
-            yield
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            teller.join()
-
-
-def _tell(process: "subprocess.Popen[str]") -> None:
-    words = process.stdout.read() if process.stdout else ""
-    if process.wait() in _SHOWN:
-        console.print(words.rstrip(), markup=False)
+    preview = Foretaste(project, stack)
+    try:
+        yield preview
+        preview.succeeded()
+    finally:
+        preview.stop()

@@ -1,5 +1,6 @@
 """containerd: it runs the pods' containers by Debian's runc, from images that the sandbox imports."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -7,12 +8,16 @@ import os
 import subprocess
 import tarfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, cast
 
 from sandbox import processes
 from sandbox.errors import SandboxError
+from sandbox.machine import layout
 from sandbox.machine.choice import CNI_PLUGINS
 from sandbox.machine.namespaces import Namespaces
+from sandbox.machine.snapshots import Snapshots, chain
 from sandbox.state import State
 
 ROLE = "containerd"
@@ -97,40 +102,56 @@ class Containers:
                 raise SandboxError(f"containerd does not answer; the end of {log}:\n  {words}")
             time.sleep(0.1)
         if not self.has(_PAUSE):
-            archive = self._folder / "pause.tar"
-            write_image(archive, _PAUSE, Path("/usr/bin/catatonit"), ["/catatonit", "-P"])
-            self.import_archive(archive)
-            archive.unlink()
+            self._import(
+                lambda stream: write_image(stream, _PAUSE, Path("/usr/bin/catatonit"), ["/catatonit", "-P"])
+            )
 
     def has(self, reference: str) -> bool:
         """Whether an image is there under this very name."""
         return reference in self._control("images", "ls", "--quiet", f"name=={reference}").stdout.split()
 
-    def import_archive(self, archive: Path) -> None:
-        """Take in the images of a file that a builder wrote.
+    def take_in(self, images: Path, manifest: str, name: str, unpacked: Path) -> None:
+        """Take in an image under this name, as far as it is not here already.
+
+        Args:
+            images: the OCI layout that it is in.
+            manifest: its digest.
+            name: such as `registry/repository@sha256:...`.
+            unpacked: the folder of the layers that all nodes of this machine share.
 
         Raises:
             SandboxError: containerd refuses it.
         """
-        self._must("images", "import", "--local", str(archive))
+        snapshots = Snapshots(self._control, unpacked)
+        layers = layout.layers(images, manifest)
+        names = chain([layer.content for layer in layers])
+        known = {layer.digest for layer in layers[: snapshots.lend(names)]}
+        known.update(self._control("content", "ls", "--quiet").stdout.split())
+        self._import(lambda stream: layout.write(images, manifest, name, stream, known=known))
+        snapshots.keep(names)
 
-    def tag(self, reference: str, name: str) -> None:
-        """Give an image another name, which moves there if it had one."""
-        self._must("images", "tag", "--force", reference, name)
+    def _import(self, write: Callable[[IO[bytes]], None]) -> None:
+        command = self._command("images", "import", "--local", "-")
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            # It ends early when it refuses what it reads, and says why.
+            with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stream:
+                write(stream)
+            words = cast(IO[bytes], process.stderr).read().decode(errors="replace").strip()
+        if process.returncode:
+            raise SandboxError(f"containerd refuses an image: {words}")
 
-    def _must(self, *arguments: str) -> None:
-        done = self._control(*arguments)
-        if done.returncode:
-            raise SandboxError(f"ctr {' '.join(arguments)} failed: {done.stderr.strip()}")
+    def _command(self, *arguments: str) -> list[str]:
+        # The namespace that the kubelet's images and containers are in.
+        where = ("--address", SOCKET, "--namespace", "k8s.io")
+        return [*self._namespaces.visit, str(self._binaries / "ctr"), *where, *arguments]
 
     def _control(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [*self._namespaces.visit, str(self._binaries / "ctr"), "--address", SOCKET]
-        # The namespace that the kubelet's images and containers are in.
-        command += ["--namespace", "k8s.io", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(self._command(*arguments), capture_output=True, text=True, check=False)
 
 
-def write_image(archive: Path, reference: str, program: Path, entrypoint: list[str]) -> None:
+def write_image(stream: IO[bytes], reference: str, program: Path, entrypoint: list[str]) -> None:
     """Write an image of one statically linked program, as `docker save` would."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as files:
@@ -147,7 +168,7 @@ def write_image(archive: Path, reference: str, program: Path, entrypoint: list[s
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     }
     manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
-    with tarfile.open(archive, "w") as whole:
+    with tarfile.open(fileobj=stream, mode="w|") as whole:
         for name, data in (
             ("layer.tar", layer.getvalue()),
             ("config.json", json.dumps(config).encode()),

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from sandbox import processes
 from sandbox.errors import SandboxError
-from sandbox.machine import base
+from sandbox.machine import base, layout
 from sandbox.machine.containers import Containers
 from sandbox.machine.namespaces import Namespaces
 from sandbox.state import State
@@ -33,7 +33,7 @@ _DAEMON = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-pro
 
 
 class Builder:
-    """Builds into one node; layers are kept in the cache that all checkouts share."""
+    """Builds into one node; layers are kept in the cache that all checkouts share, one build after the other."""
 
     def __init__(
         self, state: State, binaries: Path, cache: Path, containers: Containers, namespaces: Namespaces
@@ -41,6 +41,9 @@ class Builder:
         self._state = state
         self._binaries = binaries
         self._cache = cache / "buildkit"
+        # What was built before need not be written again.
+        self._images = cache / "images"
+        self._unpacked = cache / "layers"
         self._bases = cache
         self._containers = containers
         self._namespaces = namespaces
@@ -56,7 +59,6 @@ class Builder:
         context = Path(inputs["context"]["location"]).resolve()
         dockerfile = Path(inputs["dockerfile"]["location"]).resolve()
         tag = str(inputs["tags"][0])
-        archive = self._state.machine / "image.tar"
         arguments = [
             "--frontend=dockerfile.v0",
             f"--local=context={context}",
@@ -65,12 +67,15 @@ class Builder:
             *(f"--opt=build-arg:{key}={value}" for key, value in (inputs.get("buildArgs") or {}).items()),
             *self._base(dockerfile),
             # Nobody sends it anywhere: compressing it would take longer than the rest.
-            f"--output=type=oci,dest={archive},name={tag},compression=uncompressed",
+            f"--output=type=oci,tar=false,dest={self._images},name={tag},compression=uncompressed",
         ]
-        digest = self._run(arguments)
-        self._containers.import_archive(archive)
-        archive.unlink()
-        self._containers.tag(tag, f"{tag.rpartition(':')[0]}@{digest}")
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._cache / "lock"):
+            layout.begin(self._images)
+            digest = self._run(arguments)
+            name = f"{tag.rpartition(':')[0]}@{digest}"
+            self._containers.take_in(self._images, digest, name, self._unpacked)
+            layout.prune(self._images, digest)
         return digest
 
     def _base(self, dockerfile: Path) -> list[str]:
@@ -105,8 +110,7 @@ class Builder:
 
     @contextmanager
     def _daemon(self) -> Iterator[str]:
-        """A builder for as long as the context lasts; another checkout's build is waited for."""
-        self._cache.mkdir(parents=True, exist_ok=True)
+        """A builder for as long as the context lasts."""
         folder = self._namespaces.sockets
         folder.mkdir(mode=0o700, exist_ok=True)
         address = f"unix://{folder}/buildkitd.sock"
@@ -125,17 +129,16 @@ class Builder:
             "--oci-worker-net=host",
         ]
         log = self._state.logs / f"{ROLE}.log"
-        with FileLock(self._cache / "lock"):
-            # One that a killed command left would keep the cache for itself.
+        # One that a killed command left would keep the cache for itself.
+        processes.stop(processes.running(self._state.id).get(ROLE, []))
+        started = processes.start(self._state.id, ROLE, command, log)
+        try:
+            self._wait(started, address, log)
+            yield address
+        finally:
             processes.stop(processes.running(self._state.id).get(ROLE, []))
-            started = processes.start(self._state.id, ROLE, command, log)
-            try:
-                self._wait(started, address, log)
-                yield address
-            finally:
-                processes.stop(processes.running(self._state.id).get(ROLE, []))
-                started.wait()
-                shutil.rmtree(folder)
+            started.wait()
+            shutil.rmtree(folder)
 
     def _wait(self, started: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
         deadline = time.monotonic() + _START_SECONDS

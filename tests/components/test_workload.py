@@ -66,14 +66,16 @@ def test_the_deployment_leaves_its_replicas_to_the_autoscaler(made: Recording) -
     assert "replicas" not in deployment(made)
 
 
-def test_probes_have_the_documented_figures(made: Recording) -> None:
+def test_probes_have_the_documented_figures_and_nothing_waits_behind_the_startup_probe(
+    made: Recording,
+) -> None:
     def figures(name: str) -> tuple[Any, ...]:
         probe = container(made)[name]
         keys = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold")
         return (probe["httpGet"]["path"], *(probe[key] for key in keys))
 
     assert figures("livenessProbe") == ("/health", 30, 10, 5, 3)
-    assert figures("readinessProbe") == ("/ready", 10, 5, 3, 3)
+    assert figures("readinessProbe") == ("/ready", 0, 5, 3, 3)
     assert figures("startupProbe")[0] == "/health"
 
 

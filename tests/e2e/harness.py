@@ -118,6 +118,16 @@ class Sandbox:
         ]
         return items
 
+    def servers(self) -> list[dict[str, Any]]:
+        """The agents' pods, those that end left out."""
+        found = self.objects("pod", "-l", "app.kubernetes.io/component=server")
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready_servers(self) -> int:
+        """How many of them are ready."""
+        conditions = [pod["status"].get("conditions", ()) for pod in self.servers()]
+        return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in each) for each in conditions)
+
     def record(self, project: str) -> str:
         """The engine's state file."""
         return self.state.checkpoint(project).read_text()

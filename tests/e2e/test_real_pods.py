@@ -95,12 +95,6 @@ def ingress(real: Sandbox, agent: Agent) -> Reached:
     return agent.through_ingress(str(address), real.state.machine / "ingress-authority" / "ca.crt")
 
 
-def pods(real: Sandbox) -> list[dict[str, Any]]:
-    """The agent's pods, those that end left out."""
-    found = real.objects("pod", "-l", "app.kubernetes.io/component=server")
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-
 def until(condition: Callable[[], Any], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -109,16 +103,12 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> None:
 
 
 def ready(real: Sandbox, count: int) -> bool:
-    conditions = [
-        {c["type"]: c["status"] for c in pod["status"].get("conditions", ())}.get("Ready")
-        for pod in pods(real)
-    ]
-    return conditions == ["True"] * count
+    return real.ready_servers() == len(real.servers()) == count
 
 
 def inside(real: Sandbox, script: str, *arguments: str) -> str:
     """What a Python script prints that runs in the agent's container."""
-    (pod,) = pods(real)
+    (pod,) = real.servers()
     return real.kubectl(
         "exec",
         "-n",
@@ -179,19 +169,19 @@ def test_the_rate_limit_of_the_ingress_is_in_force(real: Sandbox, ingress: Reach
 
 
 def test_a_rolling_update_under_load_fails_no_request(real: Sandbox, ingress: Reached) -> None:
-    before = {pod["metadata"]["name"] for pod in pods(real)}
+    before = {pod["metadata"]["name"] for pod in real.servers()}
     real.edit(lambda settings: settings["agents"][0].update(maxIterations=40))
     with Load([ingress]) as load:
         time.sleep(3)
         real.up()
         time.sleep(3)
-    assert before.isdisjoint(pod["metadata"]["name"] for pod in pods(real))
+    assert before.isdisjoint(pod["metadata"]["name"] for pod in real.servers())
     unharmed(load.told[0])
 
 
 def test_a_changed_source_file_rolls_the_pods_to_a_new_digest(real: Sandbox, ingress: Reached) -> None:
     def images() -> set[str]:
-        return {pod["spec"]["containers"][0]["image"] for pod in pods(real)}
+        return {pod["spec"]["containers"][0]["image"] for pod in real.servers()}
 
     before = images()
     source = real.project / "agent" / "reference.py"
@@ -206,7 +196,7 @@ async def test_a_run_whose_pod_is_killed_goes_on_from_its_checkpoint_in_another(
     real: Sandbox, ingress: Reached
 ) -> None:
     def kill() -> None:
-        (pod,) = pods(real)
+        (pod,) = real.servers()
         real.kubectl("delete", "pod", "-n", NAMESPACE, pod["metadata"]["name"], "--force", "--grace-period=0")
 
     def load() -> Told:
@@ -227,7 +217,7 @@ def test_postgresql_restarted_under_load_loses_no_run_and_restarts_no_pod(
     def restarts() -> list[tuple[str, int]]:
         return [
             (pod["metadata"]["name"], pod["status"]["containerStatuses"][0]["restartCount"])
-            for pod in pods(real)
+            for pod in real.servers()
         ]
 
     before = restarts()
@@ -291,18 +281,18 @@ with psycopg.connect(uri) as connection:
 def test_the_hpa_scales_out_and_in(real: Sandbox) -> None:
     quick = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}
     real.kubectl("patch", "hpa", "-n", NAMESPACE, "support", "--type=merge", "-p", json.dumps(quick))
-    (pod,) = pods(real)
+    (pod,) = real.servers()
     busy = "import time; end = time.time() + 100\nwhile time.time() < end: pass"
     name = pod["metadata"]["name"]
     command = ["exec", "-n", NAMESPACE, name, "-c", "agent", "--", "python", "-c", busy]
     with subprocess.Popen([*real.kubectl_command(), *command]) as working:
-        until(lambda: len(pods(real)) > 1, 100, "a second pod")
+        until(lambda: len(real.servers()) > 1, 100, "a second pod")
         working.kill()
     until(lambda: ready(real, 1), 420, "one pod again")
 
 
 def test_an_image_that_is_not_there_leaves_the_old_version_serving(real: Sandbox, ingress: Reached) -> None:
-    before = [pod["metadata"]["name"] for pod in pods(real)]
+    before = [pod["metadata"]["name"] for pod in real.servers()]
     real.edit(lambda settings: settings["agents"][0].update(image=BAD_IMAGE))
     try:
         with Load([ingress]) as load:
@@ -311,7 +301,7 @@ def test_an_image_that_is_not_there_leaves_the_old_version_serving(real: Sandbox
         assert failed.code == 1
         assert "support-migration" in failed.out
         assert "ImagePull" in failed.out
-        assert before == [pod["metadata"]["name"] for pod in pods(real)]
+        assert before == [pod["metadata"]["name"] for pod in real.servers()]
     finally:
         real.edit(lambda settings: settings["agents"][0].pop("image"))
         real.up()
@@ -319,7 +309,7 @@ def test_an_image_that_is_not_there_leaves_the_old_version_serving(real: Sandbox
 
 def pod_manifest(real: Sandbox, name: str, script: str) -> str:
     """A pod beside the agent's, of its image and under its restrictions."""
-    (pod,) = pods(real)
+    (pod,) = real.servers()
     container = pod["spec"]["containers"][0]
     limits = {"cpu": "200m", "memory": "64Mi"}
     return json.dumps(

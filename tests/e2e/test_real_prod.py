@@ -40,21 +40,10 @@ def prod(product: Sandbox) -> Iterator[Sandbox]:
         sandbox.run("down")
 
 
-def pods(prod: Sandbox) -> list[dict[str, Any]]:
-    """The agent's pods, those that end left out."""
-    found = prod.objects("pod", "-l", "app.kubernetes.io/component=server")
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-
-def ready(prod: Sandbox) -> int:
-    statuses = [pod["status"].get("conditions", ()) for pod in pods(prod)]
-    return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in each) for each in statuses)
-
-
 def await_ready(prod: Sandbox, count: int) -> None:
     deadline = time.monotonic() + 120
-    while ready(prod) < count:
-        assert time.monotonic() < deadline, f"{ready(prod)} of {count} pods are ready"
+    while prod.ready_servers() < count:
+        assert time.monotonic() < deadline, f"{prod.ready_servers()} of {count} pods are ready"
         time.sleep(1)
 
 
@@ -78,7 +67,7 @@ def evict(prod: Sandbox, pod: dict[str, Any]) -> str:
 
 
 def test_three_replicas_are_ready_side_by_side_under_the_spread(prod: Sandbox) -> None:
-    assert ready(prod) == 3
+    assert prod.ready_servers() == 3
     (deployment,) = prod.objects("deployment")
     constraints = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert {each["whenUnsatisfiable"] for each in constraints} == {"DoNotSchedule", "ScheduleAnyway"}
@@ -93,14 +82,14 @@ def test_the_quota_counts_what_the_pods_ask_for(prod: Sandbox) -> None:
 
 
 def test_a_drain_takes_one_pod_at_a_time(prod: Sandbox) -> None:
-    first, second, _ = pods(prod)
+    first, second, _ = prod.servers()
     assert "Success" in evict(prod, first)
     assert "disruption budget" in evict(prod, second)
     await_ready(prod, 3)
 
 
 def test_a_pod_beyond_the_quota_is_refused(prod: Sandbox) -> None:
-    (pod, *_) = pods(prod)
+    (pod, *_) = prod.servers()
     spec = {key: pod["spec"][key] for key in ("securityContext", "containers")}
     greedy: dict[str, Any] = {
         "apiVersion": "v1",

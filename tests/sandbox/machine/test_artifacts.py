@@ -22,7 +22,8 @@ from tests.sandbox.fakes import FakeApi
 def test_an_image_of_one_program_holds_it_and_runs_it(tmp_path: Path) -> None:
     program = tmp_path / "pause"
     program.write_bytes(b"\x7fELF")
-    write_image(tmp_path / "image.tar", "sandbox.local/pause:1", program, ["/pause", "-P"])
+    with (tmp_path / "image.tar").open("wb") as stream:
+        write_image(stream, "sandbox.local/pause:1", program, ["/pause", "-P"])
     with tarfile.open(tmp_path / "image.tar") as image:
         (manifest,) = json.load(cast(Any, image.extractfile("manifest.json")))
         config = json.load(cast(Any, image.extractfile("config.json")))
