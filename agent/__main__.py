@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from agent.describe import faults, table
 from agent.settings import DatabaseSettings, Settings, load
 
-_YOUNG_OBJECTS = 10_000
+_YOUNG_OBJECTS = 50_000
 """How many new objects make Python look for garbage in cycles. With its default of 700 a run is looked through
-several times while it lasts; what it leaves is a few hundred kilobytes either way."""
+several times while it lasts; what lies about until then is a few megabytes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pulumi
@@ -76,6 +77,7 @@ class Deployment:
         self._state = state
         self._engine = engine
         self._raised: BaseException | None = None
+        self._imports = threading.Thread(target=self._import, name="imports", daemon=True)
 
     def run(self, backends: dict[str, Backend], *, previewed: bool = False) -> Result:
         """Preview, and update when something differs.
@@ -90,7 +92,7 @@ class Deployment:
         """
         with served(backends) as providers, self._in_project():
             # Meanwhile the engine starts, which takes as long as a third of the imports.
-            threading.Thread(target=self._import, name="imports", daemon=True).start()
+            self._imports.start()
             stand_ins = stackfile.copy(self._source, self._state.work)
             stack = self._stack(providers.environment)
             self._repair(stack)
@@ -126,6 +128,7 @@ class Deployment:
         return _Stack(state.stack, workspace, StackInitMode.CREATE_OR_SELECT)
 
     def _program(self) -> None:
+        self._imports.join()
         try:
             runpy.run_path(str(self._project / "__main__.py"), run_name="__main__")
         except BaseException as raised:
@@ -133,7 +136,12 @@ class Deployment:
             raise
 
     def _import(self) -> None:
-        """Import what the program imports. It fails by itself if one of them does."""
+        """Import the packages that the program imports, by way of its own modules.
+
+        Those are forgotten again: they may ask for the stack's settings, which they have only when the program runs.
+        """
+        before = set(sys.modules)
+        # If one of them fails, so does the program, and tells it.
         with contextlib.suppress(Exception):
             for statement in ast.parse((self._project / "__main__.py").read_text()).body:
                 if isinstance(statement, ast.Import):
@@ -141,6 +149,16 @@ class Deployment:
                         importlib.import_module(alias.name)
                 elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
                     importlib.import_module(statement.module)
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] != __package__ and self._own(sys.modules[name]):
+                del sys.modules[name]
+
+    def _own(self, module: ModuleType) -> bool:
+        """Whether a module is the project's own; its virtual environment may lie in its folder."""
+        # A package without `__init__.py` has no file.
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        paths = [Path(place) for place in places if place]
+        return any(path.is_relative_to(self._project) and "site-packages" not in path.parts for path in paths)
 
     @contextmanager
     def _in_project(self) -> Iterator[None]:
