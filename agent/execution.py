@@ -1,7 +1,7 @@
 """One run while it executes: its events for those who read along, and its outcome for those who wait."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -38,9 +38,13 @@ class Outcome:
 class Execution:
     """A run in this process. A stateless one has no thread, no checkpoints and no entry in the registry."""
 
-    def __init__(self, run: Run, *, stateless: bool = False) -> None:
+    def __init__(
+        self, run: Run, *, stateless: bool = False, left: Callable[[], Awaitable[bool]] | None = None
+    ) -> None:
         self.run = run
         self.stateless = stateless
+        self.left = left
+        """Tells whether the client has left to whom alone the run is of use."""
         self.fed = False
         """Whether the graph has been given the input."""
         self.settling = False

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from opentelemetry import trace
@@ -119,6 +120,19 @@ class Runner:
         await self._place(run.graph_id)
         return self._spawn(Execution(run, stateless=True))
 
+    async def run_stateless(self, run: Run, *, left: Callable[[], Awaitable[bool]]) -> Outcome:
+        """Execute such a run for a client that waits for its outcome, in the task of its request: a task of its own
+        would take a tenth of the service's share of the time. It is cancelled when the client has `left`."""
+        await self._place(run.graph_id)
+        execution = Execution(run, stateless=True, left=left)
+        execution.task = asyncio.current_task()
+        self._enter(execution)
+        try:
+            await self._execute(execution)
+        finally:
+            self._leave(execution)
+        return execution.outcome.result()
+
     async def _place(self, graph_id: str) -> None:
         begin = time.perf_counter()
         if self._places.locked():
@@ -132,20 +146,21 @@ class Runner:
         metrics.series(metrics.queue_seconds, graph_id).observe(time.perf_counter() - begin)
 
     def _spawn(self, execution: Execution) -> Execution:
-        run_id = execution.run.run_id
-        self._executions[run_id] = execution
-        metrics.active_runs.inc()
+        self._enter(execution)
         execution.task = asyncio.create_task(self._execute(execution))
-
-        def gone(_task: asyncio.Task[None]) -> None:
-            self._executions.pop(run_id, None)
-            metrics.active_runs.dec()
-            self._places.release()
-            if self._expecting:
-                self._wake.set()
-
-        execution.task.add_done_callback(gone)
+        execution.task.add_done_callback(lambda _task: self._leave(execution))
         return execution
+
+    def _enter(self, execution: Execution) -> None:
+        self._executions[execution.run.run_id] = execution
+        metrics.active_runs.inc()
+
+    def _leave(self, execution: Execution) -> None:
+        self._executions.pop(execution.run.run_id, None)
+        metrics.active_runs.dec()
+        self._places.release()
+        if self._expecting:
+            self._wake.set()
 
     async def _execute(self, execution: Execution) -> None:
         run = execution.run
@@ -255,6 +270,9 @@ class Runner:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
             self._wake.clear()
+            for execution in self.running:
+                if execution.left is not None and await execution.left():
+                    execution.stop(Stop.CANCEL)
             mine = {execution.run.run_id: execution for execution in self.running}
             try:
                 orders = await self.registry.beat()

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from agent.api import states
@@ -212,27 +212,6 @@ async def cancel(service: Service, run: Run, owner: str, execution: Execution | 
         execution.stop(Stop.CANCEL)
     else:
         await service.registry.cancel(run.thread_id, run.run_id, owner)
-
-
-async def or_disconnect(request: Request, execution: Execution) -> Outcome:
-    """The outcome of a run that is of no use to anyone but this client: cancelled when the client leaves."""
-
-    if (await asyncio.wait([execution.outcome], timeout=QUICK_SECONDS))[0]:
-        return execution.outcome.result()
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    watcher = asyncio.ensure_future(gone())
-    try:
-        both: list[Awaitable[Any]] = [execution.outcome, watcher]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
-        if not execution.outcome.done():
-            execution.stop(Stop.CANCEL)
-        return await execution.outcome
-    finally:
-        watcher.cancel()
 
 
 def document(run: Run) -> Json:

@@ -34,8 +34,7 @@ async def invoke(request: Request, body: Invoke) -> Response:
     run = runs.build(service, wanted, str(body.thread_id or uuid.uuid4()))
     headers = runs.headers_of(run, stateless=stateless)
     if stateless:
-        execution = await service.runner.start_stateless(run)
-        found = await follow.or_disconnect(request, execution)
+        found = await service.runner.run_stateless(run, left=request.is_disconnected)
     else:
         started = await service.runner.start(run, owner, create_thread=True)
         found = await follow.outcome(service, run, owner, started)

@@ -216,8 +216,7 @@ async def wait_stateless(
     request: Request, body: StatelessRunCreate, service: ServiceDep, owner: Owner
 ) -> Response:
     run = _stateless(service, body)
-    execution = await service.runner.start_stateless(run)
-    found = await follow.or_disconnect(request, execution)
+    found = await service.runner.run_stateless(run, left=request.is_disconnected)
     return follow.plain(found, headers_of(run, stateless=True))
 
 
