@@ -36,8 +36,9 @@ class Question:
 
 
 SHORT = Question("What is 6 * 7?", "42")
-# Under way long enough to be cut off by a process that does not wait for it: a kubelet gives two seconds at least.
-LONG = Question("count to 2", "2 seconds have passed", seconds=4.0)
+# Asked every second, so that some are under way on whichever process ends, and that long that it would have to wait for
+# them: a kubelet gives two seconds at least, and the other pod of a roll gets half of what is asked meanwhile.
+LONG = Question("count to 5", "2 seconds have passed", seconds=10.0)
 _STEPS = 4
 _RUN = Question(f"count to {_STEPS}", "2 seconds have passed", seconds=2.0 * _STEPS)
 
