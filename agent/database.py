@@ -117,8 +117,8 @@ class Database:
         """Publish how the pool is used."""
         stats = self.pool.get_stats()
         size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
-        metrics.pool_connections.labels("idle").set(idle)
-        metrics.pool_connections.labels("used").set(size - idle)
+        metrics.series(metrics.pool_connections, "idle").set(idle)
+        metrics.series(metrics.pool_connections, "used").set(size - idle)
         metrics.pool_waiting.set(stats.get("requests_waiting", 0))
 
 

@@ -270,11 +270,11 @@ class Runner:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
             self._wake.clear()
-            for execution in self.running:
-                if execution.left is not None and await execution.left():
-                    execution.stop(Stop.CANCEL)
             mine = {execution.run.run_id: execution for execution in self.running}
             try:
+                for execution in mine.values():
+                    if execution.left is not None and await execution.left():
+                        execution.stop(Stop.CANCEL)
                 orders = await self.registry.beat()
                 beaten = time.monotonic()
                 # Held by this process, but by none of its tasks, at two beats in a row: a request was cut off
