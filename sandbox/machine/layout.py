@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-_KEPT_SECONDS = 7 * 24 * 3600.0
+KEPT_SECONDS = 7 * 24 * 3600.0
+"""How long the cache keeps what no build uses."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ def begin(folder: Path) -> None:
 
 def digests(folder: Path, manifest: str) -> list[str]:
     """The digests of everything that an image consists of: its manifest, its config and its layers."""
-    content = json.loads(_blob(folder, manifest).read_text())
+    content = _read(folder, manifest)
     return [manifest, content["config"]["digest"], *(layer["digest"] for layer in content["layers"])]
 
 
 def layers(folder: Path, manifest: str) -> list[Layer]:
     """The layers of an image, the lowest first."""
-    content = json.loads(_blob(folder, manifest).read_text())
-    config = json.loads(_blob(folder, content["config"]["digest"]).read_text())
+    content = _read(folder, manifest)
+    config = _read(folder, content["config"]["digest"])
     found = zip(content["layers"], config["rootfs"]["diff_ids"], strict=True)
     return [Layer(layer["digest"], unpacked) for layer, unpacked in found]
 
@@ -52,7 +53,7 @@ def write(folder: Path, manifest: str, name: str, stream: IO[bytes], *, known: S
         known: digests that the reader has already.
     """
     described: dict[str, Any] = {
-        "mediaType": json.loads(_blob(folder, manifest).read_text())["mediaType"],
+        "mediaType": _read(folder, manifest)["mediaType"],
         "digest": manifest,
         "size": _blob(folder, manifest).stat().st_size,
         "annotations": {"io.containerd.image.name": name},
@@ -72,7 +73,7 @@ def prune(folder: Path, used: str) -> None:
     """Remove the files that no build has used for a week; the image `used` is used now."""
     for digest in digests(folder, used):
         os.utime(_blob(folder, digest))
-    oldest = time.time() - _KEPT_SECONDS
+    oldest = time.time() - KEPT_SECONDS
     for blob in (folder / "blobs" / "sha256").iterdir():
         if blob.stat().st_mtime < oldest:
             blob.unlink()
@@ -81,6 +82,10 @@ def prune(folder: Path, used: str) -> None:
 def _blob(folder: Path, digest: str) -> Path:
     algorithm, _, value = digest.partition(":")
     return folder / "blobs" / algorithm / value
+
+
+def _read(folder: Path, digest: str) -> Any:
+    return json.loads(_blob(folder, digest).read_text())
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-_KEPT_SECONDS = 7 * 24 * 3600.0
+from sandbox.machine.layout import KEPT_SECONDS
+
 _WORKING = "sandbox-layer"
 
 Control = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -60,7 +61,7 @@ class Snapshots:
                 return
             os.utime(kept)
         for kept in self._cache.iterdir():
-            if kept.stat().st_mtime < time.time() - _KEPT_SECONDS:
+            if kept.stat().st_mtime < time.time() - KEPT_SECONDS:
                 shutil.rmtree(kept)
 
     def _link(self, name: str, parent: str) -> bool:
