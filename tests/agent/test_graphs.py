@@ -1,6 +1,8 @@
 """langgraph.json in all the forms that LangGraph takes, and what is said of a wrong one."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,6 @@ async def test_a_factory_may_be_a_context_manager_that_lives_as_long_as_the_serv
         + "async def manage():\n    yield _chain().compile()\n    closed.append(1)\n"
     )
     graphs = await loaded(tmp_path, {"graphs": {"managed": "./g.py:manage"}})
-    import sys
 
     closed = sys.modules["langgraph_agents_graph_managed"].closed
     assert closed == []
@@ -53,7 +54,10 @@ async def test_dependencies_are_importable_and_env_is_set(
     (tmp_path / "g.py").write_text(
         "import os, own_library\nassert os.environ['FROM_DOT_ENV'] == 'yes'\n" + STEPS.read_text()
     )
-    monkeypatch.delenv("FROM_DOT_ENV", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for mapping, name in ((os.environ, "FROM_DOT_ENV"), (sys.modules, "own_library")):
+        monkeypatch.setitem(mapping, name, "")  # so that what loading sets is gone again after the test
+        monkeypatch.delitem(mapping, name)
     document = {"dependencies": ["./lib"], "env": ".env", "graphs": {"g": "./g.py:builder"}}
     assert (await loaded(tmp_path, document)).names == ["g"]
 
