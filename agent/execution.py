@@ -21,6 +21,8 @@ class Stop(Enum):
     """The process ends; another one takes the run up."""
     LOST = auto()
     """Another process may have taken it up already."""
+    TIMEOUT = auto()
+    """It took longer than RUN_TIMEOUT_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,24 +187,30 @@ class Runner:
         )
 
     async def _outcome(self, execution: Execution) -> Outcome:
+        seconds = self._settings.run_timeout_seconds
+        limit = asyncio.get_running_loop().call_later(seconds, execution.stop, Stop.TIMEOUT)
         try:
-            async with asyncio.timeout(self._settings.run_timeout_seconds):
-                return Outcome(RunStatus.SUCCESS, values=await self._drive(execution))
+            return Outcome(RunStatus.SUCCESS, values=await self._drive(execution))
         except asyncio.CancelledError:
             if execution.stopped is None or execution.task is None:
                 raise
             execution.task.uncancel()
-            if execution.stopped in (Stop.DRAIN, Stop.LOST):
-                return Outcome(None)
-            execution.publish("error", dumps({"error": "UserInterrupt", "message": "the run was cancelled"}))
-            return Outcome(RunStatus.INTERRUPTED)
-        except TimeoutError:
-            limit = self._settings.run_timeout_seconds
-            error = {"error": "TimeoutError", "message": f"the run took longer than {limit:g} s"}
-            execution.publish("error", dumps(error))
-            return Outcome(RunStatus.TIMEOUT, error=error)
+            return self._stopped(execution)
         except Exception as problem:
             return self._failed(execution, problem)
+        finally:
+            limit.cancel()
+
+    def _stopped(self, execution: Execution) -> Outcome:
+        if execution.stopped in (Stop.DRAIN, Stop.LOST):
+            return Outcome(None)
+        if execution.stopped is Stop.CANCEL:
+            execution.publish("error", dumps({"error": "UserInterrupt", "message": "the run was cancelled"}))
+            return Outcome(RunStatus.INTERRUPTED)
+        limit = self._settings.run_timeout_seconds
+        error = {"error": "TimeoutError", "message": f"the run took longer than {limit:g} s"}
+        execution.publish("error", dumps(error))
+        return Outcome(RunStatus.TIMEOUT, error=error)
 
     async def _drive(self, execution: Execution) -> Any:
         if not self._settings.otel_exporter_otlp_endpoint:

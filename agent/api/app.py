@@ -36,8 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     # Routes are tried in this order: the busiest come first. Side by side, because a router inside the
     # application's would look for its route anew at each request.
-    for router in (invoke.router, runs.router, threads.router, assistants.router, probes.router):
-        app.router.routes.extend(router.routes)
+    routers = (invoke.router, runs.router, threads.router, assistants.router, probes.router)
+    app.router.routes[:0] = [route for router in routers for route in router.routes]
     open_paths = gateway.OPEN_PATHS
     if settings.environment is Environment.DEV:
         # The page itself holds nothing: what it shows comes over the API, with the key that the person enters.

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.routing import request_response
+from starlette.types import Receive, Scope, Send
 
 from agent.api.errors import ApiError
 
@@ -19,9 +19,8 @@ MAX_DEPTH = 64
 _JSON = re.compile(r"application/([\w.-]+\+)?json\b", re.IGNORECASE)
 
 
-async def read(request: Request) -> Any:
+def parse(body: bytes) -> Any:
     """The body as plain values. Raises ApiError 422 for what is not JSON or must not be taken in."""
-    body = await request.body()
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -36,12 +35,12 @@ async def read(request: Request) -> Any:
 class _StrictRequest(Request):
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            self._json = await read(self)
+            self._json = parse(await self.body())
         return self._json
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read by `read`."""
+    """A route whose body is read by `parse`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -59,21 +58,22 @@ class DirectRoute(APIRoute):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._model: type[BaseModel] = get_type_hints(self.endpoint)["body"]
-        self.app = request_response(self._answer)
+        self.app = self._answer
 
-    async def _answer(self, request: Request) -> Response:
-        if not await request.body():
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        content = await request.body()
+        if not content:
             raise ApiError(422, "a body is required")
         # A browser asks no leave before it sends other types across origins, and local services have no keys.
         if not _JSON.match(request.headers.get("content-type", "")):
             raise ApiError(422, "the Content-Type has to be application/json")
-        value = await read(request)
         try:
-            body = self._model.model_validate(value)
+            body = self._model.model_validate(parse(content))
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_url=False)) from None
         answer: Response = await self.endpoint(request, body)
-        return answer
+        await answer(scope, receive, send)
 
 
 def _children(value: Any) -> list[Any]:

@@ -62,8 +62,9 @@ class Gateway:
                     scope, receive, send_on
                 )
             else:
-                limit = self._service.settings.max_request_bytes
-                await self._app(scope, _limited(receive, limit), send_on)
+                if b"content-length" not in headers:
+                    receive = _limited(receive, self._service.settings.max_request_bytes)
+                await self._app(scope, receive, send_on)
         except BodyTooLargeError as error:
             if started:
                 raise
@@ -100,9 +101,10 @@ class Gateway:
                 {"Retry-After": str(seconds)},
             )
         limit = self._service.settings.max_request_bytes
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > limit:
-            return BodyTooLargeError(413, f"the body has {int(length)} bytes, more than {limit}")
+        # The server has refused what is no number, and takes in no more than it says.
+        length = int(headers.get(b"content-length", b"0"))
+        if length > limit:
+            return BodyTooLargeError(413, f"the body has {length} bytes, more than {limit}")
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["owner"] = owner
         return None

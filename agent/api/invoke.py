@@ -10,7 +10,7 @@ from agent.api import follow, runs
 from agent.api.bodies import DirectRoute
 from agent.api.context import owner_of, service_of
 from agent.api.errors import ANSWERS, ApiError
-from agent.api.schemas import Answer, Invoke, RunCreate
+from agent.api.schemas import Answer, Invoke
 from agent.wire import dumps
 
 router = APIRouter(tags=["invoke"], route_class=DirectRoute, responses=ANSWERS)
@@ -24,14 +24,9 @@ async def invoke(request: Request, body: Invoke) -> Response:
         raise ApiError(422, "command: names no thread to go on with; give its thread_id")
     if not stateless and not service.keeps_threads:
         raise ApiError(422, "thread_id: CHECKPOINTER=none keeps no threads; leave it out")
-    wanted = RunCreate(
-        assistant_id=body.assistant_id or service.graphs.names[0],
-        input=body.input,
-        command=body.command,
-        config=body.config,
-        stream_mode=[],  # nobody reads along, so that its events need not be made
-    )
-    run = runs.build(service, wanted, str(body.thread_id or uuid.uuid4()))
+    assistant_id = body.assistant_id or service.graphs.names[0]
+    # No stream modes: nobody reads along, so that its events need not be made.
+    run = runs.new(service, body, assistant_id, str(body.thread_id or uuid.uuid4()), stream_mode=[])
     headers = runs.headers_of(run, stateless=stateless)
     if stateless:
         found = await service.runner.run_stateless(run, left=request.is_disconnected)

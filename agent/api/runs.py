@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
@@ -10,7 +10,7 @@ from agent.api import follow, states
 from agent.api.bodies import StrictRoute
 from agent.api.context import Owner, RunId, ServiceDep, ThreadId, ThreadsDep, find_graph
 from agent.api.errors import ANSWERS, ApiError
-from agent.api.schemas import Checkpoint, Limit, Offset, RunCreate, StatelessRunCreate
+from agent.api.schemas import Checkpoint, Limit, Offset, Question, RunCreate, StatelessRunCreate
 from agent.api.threads import json
 from agent.execution import Execution
 from agent.registry.base import NotFoundError, Run, RunStatus
@@ -19,39 +19,54 @@ from agent.service import Service
 router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)
 
 
-def build(service: Service, body: RunCreate, thread_id: str) -> Run:
-    """The run that a request describes. Raises ApiError for what it must not ask."""
-    graph = find_graph(service, body.assistant_id)
+def new(service: Service, body: Question, assistant_id: str, thread_id: str, **more: Any) -> Run:
+    """A run of what a request asks, with `more` of its payload. Raises ApiError for what it must not ask."""
+    graph = find_graph(service, assistant_id)
     limit = service.settings.max_iterations
     if (body.config.recursion_limit or 0) > limit:
         raise ApiError(
             422, f"config.recursion_limit: {body.config.recursion_limit} is above MAX_ITERATIONS={limit}"
         )
-    checkpoint = None
-    if named := _checkpoint(body):
-        checkpoint = {"checkpoint_ns": named.checkpoint_ns, "checkpoint_id": str(named.checkpoint_id)}
-    strategy = body.multitask_strategy or service.settings.multitask_strategy.value
     return Run(
         run_id=str(uuid.uuid4()),
         thread_id=thread_id,
         assistant_id=graph.assistant_id,
         graph_id=graph.graph_id,
-        metadata=body.metadata,
-        multitask_strategy="enqueue" if strategy == "interrupt" else strategy,
-        record_events=body.stream_resumable,
+        multitask_strategy=service.settings.multitask_strategy.value,
         payload={
             "input": body.input,
             "command": body.command.model_dump(mode="json") if body.command else None,
             "config": body.config.model_dump(mode="json"),
-            "context": body.context,
-            "checkpoint": checkpoint,
-            "stream_mode": body.modes,
-            "stream_subgraphs": body.stream_subgraphs,
-            "interrupt_before": body.interrupt_before,
-            "interrupt_after": body.interrupt_after,
-            "durability": body.durability,
+            **more,
         },
     )
+
+
+def build(service: Service, body: RunCreate, thread_id: str) -> Run:
+    """The run that a request describes. Raises ApiError for what it must not ask."""
+    checkpoint = None
+    if named := _checkpoint(body):
+        checkpoint = {"checkpoint_ns": named.checkpoint_ns, "checkpoint_id": str(named.checkpoint_id)}
+    run = new(
+        service,
+        body,
+        body.assistant_id,
+        thread_id,
+        context=body.context,
+        checkpoint=checkpoint,
+        stream_mode=body.modes,
+        stream_subgraphs=body.stream_subgraphs,
+        interrupt_before=body.interrupt_before,
+        interrupt_after=body.interrupt_after,
+        durability=body.durability,
+    )
+    run.metadata = body.metadata
+    run.record_events = body.stream_resumable
+    if body.multitask_strategy:
+        run.multitask_strategy = (
+            "enqueue" if body.multitask_strategy == "interrupt" else body.multitask_strategy
+        )
+    return run
 
 
 def _checkpoint(body: RunCreate) -> Checkpoint | None:

@@ -19,9 +19,10 @@ class Body(BaseModel):
 
 
 class Config(Body):
-    tags: list[str] = []
+    # Factories, because pydantic makes a deep copy of a default.
+    tags: list[str] = Field(default_factory=list)
     recursion_limit: int | None = Field(None, ge=1)
-    configurable: dict[str, Any] = {}
+    configurable: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("configurable")
     @classmethod
@@ -52,15 +53,20 @@ class Command(Body):
     goto: str | Send | list[str | Send] | None = None
 
 
-class RunCreate(Body):
-    assistant_id: str = Field(description="Name of the graph, or id of its assistant.")
+class Question(Body):
+    """What every run is asked."""
+
     input: Any = None
     command: Command | None = None
+    config: Config = Field(default_factory=Config)
+
+
+class RunCreate(Question):
+    assistant_id: str = Field(description="Name of the graph, or id of its assistant.")
     stream_mode: StreamMode | list[StreamMode] = ["values"]
     stream_subgraphs: bool = False
     stream_resumable: bool = False
     metadata: Metadata = {}
-    config: Config = Field(default_factory=Config)
     context: dict[str, Any] | None = None
     checkpoint: Checkpoint | None = None
     checkpoint_id: UUID | None = None
@@ -82,14 +88,11 @@ class StatelessRunCreate(RunCreate):
     on_completion: Literal["delete", "keep"] | None = None
 
 
-class Invoke(Body):
+class Invoke(Question):
     """The simple case: one question, one answer."""
 
-    input: Any = None
-    command: Command | None = None
     assistant_id: str | None = Field(None, description="Default: the first graph of langgraph.json.")
     thread_id: UUID | None = Field(None, description="Conversation to go on with; made if there is none.")
-    config: Config = Field(default_factory=Config)
 
 
 class Interrupt(BaseModel):

@@ -15,6 +15,7 @@ class State(TypedDict, total=False):
     done: Annotated[list[str], operator.add]
     seconds: float
     fail_at: str
+    give_up_at: str
     tag: str
 
 
@@ -31,6 +32,8 @@ def _step(name: str) -> Any:
         await asyncio.sleep(state.get("seconds", 0))
         if state.get("fail_at") == name:
             raise RuntimeError(f"{name} failed")
+        if state.get("give_up_at") == name:
+            raise TimeoutError(f"{name} gave up")
         return {"done": [name]}
 
     return step
