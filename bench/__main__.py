@@ -6,7 +6,8 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack
 from statistics import median
 from typing import Any, TypeVar
 
@@ -132,38 +133,44 @@ def goals(results: dict[str, dict[int, Result]]) -> str:
     return f"{_mark(times >= 2)} PostgreSQL at c=50 is {times:.1f} x the stock saver (goal: at least 2)"
 
 
-def share(none: Contestant, durable: Contestant, *, turns: int = 30, seconds: float = 0.7) -> str:
-    """What the checkpoints leave of the rate at ten clients: in turns, as `overhead`."""
+def in_turns(*asked: Contestant, starts: int = 8, turns: int = 10) -> Iterator[list[int]]:
+    """Ports of contestants to measure one after the other, for figures that compare them. In turns that are too short
+    for a machine to change its speed within them, and so many that a disturbance of some does not count. Over several
+    starts, because two processes of one program differ by a tenth of their speed for as long as they run."""
+    for _ in range(starts):
+        with ExitStack() as stack:
+            ports = [stack.enter_context(running(contestant))[0] for contestant in asked]
+            for port, contestant in zip(ports, asked, strict=True):
+                run(load(port, contestant.request, concurrency=10, seconds=1))  # warm up
+            for _ in range(turns):
+                yield ports
+
+
+def share(none: Contestant, durable: Contestant, *, seconds: float = 0.5) -> str:
+    """What the checkpoints leave of the rate at ten clients."""
     shares = []
-    with running(none) as (none_port, _), running(durable) as (durable_port, _):
-        for turn in range(turns + 2):
-            without, with_ = (
-                run(load(port, request, concurrency=10, seconds=seconds)).rate
-                for port, request in ((none_port, none.request), (durable_port, durable.request))
-            )
-            if turn >= 2:  # the first ones warm up
-                shares.append(with_ / without)
+    for none_port, durable_port in in_turns(none, durable):
+        without = run(load(none_port, none.request, concurrency=10, seconds=seconds)).rate
+        with_ = run(load(durable_port, durable.request, concurrency=10, seconds=seconds)).rate
+        shares.append(with_ / without)
     found = median(shares)
     return f"{_mark(found >= 0.6)} PostgreSQL at c=10 is {found:.0%} of no checkpointer (goal: at least 60 %)"
 
 
-def overhead(
-    bare: Contestant, service: Contestant, *, starts: int = 8, turns: int = 10, seconds: float = 0.2
-) -> str:
-    """What bare HTTP adds to the graph for one client, and this service to that: medians over turns that are too
-    short for a machine to change its speed within them, and so many that a disturbance of some does not count. Over
-    several starts of both, because where a process happens to lie in memory is worth a tenth of its speed."""
+def overhead(bare: Contestant, service: Contestant, *, seconds: float = 0.2) -> str:
+    """What bare HTTP adds to the graph for one client, and this service to that."""
     http, added = [], []
-    for _ in range(starts):
-        with running(bare) as (bare_port, _), running(service) as (service_port, _):
-            for turn in range(turns + 2):
-                asked = [run(alone(1, seconds))]
-                for port, request in ((bare_port, bare.request), (service_port, service.request)):
-                    asked.append(run(load(port, request, concurrency=1, seconds=seconds)))
-                graph, behind_http, served = (result.quantile(0.5) * 1000 for result in asked)
-                if turn >= 2:  # the first ones warm up
-                    http.append(behind_http - graph)
-                    added.append(served - behind_http)
+    for bare_port, service_port in in_turns(bare, service):
+        graph, behind_http, served = (
+            result.quantile(0.5) * 1000
+            for result in (
+                run(alone(1, seconds)),
+                run(load(bare_port, bare.request, concurrency=1, seconds=seconds)),
+                run(load(service_port, service.request, concurrency=1, seconds=seconds)),
+            )
+        )
+        http.append(behind_http - graph)
+        added.append(served - behind_http)
     return (
         f"{_mark(median(added) < 1)} overhead on the bare graph at c=1 is {median(added):.2f} ms (goal: under 1), "
         f"and that of HTTP between two processes {median(http):.2f} ms"
