@@ -38,7 +38,7 @@ agent: $(INSTALLED) ## run the agent service on this machine, with its own Postg
 preview: $(INSTALLED) ## show what a stack would be made of, without credentials (STACK=dev, BASE=<git ref or plan.json>, JSON=1)
 	@$(BIN)/python -m preview $(if $(STACK),--stack $(STACK)) $(if $(BASE),--base $(BASE)) $(if $(JSON),--json)
 
-bench: $(INSTALLED) ## measure the agent service beside its peers, the preview and the sandbox (fifteen minutes on a quiet machine)
+bench: $(INSTALLED) ## measure the agent service beside its peers, the preview and the sandbox (twenty minutes on a quiet machine)
 	@$(BIN)/python -W ignore -m bench
 	@$(BIN)/python -m bench.preview
 	@$(BIN)/python -m bench.sandbox
