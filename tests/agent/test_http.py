@@ -168,7 +168,10 @@ async def test_a_step_that_gives_up_waiting_is_not_taken_for_a_run_that_takes_to
     http: httpx.AsyncClient,
 ) -> None:
     answer = await http.post("/invoke", json=steps(input={"give_up_at": "two"}))
-    assert (answer.status_code, answer.json()["detail"]) == (500, "the graph failed: TimeoutError: two gave up")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        500,
+        "the graph failed: TimeoutError: two gave up",
+    )
 
 
 async def test_a_run_that_goes_in_circles_stops_at_the_limit_which_is_the_askers_to_raise(
