@@ -61,6 +61,7 @@ lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
 	$(COMPILE) -c requirements-dev.txt agent/requirements.in -o agent/requirements.txt
+	$(COMPILE) agent/sbom-requirements.in -o agent/sbom-requirements.txt
 	$(COMPILE) sandbox/go/toolchain.in -o sandbox/go/toolchain.txt
 
 # The bytecode of what a preview and `make up` import is written now, since Pulumi's SDKs without it take five seconds at

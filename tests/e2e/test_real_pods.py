@@ -168,6 +168,18 @@ def test_the_rate_limit_of_the_ingress_is_in_force(real: Sandbox, ingress: Reach
     until(lambda: asyncio.run(burst()) == {httpx.codes.OK}, 30, "all are served again")
 
 
+def test_the_image_has_a_bill_of_materials_with_every_package_in_it(real: Sandbox) -> None:
+    bill = json.loads(inside(real, "print(open('/usr/local/share/sbom/langgraph-agent.cdx.json').read())"))
+    assert bill["bomFormat"] == "CycloneDX"
+    named = {f"{component['name']}=={component['version']}" for component in bill["components"]}
+    installed = inside(
+        real,
+        "import importlib.metadata as m; [print(d.name, d.version, sep='==') for d in m.distributions()]",
+    ).split()
+    assert "langgraph" in {package.partition("==")[0] for package in installed}
+    assert named == set(installed)
+
+
 def test_a_rolling_update_under_load_fails_no_request(real: Sandbox, ingress: Reached) -> None:
     before = {pod["metadata"]["name"] for pod in real.servers()}
     real.edit(lambda settings: settings["agents"][0].update(maxIterations=40))
