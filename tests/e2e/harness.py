@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -81,6 +82,8 @@ class Sandbox:
     def interrupted(self, signal_number: int) -> int:
         """Start an update, end it by a signal in its midst, and return its exit code."""
         command = self.command("up")
+        # A shell lets what it starts in the background ignore Ctrl-C, and so would all that comes from it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as started:
