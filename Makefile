@@ -46,7 +46,7 @@ bench: $(INSTALLED) ## measure the agent service beside its peers, the preview a
 test: $(INSTALLED) ## run the tests that need nothing but PyPI
 	$(BIN)/python -m pytest -n auto -m "not e2e"
 
-e2e: $(INSTALLED) ## run the tests on the real engine, a real API server and, on Linux as root, real pods (forty minutes)
+e2e: $(INSTALLED) ## run the tests on the real engine, a real API server and, on Linux as root, real pods (half an hour)
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/agent
 
 lint: $(INSTALLED) ## check style and types

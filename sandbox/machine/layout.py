@@ -4,14 +4,12 @@ import io
 import json
 import os
 import tarfile
-import time
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-KEPT_SECONDS = 7 * 24 * 3600.0
-"""How long the cache keeps what no build uses."""
+from sandbox.machine.cache import forget_unused
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,7 @@ def prune(folder: Path, used: str) -> None:
     """Remove the files that no build has used for a week; the image `used` is used now."""
     for digest in digests(folder, used):
         os.utime(_blob(folder, digest))
-    oldest = time.time() - KEPT_SECONDS
-    for blob in (folder / "blobs" / "sha256").iterdir():
-        if blob.stat().st_mtime < oldest:
-            blob.unlink()
+    forget_unused(folder / "blobs" / "sha256")
 
 
 def _blob(folder: Path, digest: str) -> Path:

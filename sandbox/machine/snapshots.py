@@ -9,12 +9,11 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
-from sandbox.machine.layout import KEPT_SECONDS
+from sandbox.machine.cache import forget_unused
 
 _WORKING = "sandbox-layer"
 
@@ -23,12 +22,11 @@ Control = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def chain(layers: Sequence[str]) -> list[str]:
     """The names of an image's snapshots, given the digests of its unpacked layers: OCI's chain ids."""
-    names: list[str] = []
-    for layer in layers:
-        before = names[-1:]
-        digest = hashlib.sha256(f"{before[0]} {layer}".encode()).hexdigest() if before else ""
-        names.append(f"sha256:{digest}" if before else layer)
-    return names
+
+    def above(below: str, layer: str) -> str:
+        return f"sha256:{hashlib.sha256(f'{below} {layer}'.encode()).hexdigest()}"
+
+    return list(accumulate(layers, above))
 
 
 class Snapshots:
@@ -60,9 +58,7 @@ class Snapshots:
             if not kept.exists() and not self._copy(name, kept):
                 return
             os.utime(kept)
-        for kept in self._cache.iterdir():
-            if kept.stat().st_mtime < time.time() - KEPT_SECONDS:
-                shutil.rmtree(kept)
+        forget_unused(self._cache)
 
     def _link(self, name: str, parent: str) -> bool:
         kept = self._cache / name

@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -111,6 +112,27 @@ async def test_a_body_that_is_too_large_is_refused_whether_or_not_it_says_so(htt
 
     unsaid = await http.post("/invoke", content=pieces())
     assert unsaid.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        "Content-Length: many",
+        "Content-Length: -2",
+        "Content-Length: +2",
+        "Content-Length: 1_0",
+        "Content-Length:",
+        "Content-Length: 2\r\nContent-Length: 9000000",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked",
+    ],
+)
+async def test_a_length_that_may_be_read_in_two_ways_is_refused(in_memory: Served, lengths: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(in_memory.url).port)
+    head = f"POST /invoke HTTP/1.1\r\nHost: agent\r\nX-API-Key: {SECRET}\r\nContent-Type: application/json"
+    writer.write(f"{head}\r\n{lengths}\r\n\r\n{{}}".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
