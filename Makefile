@@ -33,7 +33,7 @@ down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=...
 	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))
 
 agent: $(INSTALLED) ## run the agent service on this machine, with its own PostgreSQL and Valkey, ready to be asked
-	@$(BIN)/python -W ignore -m agent.local
+	@$(BIN)/python -W ignore -m langgraph_agents_service.local
 
 preview: $(INSTALLED) ## show what a stack would be made of, without credentials (STACK=dev, BASE=<git ref or plan.json>, JSON=1)
 	@$(BIN)/python -m preview $(if $(STACK),--stack $(STACK)) $(if $(BASE),--base $(BASE)) $(if $(JSON),--json)
@@ -47,7 +47,7 @@ test: $(INSTALLED) ## run the tests that need nothing but PyPI
 	$(BIN)/python -m pytest -n auto -m "not e2e"
 
 e2e: $(INSTALLED) ## run the tests on the real engine, a real API server and, on Linux as root, real pods (half an hour)
-	$(BIN)/python -m pytest -m e2e tests/e2e tests/agent
+	$(BIN)/python -m pytest -m e2e tests/e2e tests/service
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .
@@ -60,10 +60,11 @@ reference: $(INSTALLED) ## write the settings reference anew from the models
 lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
-	$(COMPILE) -c requirements-dev.txt agent/requirements.in -o agent/requirements.txt
-	$(COMPILE) agent/sbom-requirements.in -o agent/sbom-requirements.txt
-	$(COMPILE) sandbox/go/toolchain.in -o sandbox/go/toolchain.txt
+	$(COMPILE) -c requirements-dev.txt service/requirements.in -o service/requirements.txt
+	$(COMPILE) service/sbom-requirements.in -o service/sbom-requirements.txt
+	$(COMPILE) sandbox/binaries/go/toolchain.in -o sandbox/binaries/go/toolchain.txt
 
+# The agent service is importable from its folder, as an editable install would make it, without a build.
 # The bytecode of what a preview and `make up` import is written now, since Pulumi's SDKs without it take five seconds at
 # every start where PYTHONDONTWRITEBYTECODE is set; that of everything installed would take a minute.
 $(INSTALLED): requirements-dev.txt
@@ -77,6 +78,9 @@ $(INSTALLED): requirements-dev.txt
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt; } || { \
 	  echo "uv could not be installed: PyPI has to be reachable"; exit 1; }
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements-dev.txt
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import sandbox.deploy, sandbox.machine.assembly'
+	@$(BIN)/python -c 'import pathlib, sysconfig; \
+	  site = pathlib.Path(sysconfig.get_path("purelib")); \
+	  (site / "langgraph-agents-service.pth").write_text(str(pathlib.Path("service").resolve()))'
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import sandbox.engine.deploy, sandbox.machine.assembly'
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m preview --brief --stack dev > /dev/null 2>&1 || true
 	@touch $@

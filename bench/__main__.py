@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import psutil
 import uvloop
 
-from agent import local
-from agent.migrate import migrate
-from agent.settings import DatabaseSettings
 from bench.contestants import QUESTION, Contestant, contestants, ours, running
 from bench.graph import echo
 from bench.load import Connection, Result, load
+from langgraph_agents_service import local
+from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.persistence.migrate import migrate
 
 CONCURRENCIES = (1, 10, 50)
 STREAMS = 1000

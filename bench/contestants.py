@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from agent.ports import free_port
+from langgraph_agents_service.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 PEERS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "langgraph-agents" / "bench"
@@ -58,7 +58,7 @@ def ours(name: str, request: Request, **settings: Any) -> Contestant:
         "MAX_CONCURRENT_RUNS": "2000",
         **{key.upper(): str(value) for key, value in settings.items()},
     }
-    return Contestant(name, [sys.executable, "-m", "agent"], values, request)
+    return Contestant(name, [sys.executable, "-m", "langgraph_agents_service"], values, request)
 
 
 def contestants(database_uri: str, valkey_uri: str, *, peers: bool) -> list[Contestant]:
@@ -121,7 +121,8 @@ def running(contestant: Contestant) -> Iterator[tuple[int, int]]:
     """Port and process id of a contestant that is ready. Raises RuntimeError if it does not get so."""
     port = free_port()
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment = {**inherited, "PYTHONPATH": str(ROOT), "PORT": str(port), **contestant.environment}
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "service")))
+    environment = {**inherited, "PYTHONPATH": path, "PORT": str(port), **contestant.environment}
     command = [*contestant.command, *(["--port", str(port)] if "dev" in contestant.command else [])]
     with subprocess.Popen(
         command, env=environment, cwd=contestant.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -5,7 +5,7 @@ from typing import Any
 
 from langgraph.graph import START, MessagesState, StateGraph
 
-from agent.fake_model import FakeChatModel
+from langgraph_agents_service.reference.fake_model import FakeChatModel
 
 _model = FakeChatModel()
 

@@ -29,7 +29,7 @@ _AT_MOST_OF_TEN = 1.2
 _LOADED = """
 import json, sys
 from pathlib import Path
-from preview.program import make_plan
+from preview.recording.program import make_plan
 make_plan("dev", Path.cwd())
 print(json.dumps(sorted(name for name in sys.modules if name.split(".")[0].startswith("pulumi"))))
 """
@@ -126,7 +126,7 @@ def grown(project: Path, agents: int) -> None:
         "with mock.patch('stacks.rules.max_connections', return_value=10**6):\n"
         f"    runpy.run_path({str(ROOT / '__main__.py')!r}, run_name='__main__')\n"
     )
-    for name in ("Pulumi.yaml", "agent"):
+    for name in ("Pulumi.yaml", "service"):
         (project / name).symlink_to(ROOT / name)
 
 

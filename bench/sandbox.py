@@ -10,16 +10,16 @@ from pathlib import Path
 import psutil
 import yaml
 
-from sandbox import processes
 from sandbox.__main__ import default_cache
-from sandbox.errors import InputError
+from sandbox.common import processes
+from sandbox.common.errors import InputError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
 from sandbox.machine.choice import Nodes, choose
-from sandbox.machine.namespaces import Namespaces
-from sandbox.state import State
 
 ROOT = Path(__file__).parents[1]
 STACK = "dev"
-PROGRAM = ("__main__.py", "Pulumi.yaml", f"Pulumi.{STACK}.yaml", "components", "stacks", "agent")
+PROGRAM = ("__main__.py", "Pulumi.yaml", f"Pulumi.{STACK}.yaml", "components", "stacks", "service")
 
 
 def main() -> int:

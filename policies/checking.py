@@ -13,7 +13,7 @@ _WORST_FIRST = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 
 class Plan(Protocol):
-    """What is judged: ``preview.plan.Plan``, or anything of its shape."""
+    """What is judged: ``preview.recording.plan.Plan``, or anything of its shape."""
 
     @property
     def production(self) -> bool: ...

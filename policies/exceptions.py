@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 
 from policies.model import Finding, Resource, Severity
-from sandbox.errors import InputError
+from sandbox.common.errors import InputError
 from stacks.policy_exceptions import PolicyException
 
 EXPIRED = "expired-exception"

@@ -6,7 +6,7 @@
 Exit codes: 0 fine, 1 a policy has findings, 2 there is no preview (what was given is wrong, or the program fails).
 """
 
-from preview.start import fast_start
+from preview.recording.start import fast_start
 
 # Before anything else is imported: that is what takes the time.
 fast_start()
@@ -18,11 +18,11 @@ from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
-from preview.base import base_plan  # noqa: E402
-from preview.plan import Plan  # noqa: E402
-from preview.program import make_plan  # noqa: E402
-from sandbox import stackfile  # noqa: E402
-from sandbox.errors import InputError, SandboxError  # noqa: E402
+from preview.recording.base import base_plan  # noqa: E402
+from preview.recording.plan import Plan  # noqa: E402
+from preview.recording.program import make_plan  # noqa: E402
+from sandbox.common.errors import InputError, SandboxError  # noqa: E402
+from sandbox.engine import stackfile  # noqa: E402
 
 _FINDINGS = 1
 _USAGE = 2
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _preview(options)
     except SandboxError as error:
         if "--json" in arguments:
-            from preview.machine import error_as_json
+            from preview.report.machine import error_as_json
 
             print(error_as_json(str(error)), end="")
         else:
@@ -55,19 +55,19 @@ def _preview(options: argparse.Namespace) -> int:
     out: Path = options.out or project_dir / "build" / "preview" / options.stack
     plan, base = _plans(options, project_dir)
     # Imported once the program has run: the base's program runs meanwhile, and bad input is told sooner.
-    from preview.files import write
-    from preview.review import review
+    from preview.report.files import write
+    from preview.report.review import review
 
     reviewed = review(plan, project_dir, base, options.base or "")
     files = write(reviewed, out, options.limit)
     if options.json:
-        from preview.machine import review_as_json
+        from preview.report.machine import review_as_json
 
         print(review_as_json(reviewed, {what: str(path) for what, path in files.items()}), end="")
     else:
         from rich.console import Console
 
-        from preview.terminal import show, show_briefly
+        from preview.report.terminal import show, show_briefly
 
         console = Console(highlight=False, soft_wrap=True)
         if not console.is_terminal:
@@ -84,26 +84,26 @@ def _plans(options: argparse.Namespace, project_dir: Path) -> tuple[Plan, Plan |
     region = str(stackfile.load(project_dir, options.stack).config.get("aws:region", ""))
     with base_plan(options.base, options.stack, project_dir) as making:
         # Pulumi's SDK is imported while the other process does the same.
-        import preview.recorder  # noqa: F401
+        import preview.recording.recorder  # noqa: F401
 
         base = making.plan(options.stack, stackfile.project_name(project_dir), region)
     return make_plan(options.stack, project_dir, base), base
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from preview.explain import explain
     from preview.exposure import exposure
+    from preview.report.explain import explain
 
     plan = make_plan(options.stack, options.project.resolve())
     explanations = explain(plan, exposure(plan), options.name)
     if options.json:
-        from preview.machine import explanations_as_json
+        from preview.report.machine import explanations_as_json
 
         print(explanations_as_json(explanations), end="")
         return 0
     from rich.console import Console
 
-    from preview.terminal import show_explanation
+    from preview.report.terminal import show_explanation
 
     console = Console(highlight=False, soft_wrap=True)
     for number, explanation in enumerate(explanations):

@@ -15,18 +15,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox import controlplane, foretaste, nodes, report, stackfile, state
-from sandbox.api import Api
-from sandbox.console import console, step
-from sandbox.controlplane import ControlPlane, Place
-from sandbox.errors import InputError, SandboxError
+from sandbox import report
+from sandbox.cluster import controlplane, nodes
+from sandbox.cluster.api import Api
+from sandbox.cluster.controlplane import ControlPlane, Place
+from sandbox.common import state
+from sandbox.common.console import console, step
+from sandbox.common.errors import InputError, SandboxError
+from sandbox.common.state import State
+from sandbox.engine import outline, stackfile
 from sandbox.machine import choice
 from sandbox.machine.choice import Nodes, choose
-from sandbox.state import State
 
 if TYPE_CHECKING:
-    from sandbox.deploy import Result
-    from sandbox.engine import Engine
+    from sandbox.binaries.build import Engine
+    from sandbox.engine.deploy import Result
     from sandbox.machine.assembly import Machine
 
 _INTERRUPTED = 130
@@ -54,19 +57,19 @@ def up(options: argparse.Namespace) -> int:
     project: Path = options.project.resolve()
     source = stackfile.load(project, _stack(options, "dev"))
     name = stackfile.project_name(project)
-    from sandbox import engine
+    from sandbox.binaries import build
 
-    source.check_kubernetes(name, engine.kubernetes_minor())
+    source.check_kubernetes(name, build.kubernetes_minor())
     topology = source.topology(name)
     here = State(options.state.resolve(), _stack(options, "dev"))
     # What a first deployment will make is told while it is prepared; a repeat has the engine's own word at once.
     first = not here.outputs.exists()
-    with here.locked(), foretaste.told(project, here.stack) if first else nullcontext() as preview:
+    with here.locked(), outline.told(project, here.stack) if first else nullcontext() as preview:
         here.create()
         real = _nodes(options, here) is Nodes.REAL
-        binaries = engine.obtain(options.cache, real_node=real)
+        binaries = build.obtain(options.cache, real_node=real)
         # Imported here: they bring Pulumi's SDK, a second that neither `status` nor `down` needs.
-        from sandbox.deploy import Deployment, simulated
+        from sandbox.engine.deploy import Deployment, simulated
         from sandbox.machine.assembly import Machine
 
         machine = Machine(here, binaries, options.cache) if real else None
@@ -111,7 +114,7 @@ def rehearse(options: argparse.Namespace) -> int:
     stack = _stack(options, "dev")
     root, cache = options.state.resolve(), options.cache
     choose(Nodes.REAL, (root, cache))
-    from sandbox.rehearse import rehearse as run
+    from sandbox.rehearsal.rehearse import rehearse as run
 
     done = run(options.base, stack, options.project.resolve(), root, cache)
     folder = options.output / stack

@@ -9,13 +9,14 @@ import psutil
 import yaml
 from rich.table import Table
 
-from sandbox import controlplane, processes
-from sandbox.agents import Agent, Reached
-from sandbox.api import Api, Object
-from sandbox.console import console
-from sandbox.controlplane import running_endpoint
-from sandbox.engine import Engine
-from sandbox.state import State
+from sandbox.binaries.build import Engine
+from sandbox.cluster import controlplane
+from sandbox.cluster.agents import Agent, Reached
+from sandbox.cluster.api import Api, Object
+from sandbox.cluster.controlplane import running_endpoint
+from sandbox.common import processes
+from sandbox.common.console import console
+from sandbox.common.state import State
 
 _QUESTION = '{"input": {"messages": [{"role": "user", "content": "What is 6*7?"}]}}'
 _WORKLOADS = (("apps/v1", "Deployment"), ("batch/v1", "Job"), ("batch/v1", "CronJob"))

@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Sequence
 
-from sandbox.agents import Agent, Reached
-from sandbox.engine import Engine
-from sandbox.state import State, write_private
+from sandbox.binaries.build import Engine
+from sandbox.cluster.agents import Agent, Reached
+from sandbox.common.state import State, write_private
 
 
 def write(state: State, engine: Engine, reached: Sequence[tuple[Agent, Reached]]) -> None:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from components.agent_database import AgentDatabase, AgentDatabaseArgs
-from components.autoscaling import Autoscaling, AutoscalingArgs
-from components.identity import WorkloadIdentity, WorkloadIdentityArgs
-from components.ingress import AlbIngress, IngressArgs, TraefikIngress
-from components.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
+from components.cluster.identity import WorkloadIdentity, WorkloadIdentityArgs
+from components.edge.ingress import AlbIngress, IngressArgs, TraefikIngress
 from components.naming import IAM_ROLE_NAME, labels, safe_name, selector_labels
-from components.network_policies import NetworkPolicies, NetworkPoliciesArgs
-from components.pod import ContainerResources
-from components.secret_mount import SecretMount, SecretMountArgs
-from components.secrets import Secret, SecretArgs
-from components.workload import Workload, WorkloadArgs
+from components.secrets.secret_mount import SecretMount, SecretMountArgs
+from components.secrets.secrets import Secret, SecretArgs
+from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs
+from components.workload.autoscaling import Autoscaling, AutoscalingArgs
+from components.workload.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
+from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs
+from components.workload.pod import ContainerResources
+from components.workload.workload import Workload, WorkloadArgs
 from stacks.agent_settings import Agent, AgentSecret
 from stacks.platform import AlbPlatform, Platform
 from stacks.service import (

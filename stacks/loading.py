@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from components.rds_ca import regions
+from components.stores.rds_ca import regions
 from stacks.agent_settings import Agent
 from stacks.rules import RULES, ApiKeys, Problem
 from stacks.settings import Settings

@@ -8,16 +8,16 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
-from components.addons import Addons, AddonsArgs
-from components.cache import Cache, CacheArgs, CacheClientArgs
-from components.certificate_issuer import CertificateIssuer, CertificateIssuerArgs
-from components.checkpointer import Checkpointer, CheckpointerArgs
-from components.cluster import Cluster, ClusterArgs
-from components.encryption import LogsKey, LogsKeyArgs
-from components.image import Image, ImageArgs
-from components.kubeconfig import kubeconfig
-from components.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
-from components.namespace import AgentNamespace, NamespaceArgs
+from components.cluster.addons import Addons, AddonsArgs
+from components.cluster.cluster import Cluster, ClusterArgs
+from components.cluster.kubeconfig import kubeconfig
+from components.cluster.network_policy_controller import NetworkPolicyController
+from components.cluster.node_groups import Architecture, NodeGroupArgs
+from components.edge.certificate_issuer import CertificateIssuer, CertificateIssuerArgs
+from components.edge.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
+from components.edge.traefik import NAMESPACE as TRAEFIK_NAMESPACE
+from components.edge.traefik import POD_LABELS as TRAEFIK_PODS
+from components.edge.traefik import Traefik, TraefikArgs
 from components.naming import (
     ELASTICACHE_REPLICATION_GROUP_ID,
     LOAD_BALANCER_NAME,
@@ -26,16 +26,16 @@ from components.naming import (
     labels,
     safe_name,
 )
-from components.network import Network, NetworkArgs
-from components.network_policies import Peer, cidr_peers, namespace_peer
-from components.network_policy_controller import NetworkPolicyController
-from components.node_groups import Architecture, NodeGroupArgs
-from components.rds_ca import rds_ca
-from components.secrets import SecretsKey, SecretsKeyArgs
-from components.subnets import SubnetPlan, subnet_plan
-from components.traefik import NAMESPACE as TRAEFIK_NAMESPACE
-from components.traefik import POD_LABELS as TRAEFIK_PODS
-from components.traefik import Traefik, TraefikArgs
+from components.network.network import Network, NetworkArgs
+from components.network.subnets import SubnetPlan, subnet_plan
+from components.secrets.encryption import LogsKey, LogsKeyArgs
+from components.secrets.secrets import SecretsKey, SecretsKeyArgs
+from components.stores.cache import Cache, CacheArgs, CacheClientArgs
+from components.stores.checkpointer import Checkpointer, CheckpointerArgs
+from components.stores.rds_ca import rds_ca
+from components.workload.image import Image, ImageArgs
+from components.workload.namespace import AgentNamespace, NamespaceArgs
+from components.workload.network_policies import Peer, cidr_peers, namespace_peer
 from stacks.quota import quota
 from stacks.settings import Settings
 from stacks.vocabulary import Compute, IngressController

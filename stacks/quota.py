@@ -9,7 +9,7 @@ from stacks.vocabulary import quantity
 # A rolling update runs this many pods above the maximum.
 _SURGE = 1
 # For each agent: the migration Job, the retention CronJob, a retry of either, and cert-manager's solver; at the limits
-# that components.maintenance sets.
+# that components.workload.maintenance sets.
 _MAINTENANCE_PODS = 4
 _MAINTENANCE_CORES = 2
 _MAINTENANCE_BYTES = 2 * 2**30

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.max_connections import max_connections
-from components.subnets import subnet_plan
+from components.network.subnets import subnet_plan
+from components.stores.max_connections import max_connections
 from stacks.agent_settings import Agent
 from stacks.service import SECRET_NAMES, plain_variables
 from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network

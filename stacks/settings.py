@@ -8,9 +8,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from components.cache import MAJORS, CacheEngine
-from components.network import NatGateways
-from components.node_groups import Architecture, CapacityType
+from components.cluster.node_groups import Architecture, CapacityType
+from components.network.network import NatGateways
+from components.stores.cache import MAJORS, CacheEngine
 from stacks.agent_settings import Agent, AgentDefaults
 from stacks.policy_exceptions import PolicyException
 from stacks.vocabulary import (
@@ -168,7 +168,7 @@ class Cache(Model):
 class Image(Model):
     """The image that the stack builds, for the agents that name none of their own."""
 
-    context: str = "agent"
+    context: str = "service"
     """The build context, a folder relative to Pulumi.yaml, with its Dockerfile."""
     keep: Annotated[int, Field(ge=2, le=1000)] = 20
     """How many images the repository keeps, for roll-backs."""

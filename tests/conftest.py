@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from preview.recorder import Recording, record
+from preview.recording.recorder import Recording, record
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from preview.recorder import record
+from preview.recording.recorder import record
 from stacks.loading import SettingsError, load
 from stacks.reference import REFERENCE, reference
 from tests.stacks.stack_files import ROOT, settings_of

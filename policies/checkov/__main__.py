@@ -5,8 +5,8 @@ from pathlib import Path
 
 from policies.checkov import ANSWERS, answers, stale, unanswered
 from policies.checkov.scanning import ScanError, install, scan
-from preview.program import make_plan
-from sandbox.errors import SandboxError
+from preview.recording.program import make_plan
+from sandbox.common.errors import SandboxError
 
 _BUILD = Path("build") / "checkov"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from policies.checkov import REQUIREMENTS, Failed
-from preview import manifests
-from preview.plan import Plan
-from preview.scanner import terraform_plan
+from preview.recording import manifests
+from preview.recording.plan import Plan
+from preview.recording.scanner import terraform_plan
 
 
 class ScanError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 from preview.cost.prices import Prices
 from preview.cost.range import Range
 from preview.cost.requests import requested
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 
 #: What is charged, and how much, USD a month.
 Charge = tuple[str, Range]

@@ -10,8 +10,8 @@ from preview.cost.charges import AUTO_MODE_INSTANCE, CHARGES, Costing
 from preview.cost.prices import Prices, UnknownSizeError, prices_of
 from preview.cost.range import Range
 from preview.cost.requests import requested
-from preview.plan import Plan, PlannedResource
-from sandbox.errors import InputError
+from preview.recording.plan import Plan, PlannedResource
+from sandbox.common.errors import InputError
 
 _NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 from stacks.vocabulary import quantity
 
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"

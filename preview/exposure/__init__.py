@@ -9,7 +9,7 @@ from preview.exposure.network import Network
 from preview.exposure.policies import NetworkPolicies
 from preview.exposure.stores import reaches, stores
 from preview.exposure.workloads import Workload, workloads
-from preview.plan import Plan
+from preview.recording.plan import Plan
 
 __all__ = ["INTERNET", "Edge", "Exposure", "Relation", "exposure"]
 

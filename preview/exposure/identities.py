@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from preview.exposure.model import Edge, Relation
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 
 _READ = "secretsmanager:GetSecretValue"
 _DECRYPT = "kms:Decrypt"

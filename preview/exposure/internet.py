@@ -10,7 +10,7 @@ from preview.exposure.network import ANYWHERE, Network, Rule
 from preview.exposure.policies import NetworkPolicies
 from preview.exposure.stores import Store
 from preview.exposure.workloads import Workload
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 
 _SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
 _TRAEFIK_CLASS = "traefik"

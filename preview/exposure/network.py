@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
 _TRAFFIC: Mapping[str, str] = {"6": "tcp", "17": "udp", "-1": "all"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from preview.exposure.labels import Labels, Selecting, selects
 from preview.exposure.network import overlap, within
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 
 
 @dataclass(frozen=True)

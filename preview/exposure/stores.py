@@ -7,7 +7,7 @@ from preview.exposure.model import Edge, Relation
 from preview.exposure.network import Network
 from preview.exposure.policies import NetworkPolicies
 from preview.exposure.workloads import Workload
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 
 
 @dataclass(frozen=True)

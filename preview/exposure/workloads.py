@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 
 # Where each kind keeps its pod template.
 _TEMPLATES: Mapping[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from sandbox.state import write_private
+from sandbox.common.state import write_private
 
 Properties = dict[str, Any]
 

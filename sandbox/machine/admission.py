@@ -8,7 +8,7 @@ Let's Encrypt becomes one with an authority of the sandbox's own.
 
 from typing import Any
 
-from sandbox.api import Api, Object
+from sandbox.cluster.api import Api, Object
 
 _DRIVER = "secrets-store.csi.k8s.io"
 _CERTIFICATES = "database-certificates"

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sandbox import agents
-from sandbox.agents import Agent, Reached
-from sandbox.api import Api
-from sandbox.cloud import PACKAGES
-from sandbox.engine import Engine
+from sandbox.binaries.build import Engine
+from sandbox.cluster import agents
+from sandbox.cluster.agents import Agent, Reached
+from sandbox.cluster.api import Api
+from sandbox.common.state import State
 from sandbox.machine import admission
 from sandbox.machine.account import Account
 from sandbox.machine.addons import traefik
@@ -21,8 +21,8 @@ from sandbox.machine.postgresql import Databases
 from sandbox.machine.redis import Caches
 from sandbox.machine.secrets import Secrets
 from sandbox.machine.stores import Stores
-from sandbox.providers import Backend
-from sandbox.state import State
+from sandbox.providers.cloud import PACKAGES
+from sandbox.providers.server import Backend
 
 # A Service waits for its pods, they for their image, and that for its packages.
 _PATIENCE = 900.0

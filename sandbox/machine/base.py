@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sandbox.console import step
-from sandbox.errors import SandboxError
+from sandbox.common.console import step
+from sandbox.common.errors import SandboxError
 
 # `python:3.13-slim-trixie@sha256:...`: the release of Debian says which Python it has.
 _RELEASE = re.compile(r"^(?:docker\.io/(?:library/)?)?python:[\d.]+-slim-(?P<release>[a-z]+)\b")

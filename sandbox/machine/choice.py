@@ -7,7 +7,8 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 
-from sandbox.errors import InputError
+from sandbox.common.errors import InputError
+from sandbox.common.namespaces import HIDDEN
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 POSTGRESQL = Path("/usr/lib/postgresql")
@@ -25,9 +26,6 @@ _COMMANDS = {
     "redis-cli": "redis-tools",
 }
 _FILES = {"ptp": (CNI_PLUGINS, "containernetworking-plugins"), "*/bin/postgres": (POSTGRESQL, "postgresql")}
-
-# The node mounts file systems of its own there, which would hide a checkout or a cache below them.
-HIDDEN = (Path("/run"), Path("/var/lib"), Path("/var/log"))
 
 
 class Nodes(StrEnum):

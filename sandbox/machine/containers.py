@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
-from sandbox import processes
-from sandbox.errors import SandboxError
+from sandbox.common import processes
+from sandbox.common.errors import SandboxError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
 from sandbox.machine import layout
 from sandbox.machine.choice import CNI_PLUGINS
-from sandbox.machine.namespaces import Namespaces
 from sandbox.machine.snapshots import Snapshots, chain
-from sandbox.state import State
 
 ROLE = "containerd"
 SOCKET = "/run/containerd/containerd.sock"

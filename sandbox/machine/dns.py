@@ -6,10 +6,10 @@ It runs beside the pods and not in one: so it is there before the first pod asks
 import json
 from pathlib import Path
 
-from sandbox import processes
-from sandbox.machine.addresses import Addresses
-from sandbox.machine.namespaces import Namespaces
-from sandbox.state import State, write_private
+from sandbox.common import processes
+from sandbox.common.addresses import Addresses
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State, write_private
 
 ROLE = "coredns"
 DOMAIN = "cluster.local"

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from sandbox.api import Api
-from sandbox.cloud import Emulated
-from sandbox.errors import SandboxError
-from sandbox.kubernetes import Kubernetes
+from sandbox.cluster.api import Api
+from sandbox.cluster.kubernetes import Kubernetes
+from sandbox.common.errors import SandboxError
 from sandbox.machine.account import CACHE, DATABASE, KEPT, RELEASE, SECRET_VALUE, Account
 from sandbox.machine.postgresql import Databases
 from sandbox.machine.redis import Caches
 from sandbox.machine.secrets import Secrets
-from sandbox.providers import Answer, RefusedError, Resource
-from sandbox.wire import Properties
+from sandbox.providers.cloud import Emulated
+from sandbox.providers.server import Answer, RefusedError, Resource
+from sandbox.providers.wire import Properties
 
 IMAGE = "docker-build:index:Image"
 _CLASS = ":SecretProviderClass"

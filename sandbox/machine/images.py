@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
-from sandbox import processes
-from sandbox.errors import SandboxError
+from sandbox.common import processes
+from sandbox.common.errors import SandboxError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
 from sandbox.machine import base, layout
 from sandbox.machine.containers import Containers
-from sandbox.machine.namespaces import Namespaces
-from sandbox.state import State
 
 ROLE = "buildkitd"
 

@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-from sandbox import processes
-from sandbox.api import Endpoint
-from sandbox.authority import CLIENT, SERVER
-from sandbox.kubeconfig import kubeconfig
-from sandbox.machine.addresses import Addresses
+from sandbox.cluster.api import Endpoint
+from sandbox.cluster.authority import CLIENT, SERVER
+from sandbox.cluster.kubeconfig import kubeconfig
+from sandbox.cluster.nodes import Topology
+from sandbox.cluster.pki import Pki
+from sandbox.common import processes
+from sandbox.common.addresses import Addresses
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
 from sandbox.machine.containers import SOCKET
 from sandbox.machine.dns import DOMAIN
-from sandbox.machine.namespaces import Namespaces
-from sandbox.nodes import Topology
-from sandbox.pki import Pki
-from sandbox.state import State
 
 ROLES = ("kubelet", "kube-proxy")
 

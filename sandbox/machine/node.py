@@ -3,19 +3,19 @@
 import time
 from pathlib import Path
 
-from sandbox import processes
-from sandbox.api import Api, Endpoint
-from sandbox.console import step
-from sandbox.controlplane import Place
-from sandbox.engine import Engine
-from sandbox.errors import SandboxError
-from sandbox.machine import addresses, containers, dns, kubelet
+from sandbox.binaries.build import Engine
+from sandbox.cluster.api import Api, Endpoint
+from sandbox.cluster.controlplane import Place
+from sandbox.cluster.nodes import Topology
+from sandbox.common import addresses, processes
+from sandbox.common.console import step
+from sandbox.common.errors import SandboxError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
+from sandbox.machine import containers, dns, kubelet
 from sandbox.machine.containers import Containers
 from sandbox.machine.dns import Dns
 from sandbox.machine.kubelet import Kubelet
-from sandbox.machine.namespaces import Namespaces
-from sandbox.nodes import Topology
-from sandbox.state import State
 
 ROLES = (containers.ROLE, dns.ROLE, *kubelet.ROLES)
 """The processes of a node, besides the one that holds its namespaces."""

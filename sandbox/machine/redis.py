@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.common.state import write_private
 from sandbox.machine.account import CACHE, CACHE_PARAMETERS, CACHE_USER, CACHE_USERS, Account
 from sandbox.machine.stores import Store, Stores
-from sandbox.state import write_private
 
 _OWN_USER = "sandbox"
 """Who tells the server that its users changed."""

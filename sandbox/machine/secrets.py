@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.api import Api, Object
-from sandbox.errors import InputError
+from sandbox.cluster.api import Api, Object
+from sandbox.common.errors import InputError
 from sandbox.machine.account import SECRET_VALUE, Account
 
 _CLASS = ("secrets-store.csi.x-k8s.io/v1", "SecretProviderClass")

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import processes
-from sandbox.authority import SERVER, Authority
-from sandbox.errors import SandboxError
-from sandbox.machine.addresses import Addresses
+from sandbox.cluster.authority import SERVER, Authority
+from sandbox.common import processes
+from sandbox.common.addresses import Addresses
+from sandbox.common.errors import SandboxError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State, write_private
 from sandbox.machine.dns import Dns
-from sandbox.machine.namespaces import Namespaces
-from sandbox.state import State, write_private
 
 _START_SECONDS = 30.0
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from preview.plan import PlannedResource, Secret
-from preview.recorder import Recording
+from preview.recording.plan import PlannedResource, Secret
+from preview.recording.recorder import Recording
 
 
 def statements(resource: PlannedResource, field: str = "policy") -> list[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ PROGRAM = (
     "Pulumi.prod.yaml",
     "components",
     "stacks",
-    "agent",
+    "service",
 )
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import yaml
 
-from sandbox import engine
 from sandbox.__main__ import default_cache
-from sandbox.processes import OWNER
-from sandbox.state import State
+from sandbox.binaries import build
+from sandbox.common.processes import OWNER
+from sandbox.common.state import State
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,7 +111,7 @@ class Sandbox:
 
     def kubectl_command(self) -> list[str]:
         """The command without arguments."""
-        binary = default_cache() / engine.KUBERNETES.key / "bin" / "kubectl"
+        binary = default_cache() / build.KUBERNETES.key / "bin" / "kubectl"
         return [str(binary), "--kubeconfig", str(self.state.kubeconfig)]
 
     def objects(self, kind: str, *more: str) -> list[dict[str, Any]]:

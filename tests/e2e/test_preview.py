@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from preview import manifests
-from preview.plan import Plan, PlannedResource, Secret
-from preview.program import make_plan
-from preview.structs import is_wire_secret
-from preview.values import differing
+from preview.recording import manifests
+from preview.recording.plan import Plan, PlannedResource, Secret
+from preview.recording.program import make_plan
+from preview.recording.structs import is_wire_secret
+from preview.recording.values import differing
 from tests.e2e.harness import Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.__main__ import default_cache
-from sandbox.engine import obtain
+from sandbox.binaries.build import obtain
 from tests.e2e.harness import Done, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]

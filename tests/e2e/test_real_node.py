@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from sandbox import processes
-from sandbox.errors import InputError
+from sandbox.common import processes
+from sandbox.common.errors import InputError
 from sandbox.machine.choice import Nodes, choose
 from tests.e2e.harness import ROOT, Done, Sandbox
 

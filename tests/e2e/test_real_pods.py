@@ -19,14 +19,14 @@ import httpx
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from sandbox import agents, processes
-from sandbox.agents import Agent, Reached
-from sandbox.api import Api
-from sandbox.controlplane import running_endpoint
-from sandbox.errors import InputError
-from sandbox.load import Load, Told
-from sandbox.machine import addresses
+from sandbox.cluster import agents
+from sandbox.cluster.agents import Agent, Reached
+from sandbox.cluster.api import Api
+from sandbox.cluster.controlplane import running_endpoint
+from sandbox.common import addresses, processes
+from sandbox.common.errors import InputError
 from sandbox.machine.choice import Nodes, choose
+from sandbox.rehearsal.load import Load, Told
 from tests.e2e.harness import ROOT, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -196,7 +196,7 @@ def test_a_changed_source_file_rolls_the_pods_to_a_new_digest(real: Sandbox, ing
         return {pod["spec"]["containers"][0]["image"] for pod in real.servers()}
 
     before = images()
-    source = real.project / "agent" / "reference.py"
+    source = real.project / "service" / "langgraph_agents_service" / "reference" / "agent.py"
     source.write_text(source.read_text() + "\n# changed\n")
     with Load([ingress]) as load:
         real.up()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.errors import InputError
+from sandbox.common.errors import InputError
 from sandbox.machine.choice import Nodes, choose
 from tests.e2e.harness import ROOT, Done, Sandbox
 

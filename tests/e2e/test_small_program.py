@@ -11,8 +11,8 @@ from signal import SIGINT, SIGKILL
 
 import pytest
 
-from sandbox import engine
 from sandbox.__main__ import default_cache
+from sandbox.binaries import build
 from tests.e2e.harness import Done, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -185,7 +185,7 @@ def test_a_control_plane_that_lost_a_process_comes_back_with_its_objects(small: 
 
 def test_the_clients_are_the_versions_that_are_pinned(small: Sandbox, first: Done) -> None:
     versions = json.loads(small.kubectl("version", "-o", "json").stdout)
-    pinned = f"v{engine.KUBERNETES.version}"
+    pinned = f"v{build.KUBERNETES.version}"
     assert (versions["clientVersion"]["gitVersion"], versions["serverVersion"]["gitVersion"]) == (
         pinned,
         pinned,
@@ -202,7 +202,7 @@ def test_down_leaves_no_process_and_no_file(small: Sandbox, first: Done) -> None
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
-    assert (default_cache() / engine.KUBERNETES.key).is_dir()
+    assert (default_cache() / build.KUBERNETES.key).is_dir()
 
 
 def _decoded(value: str) -> str:

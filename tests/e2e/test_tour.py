@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.errors import InputError
+from sandbox.common.errors import InputError
 from sandbox.machine.choice import Nodes, choose
 from tests.e2e.harness import ROOT
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from policies.model import Resource
-from preview.plan import Plan
-from preview.program import make_plan
+from preview.recording.plan import Plan
+from preview.recording.program import make_plan
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.credentials import entropy, no_hard_coded_secrets
-from preview.plan import Secret
+from preview.recording.plan import Secret
 from tests.policies.plans import Made
 
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from policies import check
+from preview.change.timing import estimate
 from preview.cost import monthly
-from preview.plan import Plan
-from preview.scanner import terraform_plan
-from preview.timing import estimate
+from preview.recording.plan import Plan
+from preview.recording.scanner import terraform_plan
 from tests.conftest import record_with
 from tests.stacks.stack_files import settings_of
 

@@ -16,7 +16,7 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
 from policies import RULES
-from preview.plan import Plan, PlannedResource, Secret
+from preview.recording.plan import Plan, PlannedResource, Secret
 from tests.policies.plans import ROOT, broken, plan_of, setting
 from tests.stacks.stack_files import settings_of
 

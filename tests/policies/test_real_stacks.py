@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policies import RULES, check
-from preview.plan import Plan, PlannedResource
+from preview.recording.plan import Plan, PlannedResource
 from tests.policies.plans import plan_of, removing, setting, with_resources, without
 
 CONTAINER = "spec.template.spec.containers.0"

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from preview.plan import Plan
-from preview.program import make_plan
+from preview.recording.plan import Plan
+from preview.recording.program import make_plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +55,7 @@ def project(
     settings(content["config"]["langgraph-agents:settings"])
     (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(content))
     (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-    (folder / "agent").symlink_to(ROOT / "agent")
+    (folder / "service").symlink_to(ROOT / "service")
     around = textwrap.dedent(program) or "from contextlib import nullcontext as changed\n"
     (folder / "__main__.py").write_text(
         f"import runpy\n{around}\nwith changed():\n"

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from components.max_connections import MEMORY_GIB
+from components.stores.max_connections import MEMORY_GIB
 from preview import cost
 from preview.cost import CostReport, PriceError, Range, monthly
 from preview.cost.charges import CHARGES
 from preview.cost.prices import HOURS, prices_of
-from preview.plan import AGENT_TYPE, Plan, PlannedResource
+from preview.recording.plan import AGENT_TYPE, Plan, PlannedResource
 from tests.policies.plans import plan_of, setting, with_resources
-from tests.preview.test_timing import resource
+from tests.preview.change.test_timing import resource
 
 US = prices_of("us-east-1").table
 

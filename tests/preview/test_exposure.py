@@ -9,8 +9,8 @@ import pytest
 
 from preview.exposure import INTERNET, Edge, Exposure, Relation, exposure
 from preview.exposure.labels import Selecting, selects
-from preview.plan import Plan
-from preview.urns import name_of
+from preview.recording.plan import Plan
+from preview.recording.urns import name_of
 from tests.preview.projects import plan_of, project_plan
 
 

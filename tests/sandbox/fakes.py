@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.api import ApiError, Object, UnknownKindError
+from sandbox.cluster.api import ApiError, Object, UnknownKindError
 
 Verdict = Callable[[Object], None]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import processes, state
 from sandbox.__main__ import main
-from sandbox.errors import SandboxError
-from sandbox.state import State
+from sandbox.common import processes, state
+from sandbox.common.errors import SandboxError
+from sandbox.common.state import State
 from tests.conftest import ROOT
 
 

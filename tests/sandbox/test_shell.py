@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox import agents, shell
-from sandbox.agents import Agent, Reached
-from sandbox.api import Api
-from sandbox.engine import Engine
-from sandbox.state import State
+from sandbox import shell
+from sandbox.binaries.build import Engine
+from sandbox.cluster import agents
+from sandbox.cluster.agents import Agent, Reached
+from sandbox.cluster.api import Api
+from sandbox.common.state import State
 from tests.sandbox.fakes import FakeApi
 
 SUPPORT = Agent("support", "langgraph-agents", "http://10.254.128.7", "support.example.com", "key")

@@ -7,9 +7,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from preview.plan import PlannedResource as Resource
-from preview.plan import Secret
-from preview.recorder import Recording
+from preview.recording.plan import PlannedResource as Resource
+from preview.recording.plan import Secret
+from preview.recording.recorder import Recording
 from tests.conftest import record_with, recorded
 from tests.stacks.stack_files import changed, settings_of
 

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from sandbox.api import Api
-from sandbox.engine import Module
+from sandbox.binaries.build import Module
+from sandbox.cluster.api import Api
 from sandbox.machine.account import ADDON, Account
 
 

@@ -3,13 +3,13 @@
 import base64
 from pathlib import Path
 
-from sandbox.api import Api
-from sandbox.authority import Authority
-from sandbox.engine import ADDONS
+from sandbox.binaries.build import ADDONS
+from sandbox.cluster.api import Api
+from sandbox.cluster.authority import Authority
+from sandbox.common.state import State
 from sandbox.machine.account import Account
 from sandbox.machine.addons.addon import is_addon
 from sandbox.machine.admission import ISSUER_SECRET
-from sandbox.state import State
 
 _NAMESPACE = "cert-manager"
 

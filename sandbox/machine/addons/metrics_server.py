@@ -2,14 +2,14 @@
 
 import base64
 
-from sandbox.api import Api
-from sandbox.authority import SERVER
-from sandbox.engine import ADDONS
+from sandbox.binaries.build import ADDONS
+from sandbox.cluster.api import Api
+from sandbox.cluster.authority import SERVER
+from sandbox.cluster.pki import Pki
+from sandbox.common.addresses import Addresses
+from sandbox.common.state import State
 from sandbox.machine.account import Account
 from sandbox.machine.addons.addon import is_addon
-from sandbox.machine.addresses import Addresses
-from sandbox.pki import Pki
-from sandbox.state import State
 
 _NAMESPACE = "kube-system"
 _HOST = f"metrics-server.{_NAMESPACE}.svc"

@@ -4,15 +4,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox import engine, processes
-from sandbox.api import Api
-from sandbox.console import step
-from sandbox.engine import Module
-from sandbox.errors import SandboxError
+from sandbox.binaries import build
+from sandbox.binaries.build import Module
+from sandbox.cluster.api import Api
+from sandbox.common import processes
+from sandbox.common.console import step
+from sandbox.common.errors import SandboxError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
 from sandbox.machine.account import Account
 from sandbox.machine.addons.addon import Addon
-from sandbox.machine.namespaces import Namespaces
-from sandbox.state import State
 
 _START_SECONDS = 90.0
 
@@ -41,7 +42,7 @@ class Addons:
             SandboxError: one cannot be built, or does not serve in time; with the end of its log.
         """
         wanted = self._wanted()
-        engine.ensure(self._cache, self.unbuilt())
+        build.ensure(self._cache, self.unbuilt())
         alive = processes.running(self._state.id)
         for addon in self._known:
             if addon not in wanted:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.api import Api, Object
-from sandbox.engine import TRAEFIK
+from sandbox.binaries.build import TRAEFIK
+from sandbox.cluster.api import Api, Object
+from sandbox.common.addresses import Addresses
 from sandbox.machine.account import RELEASE, Account
-from sandbox.machine.addresses import Addresses
 
 _CLASS = "traefik"
 _SECONDS = 5.0

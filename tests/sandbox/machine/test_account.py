@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.api import Api
-from sandbox.errors import InputError, SandboxError
+from sandbox.cluster.api import Api
+from sandbox.common.errors import InputError, SandboxError
 from sandbox.machine.account import (
     CACHE,
     CACHE_USER,
@@ -24,7 +24,7 @@ from sandbox.machine.hosted import IMAGE, Cluster, Hosted
 from sandbox.machine.postgresql import Databases
 from sandbox.machine.redis import Caches
 from sandbox.machine.secrets import Secrets
-from sandbox.providers import RefusedError, Resource
+from sandbox.providers.server import RefusedError, Resource
 from tests.sandbox.fakes import FakeApi
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-000000"

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.api import Api
-from sandbox.authority import SERVER, Authority
-from sandbox.errors import SandboxError
+from sandbox.cluster.api import Api
+from sandbox.cluster.authority import SERVER, Authority
+from sandbox.common.errors import SandboxError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
 from sandbox.machine import admission, base
 from sandbox.machine.containers import write_image
 from sandbox.machine.dns import Dns
-from sandbox.machine.namespaces import Namespaces
-from sandbox.state import State
 from tests.sandbox.fakes import FakeApi
 
 

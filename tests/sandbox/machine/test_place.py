@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.errors import InputError, SandboxError
-from sandbox.machine import addresses, choice
-from sandbox.machine.addresses import Addresses, free_block
+from sandbox.common import addresses
+from sandbox.common.addresses import Addresses, free_block
+from sandbox.common.errors import InputError, SandboxError
+from sandbox.machine import choice
 from sandbox.machine.choice import Nodes, choose
 
 

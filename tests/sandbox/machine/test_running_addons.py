@@ -9,10 +9,15 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox import engine, pki, processes
-from sandbox.api import Api
-from sandbox.engine import ADDONS, Module
-from sandbox.errors import SandboxError
+from sandbox.binaries import build
+from sandbox.binaries.build import ADDONS, Module
+from sandbox.cluster import pki
+from sandbox.cluster.api import Api
+from sandbox.common import processes
+from sandbox.common.addresses import Addresses
+from sandbox.common.errors import SandboxError
+from sandbox.common.namespaces import Namespaces
+from sandbox.common.state import State
 from sandbox.machine.account import ADDON, RELEASE, Account
 from sandbox.machine.addons import running
 from sandbox.machine.addons.addon import Addon
@@ -20,9 +25,6 @@ from sandbox.machine.addons.cert_manager import CertManager
 from sandbox.machine.addons.metrics_server import MetricsServer
 from sandbox.machine.addons.running import Addons
 from sandbox.machine.addons.traefik import Traefik, hosts
-from sandbox.machine.addresses import Addresses
-from sandbox.machine.namespaces import Namespaces
-from sandbox.state import State
 from tests.sandbox.fakes import FakeApi
 
 ADDRESSES = Addresses(IPv4Network("10.254.0.0/16"))
@@ -76,7 +78,7 @@ def sleeper() -> Sleeper:
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[Module]:
     modules: list[Module] = []
-    monkeypatch.setattr(engine, "ensure", lambda _, wanted: modules.extend(wanted))
+    monkeypatch.setattr(build, "ensure", lambda _, wanted: modules.extend(wanted))
     return modules
 
 

@@ -1,0 +1,1 @@
+"""EKS: control plane, nodes, add-ons, and the identities of what runs there."""

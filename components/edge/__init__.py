@@ -1,0 +1,1 @@
+"""How callers come in: Ingress, Traefik or ALB, and certificates."""

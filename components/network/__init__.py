@@ -1,0 +1,1 @@
+"""VPC, subnets, routes and flow logs."""

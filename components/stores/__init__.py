@@ -1,0 +1,1 @@
+"""What keeps data: RDS PostgreSQL and ElastiCache, and the logins of each agent."""

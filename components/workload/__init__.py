@@ -1,0 +1,1 @@
+"""An agent in the cluster: image, pods, scaling, maintenance and network policies."""

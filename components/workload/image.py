@@ -1,0 +1,167 @@
+"""An agent's container image: its repository, and the build that fills it."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_docker_build as docker_build
+
+from components.secrets.encryption import encryption_key
+from components.workload.build_context import content_tag
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+_REPOSITORY = re.compile(r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*")
+_UNTAGGED_DAYS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageArgs:
+    """What `Image` needs.
+
+    Attributes:
+        repository_name: the ECR repository.
+        context: the folder that is built.
+        dockerfile: the Dockerfile; None is ``Dockerfile`` in the context.
+        platforms: what the image has to run on, such as ``linux/amd64``; that of the nodes.
+        region: the registry's region.
+        keep_images: how many images stay; older ones expire. A rollback reaches as far.
+        force_delete: delete the repository with its images; for development.
+        protect: keep the repository and its key from being deleted.
+    """
+
+    repository_name: str
+    context: str
+    dockerfile: str | None
+    platforms: Sequence[str]
+    region: str
+    keep_images: int
+    force_delete: bool
+    protect: bool
+
+    def __post_init__(self) -> None:
+        if not _REPOSITORY.fullmatch(self.repository_name):
+            raise ValueError(
+                f"repository_name is {self.repository_name!r}: use 2 to 256 lower-case letters and digits, "
+                "parted by single . _ - or /"
+            )
+        known = [platform.value for platform in docker_build.Platform if platform.value.startswith("linux/")]
+        if not self.platforms or not set(self.platforms) <= set(known):
+            raise ValueError(
+                f"platforms is {list(self.platforms)}: name that of the nodes, one of {', '.join(known)}"
+            )
+        if self.keep_images < 1:
+            raise ValueError(f"keep_images is {self.keep_images}: keep 1 at least, the one that runs")
+        if self.force_delete and self.protect:
+            raise ValueError("force_delete and protect are both true: an image repository is either")
+
+    @property
+    def dockerfile_path(self) -> Path:
+        return Path(self.dockerfile) if self.dockerfile else Path(self.context) / "Dockerfile"
+
+
+class Image(pulumi.ComponentResource):
+    """Builds a folder and pushes it under a tag that its content decides; it is used by digest.
+
+    Attributes:
+        ref: ``REPOSITORY@sha256:DIGEST``.
+        repository_url: the repository, without tag or digest.
+    """
+
+    ref: pulumi.Output[str]
+    repository_url: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("langgraph-agents:components:Image", name, None, opts)
+        tag = content_tag(Path(args.context), args.dockerfile_path, salt=args.platforms)
+        repository = self._repository(name, args)
+        self.repository_url = repository.repository_url
+        # A token of 12 hours, asked for anew by every deployment.
+        login = aws.ecr.get_authorization_token_output(
+            registry_id=repository.registry_id,
+            region=args.region,
+            opts=pulumi.InvokeOutputOptions(parent=self),
+        )
+        image = docker_build.Image(
+            f"{name}-build",
+            context=docker_build.BuildContextArgs(location=args.context),
+            dockerfile=docker_build.DockerfileArgs(location=str(args.dockerfile_path)),
+            platforms=[docker_build.Platform(platform) for platform in args.platforms],
+            tags=[pulumi.Output.format("{0}:{1}", self.repository_url, tag)],
+            push=True,
+            # A preview needs no builder.
+            build_on_preview=False,
+            registries=[
+                docker_build.RegistryArgs(
+                    address=self.repository_url,
+                    username=login.user_name,
+                    password=pulumi.Output.secret(login.password),
+                )
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.ref = pulumi.Output.format("{0}@{1}", self.repository_url, image.digest)
+        self.register_outputs({"ref": self.ref, "repository_url": self.repository_url})
+
+    def _repository(self, name: str, args: ImageArgs) -> aws.ecr.Repository:
+        key = encryption_key(
+            f"{name}-key",
+            # An alias, unlike a repository's name, has no dots.
+            alias=f"{args.repository_name.replace('.', '-')}/images",
+            description="Encrypts the agents' container images",
+            protect=args.protect,
+            parent=self,
+        )
+        repository = aws.ecr.Repository(
+            f"{name}-repository",
+            name=args.repository_name,
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            encryption_configurations=[
+                aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=key.arn)
+            ],
+            force_delete=args.force_delete,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        aws.ecr.LifecyclePolicy(
+            f"{name}-lifecycle",
+            repository=repository.name,
+            policy=lifecycle_policy(keep_images=args.keep_images),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return repository
+
+
+def lifecycle_policy(*, keep_images: int) -> str:
+    """Keep the newest tagged images; drop what has lost its tag after a week."""
+    return json.dumps(
+        {
+            "rules": [
+                {
+                    "rulePriority": 1,
+                    "description": f"Untagged images expire after {_UNTAGGED_DAYS} days",
+                    "selection": {
+                        "tagStatus": "untagged",
+                        "countType": "sinceImagePushed",
+                        "countUnit": "days",
+                        "countNumber": _UNTAGGED_DAYS,
+                    },
+                    "action": {"type": "expire"},
+                },
+                {
+                    "rulePriority": 2,
+                    "description": f"The newest {keep_images} images stay",
+                    "selection": {
+                        "tagStatus": "tagged",
+                        "tagPatternList": ["*"],
+                        "countType": "imageCountMoreThan",
+                        "countNumber": keep_images,
+                    },
+                    "action": {"type": "expire"},
+                },
+            ]
+        }
+    )

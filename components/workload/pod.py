@@ -1,0 +1,144 @@
+"""The pods of an agent: server, migration and retention run one image with one security context and the same mounts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+#: Where the image expects its secret files, each named like the variable that it replaces.
+SECRETS_DIR = "/var/run/secrets/langgraph-agents"
+#: Where connection URIs say that the authorities of RDS are (``sslrootcert``).
+CERTIFICATES_DIR = "/etc/langgraph-agents"
+#: The image's user (service/Dockerfile).
+USER_ID = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerResources:
+    """What a container is promised and bounded by: Kubernetes quantities."""
+
+    cpu_request: str
+    memory_request: str
+    cpu_limit: str
+    memory_limit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodArgs:
+    """What every pod of an agent needs."""
+
+    image: pulumi.Input[str]
+    """By digest."""
+    service_account: pulumi.Input[str]
+    secret_provider_class: pulumi.Input[str]
+    """Names the SecretProviderClass whose objects are mounted at ``SECRETS_DIR``."""
+    config_map: pulumi.Input[str]
+    """Its keys become environment variables."""
+    certificates_config_map: pulumi.Input[str]
+    """Mounted at ``CERTIFICATES_DIR``."""
+    resources: ContainerResources
+    labels: Mapping[str, str]
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    termination_grace_period_seconds: int = 30
+
+
+def pod_template(
+    args: PodArgs,
+    *,
+    container: str,
+    command: Sequence[str] | None = None,
+    restart_policy: str = "Always",
+    ports: Mapping[str, int] | None = None,
+    liveness: k8s.core.v1.ProbeArgs | None = None,
+    readiness: k8s.core.v1.ProbeArgs | None = None,
+    startup: k8s.core.v1.ProbeArgs | None = None,
+    lifecycle: k8s.core.v1.LifecycleArgs | None = None,
+    topology_spread: Sequence[k8s.core.v1.TopologySpreadConstraintArgs] | None = None,
+) -> k8s.core.v1.PodTemplateSpecArgs:
+    """A pod template that the restricted Pod Security Standard admits.
+
+    Args:
+        container: the container's name.
+        command: replaces the image's entry point; ``None`` keeps it.
+        ports: container ports by name.
+    """
+    resources = args.resources
+    return k8s.core.v1.PodTemplateSpecArgs(
+        metadata=k8s.meta.v1.ObjectMetaArgs(
+            labels=dict(args.labels), annotations=dict(args.annotations) or None
+        ),
+        spec=k8s.core.v1.PodSpecArgs(
+            service_account_name=args.service_account,
+            # The CSI driver asks for tokens itself; nothing in the pod speaks to the API server.
+            automount_service_account_token=False,
+            # Dozens of Services would otherwise become hundreds of variables, some with the names of settings.
+            enable_service_links=False,
+            restart_policy=restart_policy,
+            termination_grace_period_seconds=args.termination_grace_period_seconds,
+            topology_spread_constraints=list(topology_spread) if topology_spread else None,
+            security_context=k8s.core.v1.PodSecurityContextArgs(
+                run_as_non_root=True,
+                run_as_user=USER_ID,
+                run_as_group=USER_ID,
+                fs_group=USER_ID,
+                seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault"),
+            ),
+            containers=[
+                k8s.core.v1.ContainerArgs(
+                    name=container,
+                    image=args.image,
+                    image_pull_policy="IfNotPresent",
+                    command=list(command) if command else None,
+                    ports=[
+                        k8s.core.v1.ContainerPortArgs(name=name, container_port=port, protocol="TCP")
+                        for name, port in (ports or {}).items()
+                    ]
+                    or None,
+                    env_from=[
+                        k8s.core.v1.EnvFromSourceArgs(
+                            config_map_ref=k8s.core.v1.ConfigMapEnvSourceArgs(name=args.config_map)
+                        )
+                    ],
+                    resources=k8s.core.v1.ResourceRequirementsArgs(
+                        requests={"cpu": resources.cpu_request, "memory": resources.memory_request},
+                        limits={"cpu": resources.cpu_limit, "memory": resources.memory_limit},
+                    ),
+                    security_context=k8s.core.v1.SecurityContextArgs(
+                        allow_privilege_escalation=False,
+                        read_only_root_filesystem=True,
+                        capabilities=k8s.core.v1.CapabilitiesArgs(drop=["ALL"]),
+                    ),
+                    liveness_probe=liveness,
+                    readiness_probe=readiness,
+                    startup_probe=startup,
+                    lifecycle=lifecycle,
+                    volume_mounts=[
+                        k8s.core.v1.VolumeMountArgs(name="secrets", mount_path=SECRETS_DIR, read_only=True),
+                        k8s.core.v1.VolumeMountArgs(
+                            name="certificates", mount_path=CERTIFICATES_DIR, read_only=True
+                        ),
+                        k8s.core.v1.VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108
+                    ],
+                )
+            ],
+            volumes=[
+                k8s.core.v1.VolumeArgs(
+                    name="secrets",
+                    csi=k8s.core.v1.CSIVolumeSourceArgs(
+                        driver="secrets-store.csi.k8s.io",
+                        read_only=True,
+                        volume_attributes={"secretProviderClass": args.secret_provider_class},
+                    ),
+                ),
+                k8s.core.v1.VolumeArgs(
+                    name="certificates",
+                    config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=args.certificates_config_map),
+                ),
+                # The root file system is read-only, and some libraries want a place for a moment.
+                k8s.core.v1.VolumeArgs(
+                    name="tmp", empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit="64Mi")
+                ),
+            ],
+        ),
+    )

@@ -1,0 +1,176 @@
+"""An agent's server: ServiceAccount, ConfigMap, Deployment, Service and PodDisruptionBudget."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.naming import config_hash
+from components.workload.pod import ContainerResources, PodArgs, pod_template
+
+SERVICE_PORT = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadArgs:
+    """A server and its settings."""
+
+    namespace: pulumi.Input[str]
+    agent: str
+    """Names every object."""
+    image: pulumi.Input[str]
+    """By digest."""
+    labels: Mapping[str, str]
+    selector: Mapping[str, str]
+    """A part of ``labels`` that never changes."""
+    variables: Mapping[str, str]
+    """Plain settings, in a ConfigMap."""
+    secret_provider_class: pulumi.Input[str]
+    secrets_version: pulumi.Input[str]
+    """Changes whenever a secret does, which rolls the pods."""
+    certificates_config_map: pulumi.Input[str]
+    resources: ContainerResources
+    port: int
+    metrics_port: int
+    pre_stop_seconds: int
+    grace_period_seconds: int
+    rollout_after: tuple[pulumi.Resource, ...] = ()
+    """Leaves that the first and each later rollout waits for: the identity, and the migration Job."""
+
+    def __post_init__(self) -> None:
+        if not self.selector or not self.selector.items() <= self.labels.items():
+            raise ValueError(f"selector {dict(self.selector)} must be a part of labels {dict(self.labels)}")
+        if self.grace_period_seconds <= self.pre_stop_seconds:
+            raise ValueError(
+                f"grace_period_seconds {self.grace_period_seconds} must be above pre_stop_seconds"
+                f" {self.pre_stop_seconds}: a stopping pod would be killed before it may finish its runs"
+            )
+
+
+class Workload(pulumi.ComponentResource):
+    """Serves an agent: one pod more and none less during a rollout, and each pod outlives its longest run."""
+
+    deployment_name: pulumi.Output[str]
+    service_name: pulumi.Output[str]
+    service_account: pulumi.Output[str]
+    config_map: pulumi.Output[str]
+
+    def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("langgraph-agents:components:Workload", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        metadata = k8s.meta.v1.ObjectMetaArgs(
+            name=args.agent, namespace=args.namespace, labels=dict(args.labels)
+        )
+
+        service_account = k8s.core.v1.ServiceAccount(
+            f"{name}-service-account", metadata=metadata, automount_service_account_token=False, opts=child
+        )
+        config_map = k8s.core.v1.ConfigMap(
+            f"{name}-config", metadata=metadata, data=dict(sorted(args.variables.items())), opts=child
+        )
+        pod = PodArgs(
+            image=args.image,
+            service_account=service_account.metadata.name,
+            secret_provider_class=args.secret_provider_class,
+            config_map=config_map.metadata.name,
+            certificates_config_map=args.certificates_config_map,
+            resources=args.resources,
+            labels=args.labels,
+            annotations={
+                "checksum/config": config_hash(args.variables),
+                "checksum/secrets": args.secrets_version,
+                "prometheus.io/scrape": "true",
+                "prometheus.io/path": "/metrics",
+                "prometheus.io/port": str(args.metrics_port),
+            },
+            termination_grace_period_seconds=args.grace_period_seconds,
+        )
+
+        def probe(path: str, delay: int, period: int, timeout: int, failures: int) -> k8s.core.v1.ProbeArgs:
+            return k8s.core.v1.ProbeArgs(
+                http_get=k8s.core.v1.HTTPGetActionArgs(path=path, port="http"),
+                initial_delay_seconds=delay,
+                period_seconds=period,
+                timeout_seconds=timeout,
+                failure_threshold=failures,
+            )
+
+        deployment = k8s.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata=metadata,
+            spec=k8s.apps.v1.DeploymentSpecArgs(
+                # No replicas: the HorizontalPodAutoscaler owns them, and an update must not undo its work.
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.selector)),
+                strategy=k8s.apps.v1.DeploymentStrategyArgs(
+                    type="RollingUpdate",
+                    rolling_update=k8s.apps.v1.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0),
+                ),
+                min_ready_seconds=5,
+                revision_history_limit=5,
+                progress_deadline_seconds=600,
+                template=pod_template(
+                    pod,
+                    container="agent",
+                    ports={"http": args.port, "metrics": args.metrics_port},
+                    startup=probe("/health", 1, 1, 5, 120),
+                    liveness=probe("/health", 30, 10, 5, 3),
+                    readiness=probe("/ready", 0, 5, 3, 3),
+                    # kube-proxies and load balancers go on sending for a moment after a pod is told to stop.
+                    lifecycle=k8s.core.v1.LifecycleArgs(
+                        pre_stop=k8s.core.v1.LifecycleHandlerArgs(
+                            sleep=k8s.core.v1.SleepActionArgs(seconds=args.pre_stop_seconds)
+                        )
+                    )
+                    if args.pre_stop_seconds
+                    else None,
+                    topology_spread=[
+                        self._spread("topology.kubernetes.io/zone", "DoNotSchedule", args.selector),
+                        self._spread("kubernetes.io/hostname", "ScheduleAnyway", args.selector),
+                    ],
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.rollout_after)),
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=metadata,
+            spec=k8s.core.v1.ServiceSpecArgs(
+                type="ClusterIP",
+                selector=dict(args.selector),
+                ports=[
+                    k8s.core.v1.ServicePortArgs(
+                        name="http", port=SERVICE_PORT, target_port="http", protocol="TCP"
+                    )
+                ],
+            ),
+            opts=child,
+        )
+        k8s.policy.v1.PodDisruptionBudget(
+            f"{name}-pdb",
+            metadata=metadata,
+            spec=k8s.policy.v1.PodDisruptionBudgetSpecArgs(
+                # Not minAvailable: with one replica that would block every node drain for good.
+                max_unavailable=1,
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.selector)),
+            ),
+            opts=child,
+        )
+        self.deployment_name = deployment.metadata.name
+        self.service_name = service.metadata.name
+        self.service_account = service_account.metadata.name
+        self.config_map = config_map.metadata.name
+        self.register_outputs({"deployment_name": self.deployment_name, "service_name": self.service_name})
+
+    @staticmethod
+    def _spread(
+        topology_key: str, when_unsatisfiable: str, selector: Mapping[str, str]
+    ) -> k8s.core.v1.TopologySpreadConstraintArgs:
+        return k8s.core.v1.TopologySpreadConstraintArgs(
+            max_skew=1,
+            topology_key=topology_key,
+            when_unsatisfiable=when_unsatisfiable,
+            label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(selector)),
+            # Count each revision by itself: during a rollout the old one's pods would push the new ones together.
+            match_label_keys=["pod-template-hash"],
+        )

@@ -1,0 +1,171 @@
+"""How long a first deployment takes: the longest path through what waits for what."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from graphlib import TopologicalSorter
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from preview.recording.plan import Plan, PlannedResource
+
+# Savings below this are noise beside the spread of the figures themselves, seconds.
+_WORTH_MENTIONING = 10.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """When a resource is made, in seconds from the start."""
+
+    urn: str
+    name: str
+    type: str
+    start: float
+    seconds: float
+    critical: bool
+    """Whether everything takes longer when this does."""
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a step of the critical chain costs, and what would shorten it."""
+
+    step: Step
+    saves: float
+    """Seconds that the whole would be shorter if this took no time: less than the step where another chain is
+    nearly as long."""
+    how: str
+    """What shortens it; "" where nothing is known."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """An estimate of a first deployment. An update takes the part of it that changes."""
+
+    total: float
+    """Seconds."""
+    chain: tuple[Step, ...]
+    """The critical chain, from its first step to its last, without what takes no time."""
+    cuts: tuple[Cut, ...]
+    """What to cut, the largest saving first."""
+    schedule: tuple[Step, ...]
+    """Every resource that takes time, by its start; Pulumi starts each as soon as what it waits for is there."""
+    as_of: date
+    """When the figures were written down."""
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What takes how long, and waits for what; by URN, in an order in which nothing comes before what it waits for."""
+
+    seconds: Mapping[str, float]
+    waits_for: Mapping[str, frozenset[str]]
+
+    def ends(self, without: str = "") -> dict[str, float]:
+        """When each is done; ``without`` takes no time."""
+        ends: dict[str, float] = {}
+        for urn, seconds in self.seconds.items():
+            started = max((ends[other] for other in self.waits_for[urn]), default=0.0)
+            ends[urn] = started + (0.0 if urn == without else seconds)
+        return ends
+
+
+def estimate(plan: Plan) -> Timing:
+    """Estimate a first deployment of a plan, as if each resource took its typical time."""
+    table = _table()
+    graph = _graph(plan, table)
+    ends = graph.ends()
+    total = max(ends.values(), default=0.0)
+    critical = _critical(graph, ends)
+    steps = {
+        urn: _step(plan.resources[urn], end, graph.seconds[urn], urn in critical) for urn, end in ends.items()
+    }
+    chain = tuple(steps[urn] for urn in critical if graph.seconds[urn])
+    return Timing(
+        total=total,
+        chain=chain,
+        cuts=_cuts(graph, chain, total, table),
+        schedule=tuple(sorted((s for s in steps.values() if s.seconds), key=lambda s: (s.start, s.urn))),
+        as_of=table["asOf"],
+    )
+
+
+def _graph(plan: Plan, table: Mapping[str, Any]) -> _Graph:
+    waits_for = {urn: frozenset(_awaited(plan, resource)) for urn, resource in plan.resources.items()}
+    order = list(TopologicalSorter(waits_for).static_order())
+    return _Graph({urn: _seconds(plan.resources[urn], table) for urn in order}, waits_for)
+
+
+def _awaited(plan: Plan, resource: PlannedResource) -> Iterable[str]:
+    """What Pulumi has to have made before it makes ``resource``: its dependencies, its provider, and its parent where
+    that is made by a provider; a component is there at once."""
+    provider = resource.provider.rpartition("::")[0]
+    for urn in (*resource.dependencies, provider, resource.parent):
+        if urn in plan.resources and (urn != resource.parent or plan.resources[urn].custom):
+            yield urn
+
+
+def _seconds(resource: PlannedResource, table: Mapping[str, Any]) -> float:
+    if not resource.custom:
+        return 0.0
+    entry = table["types"].get(resource.type)
+    if entry is None:
+        return float(table["packages"].get(resource.package, table["default"]))
+    for variant in entry.get("when", ()):
+        if _matches(variant["inputs"], resource.inputs):
+            return float(variant["seconds"])
+    return float(entry["seconds"])
+
+
+def _matches(wanted: Mapping[str, Any], inputs: Any) -> bool:
+    return isinstance(inputs, Mapping) and all(
+        _matches(value, inputs.get(key)) if isinstance(value, Mapping) else inputs.get(key) == value
+        for key, value in wanted.items()
+    )
+
+
+def _critical(graph: _Graph, ends: Mapping[str, float]) -> dict[str, None]:
+    """The chain that ends last, in the order in which it is made. Of equal ones it is that of the first URN."""
+    chain: list[str] = []
+    candidates: Iterable[str] = ends
+    while candidates:
+        last = min(candidates, key=lambda urn: (-ends[urn], urn))
+        chain.append(last)
+        candidates = graph.waits_for[last]
+    return dict.fromkeys(reversed(chain))
+
+
+def _cuts(graph: _Graph, chain: Iterable[Step], total: float, table: Mapping[str, Any]) -> tuple[Cut, ...]:
+    cuts = []
+    for step in chain:
+        if step.seconds < _WORTH_MENTIONING:
+            continue
+        saves = total - max(graph.ends(without=step.urn).values())
+        if saves >= _WORTH_MENTIONING:
+            how = (table["types"].get(step.type) or {}).get("cut", "")
+            cuts.append(Cut(step, saves, how))
+    return tuple(sorted(cuts, key=lambda cut: (-cut.saves, cut.step.urn)))
+
+
+def _step(resource: PlannedResource, end: float, seconds: float, critical: bool) -> Step:
+    return Step(
+        urn=resource.urn,
+        name=resource.name,
+        type=resource.type,
+        start=end - seconds,
+        seconds=seconds,
+        critical=critical,
+    )
+
+
+@functools.cache
+def _table() -> Mapping[str, Any]:
+    table: Mapping[str, Any] = yaml.safe_load((files(__package__) / "durations.yaml").read_text())
+    return table

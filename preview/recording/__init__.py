@@ -1,0 +1,1 @@
+"""Runs the program without an engine, and keeps what it registers: a plan."""

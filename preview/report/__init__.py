@@ -1,0 +1,1 @@
+"""Tells people and programs what a preview found: terminal, Markdown, HTML, JSON."""

@@ -1,0 +1,31 @@
+"""How clients are told where an API server is and who they are."""
+
+from collections.abc import Mapping
+
+import yaml
+
+from sandbox.cluster.api import Endpoint
+
+
+def kubeconfig(endpoint: Endpoint, name: str, user: Mapping[str, str]) -> str:
+    """A kubeconfig of one cluster and one user, both called `name`.
+
+    Args:
+        user: the credentials: `token`, or `client-certificate` and `client-key`.
+    """
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": name,
+                    "cluster": {"server": endpoint.server, "certificate-authority": endpoint.ca_file},
+                }
+            ],
+            "users": [{"name": name, "user": dict(user)}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        },
+        sort_keys=False,
+    )

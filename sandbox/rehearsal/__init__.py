@@ -1,0 +1,1 @@
+"""A change to a stack, tried on real pods under load before it is merged."""

@@ -1,0 +1,228 @@
+"""Following a run to its end, wherever it executes: here, on another process, or not yet."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+
+from langgraph_agents_service.api import states
+from langgraph_agents_service.api.errors import RETRY_AFTER, ApiError
+from langgraph_agents_service.persistence.registry.base import Event, Json, Run
+from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
+from langgraph_agents_service.runs.wire import dumps, sse
+from langgraph_agents_service.service import Service
+
+REMOTE_POLL_SECONDS = 0.25
+"""How often a process looks how far a run on another process has got."""
+
+QUICK_SECONDS = 1.0
+"""An answer within this time is a plain one. After it, headers go out and blanks keep the connection alive, so
+that a client whose server dies meanwhile knows where to ask again: the Location header."""
+
+KEEPALIVE_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+async def outcome(service: Service, run: Run, owner: str, execution: Execution | None) -> Outcome:
+    """Wait until the run has ended anywhere. Raises NotFoundError if it is deleted meanwhile."""
+    while True:
+        execution = execution or service.runner.find(run.run_id)
+        if execution is not None:
+            found = await asyncio.shield(execution.outcome)
+            if found.status is not None:
+                return found
+            execution = None  # it goes on elsewhere
+        run = await service.registry.get_run(run.thread_id, run.run_id, owner)
+        if not run.status.active:
+            return Outcome(run.status, await _last_values(service, run), run.error)
+        if service.health.draining and not service.runner.running:
+            return Outcome(None)
+        await asyncio.sleep(REMOTE_POLL_SECONDS)
+
+
+async def _last_values(service: Service, run: Run) -> Any:
+    graph = service.graphs.find(run.graph_id)
+    if graph is None:
+        return None
+    compiled = await service.runner.driver.compiled(graph, states.config_of(run.thread_id))
+    snapshot = await compiled.aget_state(states.config_of(run.thread_id))
+    values = snapshot.values
+    if snapshot.interrupts and isinstance(values, dict):
+        values = {**values, "__interrupt__": list(snapshot.interrupts)}
+    return values
+
+
+async def events(
+    service: Service, run: Run, owner: str, execution: Execution | None, after: int
+) -> AsyncIterator[Event]:
+    """The run's events after number `after`, from this process or as another one recorded them.
+
+    Ends when the run has ended, or early when this process lets go of it; `end` comes only in the first case.
+    """
+    local = execution is not None
+    while True:
+        execution = execution or service.runner.find(run.run_id)
+        if execution is not None:
+            local = True
+            async for event in execution.events(after):
+                after = event.seq
+                yield event
+            found = await asyncio.shield(execution.outcome)
+            if found.status is None and service.health.draining:
+                return
+            if found.status is not None:
+                break
+            execution = None
+        run = await service.registry.get_run(run.thread_id, run.run_id, owner)
+        if run.status.active:
+            await service.registry.ask_for_events(run.run_id)
+        recorded = await service.registry.read_events(run.run_id, after)
+        for event in recorded:
+            after = event.seq
+            yield event
+        if not run.status.active and not recorded:
+            if not local and after < 0:
+                async for event in _epilogue(service, run):
+                    yield event
+            break
+        if service.health.draining and not service.runner.running:
+            return
+        await asyncio.sleep(0 if recorded else REMOTE_POLL_SECONDS)
+    yield Event(after + 1, "end", b"null")
+
+
+async def _epilogue(service: Service, run: Run) -> AsyncIterator[Event]:
+    """What is left to say of a run that has ended and whose events nobody recorded."""
+    if run.error:
+        yield Event(0, "error", dumps(run.error))
+    else:
+        yield Event(0, "values", dumps(await _last_values(service, run)))
+
+
+def stream(
+    service: Service,
+    run: Run,
+    owner: str,
+    execution: Execution | None,
+    *,
+    after: int = -1,
+    cancel_on_disconnect: bool = False,
+    headers: dict[str, str],
+) -> Response:
+    """Server-sent events of the run."""
+
+    async def body() -> AsyncIterator[bytes]:
+        source = events(service, run, owner, execution, after)
+        pending: asyncio.Future[Event] | None = None
+        ended = False
+        try:
+            while True:
+                pending = pending or asyncio.ensure_future(_next(source))
+                done, _ = await asyncio.wait([pending], timeout=KEEPALIVE_SECONDS)
+                if not done:
+                    yield b": heartbeat\r\n\r\n"
+                    continue
+                try:
+                    event = pending.result()
+                except StopAsyncIteration:
+                    ended = True
+                    return
+                pending = None
+                yield sse(event.event, event.data, None if execution and execution.stateless else event.seq)
+        except Exception as error:  # the status line is long gone: end the stream, and the client asks again
+            log.warning("a stream broke off", extra={"error": type(error).__name__})
+        finally:
+            if pending is not None:
+                pending.cancel()
+            if not ended and cancel_on_disconnect:
+                await cancel(service, run, owner, execution)
+
+    return StreamingResponse(
+        body(),
+        media_type="text/event-stream",
+        headers={**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _next(source: AsyncIterator[Event]) -> Event:
+    return await anext(source)
+
+
+async def wait(
+    service: Service,
+    run: Run,
+    owner: str,
+    execution: Execution | None,
+    *,
+    cancel_on_disconnect: bool = False,
+    headers: dict[str, str],
+) -> Response:
+    """The last values of the run, once it has ended."""
+    waiting = asyncio.ensure_future(outcome(service, run, owner, execution))
+    await asyncio.wait([waiting], timeout=QUICK_SECONDS)
+    if waiting.done():
+        return plain(waiting.result(), headers)
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while not waiting.done():
+                yield b"\n"  # blanks may stand before JSON
+                await asyncio.wait([waiting], timeout=KEEPALIVE_SECONDS)
+            found = waiting.result()
+            if found.status is None:
+                raise ConnectionAbortedError("the run goes on elsewhere; its client asks at the Location")
+            yield _answer(found)
+        finally:
+            if not waiting.done():
+                waiting.cancel()
+                if cancel_on_disconnect:
+                    await cancel(service, run, owner, execution)
+
+    return StreamingResponse(body(), media_type="application/json", headers=headers)
+
+
+def plain(found: Outcome, headers: dict[str, str]) -> Response:
+    """An answer that has not begun yet, and so may still choose its status. Raises ApiError."""
+    check(found)
+    return Response(_answer(found), media_type="application/json", headers=headers)
+
+
+def check(found: Outcome) -> None:
+    """Raises ApiError for an outcome that is not the graph's own."""
+    if found.refused:
+        raise ApiError(422, f"the graph refuses this input: {(found.error or {}).get('message')}")
+    if found.unavailable:
+        raise ApiError(503, "the storage of threads does not answer; try again", RETRY_AFTER)
+    if found.status is None:
+        raise ApiError(503, "this process is shutting down; try again", RETRY_AFTER)
+
+
+def _answer(found: Outcome) -> bytes:
+    if found.error is not None:
+        return dumps({"__error__": found.error})
+    return dumps(found.values)
+
+
+async def cancel(service: Service, run: Run, owner: str, execution: Execution | None) -> None:
+    if execution is not None:
+        execution.stop(Stop.CANCEL)
+    else:
+        await service.registry.cancel(run.thread_id, run.run_id, owner)
+
+
+def document(run: Run) -> Json:
+    return {
+        "run_id": run.run_id,
+        "thread_id": run.thread_id,
+        "assistant_id": run.assistant_id,
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+        "status": run.status,
+        "metadata": run.metadata,
+        "multitask_strategy": run.multitask_strategy,
+        "kwargs": {key: value for key, value in run.payload.items() if key not in ("input", "command")},
+    }

@@ -1,0 +1,144 @@
+"""What every request passes: an id, a key, a rate, a size, a count and a line in the log.
+
+Plain ASGI, because Starlette's BaseHTTPMiddleware costs a task a request and stands in the way of streams.
+"""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from langgraph_agents_service.api.errors import ApiError, answer
+from langgraph_agents_service.observability import logs, metrics
+from langgraph_agents_service.service import Service
+
+OPEN_PATHS = frozenset({"/health", "/ready", "/ok"})
+_REQUEST_ID = re.compile(r"[\w.-]{1,64}")
+
+log = logging.getLogger("langgraph_agents_service.access.keys")
+
+
+class BodyTooLargeError(ApiError):
+    pass
+
+
+class Gateway:
+    def __init__(self, app: ASGIApp, *, service: Service, open_paths: frozenset[str] = OPEN_PATHS) -> None:
+        self._app = app
+        self._service = service
+        self._open_paths = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin = time.perf_counter()
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        logs.request_id.set(request_id)
+        status = 500
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                status, started = message["status"], True
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                if self._service.health.draining:
+                    # Have clients and proxies open their next connection to a process that stays.
+                    message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        metrics.active_requests.inc()
+        try:
+            refusal = await self._refusal(scope, headers)
+            if refusal is not None:
+                await answer(refusal.status_code, refusal.detail, dict(refusal.headers or {}))(
+                    scope, receive, send_on
+                )
+            else:
+                if b"content-length" not in headers:
+                    receive = _limited(receive, self._service.settings.max_request_bytes)
+                await self._app(scope, receive, send_on)
+        except BodyTooLargeError as error:
+            if started:
+                raise
+            await answer(error.status_code, error.detail)(scope, receive, send_on)
+        except Exception as error:
+            log.error(
+                "request failed",
+                exc_info=error if self._service.settings.log_content else None,
+                extra={"error": type(error).__name__},
+            )
+            if started:
+                raise
+            await answer(500, "internal error; the log has it under this X-Request-Id")(
+                scope, receive, send_on
+            )
+        finally:
+            metrics.active_requests.dec()
+            self._count(scope, status, time.perf_counter() - begin)
+
+    async def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> ApiError | None:
+        if scope["path"] in self._open_paths:
+            return None
+        key = headers.get(b"x-api-key")
+        owner = self._service.access.owner(key.decode("latin-1") if key else None)
+        if owner is None:
+            problem = "is missing" if key is None else "is not valid"
+            return ApiError(401, f"the X-API-Key header {problem}")
+        seconds = await self._service.access.wait_seconds(owner)
+        if seconds:
+            limit = self._service.settings.rate_limit_per_minute
+            return ApiError(
+                429,
+                f"more than {limit} requests in a minute; wait {seconds} s",
+                {"Retry-After": str(seconds)},
+            )
+        limit = self._service.settings.max_request_bytes
+        # The server has refused what is no number, and takes in no more than it says.
+        length = int(headers.get(b"content-length", b"0"))
+        if length > limit:
+            return BodyTooLargeError(413, f"the body has {length} bytes, more than {limit}")
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["owner"] = owner
+        return None
+
+    @staticmethod
+    def _count(scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        endpoint = getattr(route, "path", "(none)")
+        method = scope["method"]
+        metrics.series(metrics.requests, method, endpoint, status).inc()
+        metrics.series(metrics.request_seconds, method, endpoint).observe(seconds)
+        if endpoint not in OPEN_PATHS:
+            log.info(
+                "request",
+                extra={
+                    "method": method,
+                    "endpoint": endpoint,
+                    "status": status,
+                    "seconds": round(seconds, 4),
+                },
+            )
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Count a body that does not say its length while it comes in."""
+    size = 0
+
+    async def receive_on() -> Message:
+        nonlocal size
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > limit:
+                raise BodyTooLargeError(413, f"the body has more than {limit} bytes")
+        return message
+
+    return receive_on

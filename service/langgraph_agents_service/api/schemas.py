@@ -1,0 +1,176 @@
+"""The bodies of requests. What is not supported is refused by name, never ignored."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from langgraph_agents_service.persistence.registry.base import RunStatus, ThreadStatus
+
+StreamMode = Literal[
+    "values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug"
+]
+Names = Literal["*"] | list[str]
+Metadata = dict[str, Any]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Config(Body):
+    # Factories, because pydantic makes a deep copy of a default.
+    tags: list[str] = Field(default_factory=list)
+    recursion_limit: int | None = Field(None, ge=1)
+    configurable: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("configurable")
+    @classmethod
+    def _not_internal(cls, value: dict[str, Any]) -> dict[str, Any]:
+        internal = sorted(key for key in value if key.startswith("__"))
+        if internal:
+            raise ValueError(f"{', '.join(internal)} is LangGraph's own; leave it out")
+        return value
+
+
+class Checkpoint(Body):
+    thread_id: UUID | None = None
+    checkpoint_ns: str = ""
+    checkpoint_id: UUID | None = None
+    checkpoint_map: dict[str, Any] | None = None
+
+
+class Send(Body):
+    node: str
+    input: Any = None
+
+
+class Command(Body):
+    """How a run that waits for somebody goes on."""
+
+    resume: Any = None
+    update: dict[str, Any] | list[tuple[str, Any]] | None = None
+    goto: str | Send | list[str | Send] | None = None
+
+
+class Question(Body):
+    """What every run is asked."""
+
+    input: Any = None
+    command: Command | None = None
+    config: Config = Field(default_factory=Config)
+
+
+class RunCreate(Question):
+    assistant_id: str = Field(description="Name of the graph, or id of its assistant.")
+    stream_mode: StreamMode | list[StreamMode] = ["values"]
+    stream_subgraphs: bool = False
+    stream_resumable: bool = False
+    metadata: Metadata = {}
+    context: dict[str, Any] | None = None
+    checkpoint: Checkpoint | None = None
+    checkpoint_id: UUID | None = None
+    interrupt_before: Names | None = None
+    interrupt_after: Names | None = None
+    multitask_strategy: Literal["reject", "enqueue", "interrupt"] | None = None
+    if_not_exists: Literal["create", "reject"] = "reject"
+    on_disconnect: Literal["cancel", "continue"] = "continue"
+    durability: Literal["sync", "async", "exit"] | None = None
+    feedback_keys: None = None
+
+    @property
+    def modes(self) -> list[str]:
+        given = self.stream_mode if isinstance(self.stream_mode, list) else [self.stream_mode]
+        return [str(mode) for mode in given]
+
+
+class StatelessRunCreate(RunCreate):
+    on_completion: Literal["delete", "keep"] | None = None
+
+
+class Invoke(Question):
+    """The simple case: one question, one answer."""
+
+    assistant_id: str | None = Field(None, description="Default: the first graph of langgraph.json.")
+    thread_id: UUID | None = Field(None, description="Conversation to go on with; made if there is none.")
+
+
+class Interrupt(BaseModel):
+    id: str
+    value: Any
+
+
+class Answer(BaseModel):
+    output: Any
+    thread_id: str | None
+    run_id: str
+    interrupts: list[Interrupt] = Field(description="What the graph waits for; answer with `command.resume`.")
+
+
+class ThreadCreate(Body):
+    thread_id: UUID | None = None
+    metadata: Metadata = {}
+    if_exists: Literal["raise", "do_nothing"] = "raise"
+
+
+class ThreadUpdate(Body):
+    metadata: Metadata
+
+
+class ThreadCount(Body):
+    metadata: Metadata = {}
+    status: ThreadStatus | None = None
+
+
+ThreadField = Literal[
+    "thread_id", "created_at", "updated_at", "metadata", "status", "values", "interrupts", "config", "context"
+]
+
+
+class ThreadSearch(ThreadCount):
+    ids: list[UUID] | None = Field(None, max_length=1000)
+    limit: int = Field(10, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+    sort_by: Literal["thread_id", "status", "created_at", "updated_at"] = "updated_at"
+    sort_order: Literal["asc", "desc"] = "desc"
+    select: list[ThreadField] | None = None
+
+
+class StateUpdate(Body):
+    values: dict[str, Any] | list[dict[str, Any]] | None = None
+    as_node: str | None = None
+    checkpoint: Checkpoint | None = None
+    checkpoint_id: UUID | None = None
+
+
+class StateQuery(Body):
+    checkpoint: Checkpoint
+    subgraphs: bool = False
+
+
+class HistoryQuery(Body):
+    limit: int = Field(10, ge=1, le=1000)
+    before: Checkpoint | UUID | None = None
+    metadata: Metadata | None = None
+    checkpoint: Checkpoint | None = None
+
+
+class AssistantSearch(Body):
+    graph_id: str | None = None
+    name: str | None = None
+    metadata: Metadata = {}
+    limit: int = Field(10, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+    sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] | None = None
+    sort_order: Literal["asc", "desc"] | None = None
+
+
+class AssistantCount(Body):
+    graph_id: str | None = None
+    name: str | None = None
+    metadata: Metadata = {}
+
+
+Limit = Annotated[int, Field(ge=1, le=1000)]
+Offset = Annotated[int, Field(ge=0, le=2**31)]
+RunStatusFilter = RunStatus | None

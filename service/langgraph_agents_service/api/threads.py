@@ -1,0 +1,213 @@
+"""Threads: conversations, their states and their past."""
+
+import asyncio
+import uuid
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from langchain_core.runnables import RunnableConfig
+
+from langgraph_agents_service.api import states
+from langgraph_agents_service.api.bodies import StrictRoute
+from langgraph_agents_service.api.context import Owner, ThreadId, ThreadsDep
+from langgraph_agents_service.api.errors import ANSWERS, ApiError
+from langgraph_agents_service.api.schemas import (
+    Checkpoint,
+    HistoryQuery,
+    StateQuery,
+    StateUpdate,
+    ThreadCount,
+    ThreadCreate,
+    ThreadSearch,
+    ThreadUpdate,
+)
+from langgraph_agents_service.persistence.registry.base import Thread, ThreadBusyError, ThreadStatus
+from langgraph_agents_service.runs.wire import dumps
+from langgraph_agents_service.service import Service
+
+router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute, responses=ANSWERS)
+
+
+def json(value: Any, status: int = 200) -> Response:
+    return Response(dumps(value), status, media_type="application/json")
+
+
+def _document(thread: Thread) -> dict[str, Any]:
+    return {
+        "thread_id": thread.thread_id,
+        "created_at": thread.created_at,
+        "updated_at": thread.updated_at,
+        "metadata": thread.metadata,
+        "status": thread.status,
+        "config": {},
+        "values": None,
+        "interrupts": {},
+    }
+
+
+async def _with_state(service: Service, thread: Thread) -> dict[str, Any]:
+    document = _document(thread)
+    if thread.metadata.get("graph_id") in service.graphs.names:
+        graph = await states.graph_of(service, thread)
+        if graph is not None:
+            snapshot = await graph.aget_state(states.config_of(thread.thread_id))
+            document["values"] = snapshot.values or None
+            document["interrupts"] = {
+                task.id: list(task.interrupts) for task in snapshot.tasks if task.interrupts
+            }
+    return document
+
+
+@router.post("")
+async def create(body: ThreadCreate, service: ThreadsDep, owner: Owner) -> Response:
+    thread = Thread(str(body.thread_id or uuid.uuid4()), owner, body.metadata)
+    made = await service.registry.create_thread(thread, reuse=body.if_exists == "do_nothing")
+    return json(_document(made))
+
+
+@router.post("/search")
+async def search(body: ThreadSearch, service: ThreadsDep, owner: Owner) -> Response:
+    threads = await service.registry.search_threads(
+        owner,
+        metadata=body.metadata,
+        ids=[str(thread_id) for thread_id in body.ids] if body.ids is not None else None,
+        status=body.status,
+        limit=body.limit,
+        offset=body.offset,
+        sort_by=body.sort_by,
+        descending=body.sort_order == "desc",
+    )
+    wanted = set(body.select) if body.select is not None else None
+    if wanted is None or wanted & {"values", "interrupts"}:
+        documents = await asyncio.gather(*(_with_state(service, thread) for thread in threads))
+    else:
+        documents = [_document(thread) for thread in threads]
+    if wanted is not None:
+        documents = [{name: d[name] for name in d if name in wanted} for d in documents]
+    return json(documents)
+
+
+@router.post("/count")
+async def count(body: ThreadCount, service: ThreadsDep, owner: Owner) -> int:
+    return await service.registry.count_threads(owner, metadata=body.metadata, status=body.status)
+
+
+@router.get("/{thread_id}")
+async def get(thread_id: ThreadId, service: ThreadsDep, owner: Owner) -> Response:
+    return json(await _with_state(service, await service.registry.get_thread(thread_id, owner)))
+
+
+@router.patch("/{thread_id}")
+async def update(thread_id: ThreadId, body: ThreadUpdate, service: ThreadsDep, owner: Owner) -> Response:
+    return json(_document(await service.registry.update_thread(thread_id, owner, body.metadata)))
+
+
+@router.delete("/{thread_id}", status_code=204)
+async def delete(thread_id: ThreadId, service: ThreadsDep, owner: Owner) -> None:
+    thread = await service.registry.get_thread(thread_id, owner)
+    if thread.status is ThreadStatus.BUSY:
+        raise ThreadBusyError
+    # The checkpoints first: should the process die here, nobody who takes the id later finds them.
+    if service.saver is not None:
+        await service.saver.adelete_thread(thread_id)
+    await service.registry.delete_thread(thread_id, owner)
+
+
+@router.get("/{thread_id}/state")
+async def get_state(
+    thread_id: ThreadId, service: ThreadsDep, owner: Owner, subgraphs: Annotated[bool, Query()] = False
+) -> Response:
+    return await _state(service, owner, thread_id, None, subgraphs)
+
+
+@router.get("/{thread_id}/state/{checkpoint_id}")
+async def get_state_at(
+    thread_id: ThreadId,
+    checkpoint_id: UUID,
+    service: ThreadsDep,
+    owner: Owner,
+    subgraphs: Annotated[bool, Query()] = False,
+) -> Response:
+    return await _state(service, owner, thread_id, Checkpoint(checkpoint_id=checkpoint_id), subgraphs)
+
+
+@router.post("/{thread_id}/state/checkpoint")
+async def get_state_of_checkpoint(
+    thread_id: ThreadId, body: StateQuery, service: ThreadsDep, owner: Owner
+) -> Response:
+    return await _state(service, owner, thread_id, body.checkpoint, body.subgraphs)
+
+
+async def _state(
+    service: Service, owner: str, thread_id: str, checkpoint: Checkpoint | None, subgraphs: bool
+) -> Response:
+    thread = await service.registry.get_thread(thread_id, owner)
+    await states.require_checkpoint(service, thread_id, checkpoint)
+    graph = await states.graph_of(service, thread)
+    if graph is None:
+        return json(states.empty(thread_id))
+    config = states.config_of(thread_id, checkpoint)
+    return json(states.document(await graph.aget_state(config, subgraphs=subgraphs)))
+
+
+@router.post("/{thread_id}/state")
+async def update_state(thread_id: ThreadId, body: StateUpdate, service: ThreadsDep, owner: Owner) -> Response:
+    thread = await service.registry.get_thread(thread_id, owner)
+    if thread.status is ThreadStatus.BUSY:
+        raise ThreadBusyError
+    graph = await states.graph_of(service, thread)
+    if graph is None:
+        raise ApiError(409, "the thread has not run yet, so its graph is not known; run it first")
+    if body.as_node is not None and body.as_node not in graph.nodes:
+        raise ApiError(422, f"as_node: the graph has no node {body.as_node!r}")
+    checkpoint = body.checkpoint or (
+        Checkpoint(checkpoint_id=body.checkpoint_id) if body.checkpoint_id else None
+    )
+    await states.require_checkpoint(service, thread_id, checkpoint)
+    config = states.config_of(thread_id, checkpoint)
+    try:
+        made = await graph.aupdate_state(config, body.values, as_node=body.as_node)
+    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
+        raise ApiError(422, f"the graph refuses these values: {error}") from None
+    status = ThreadStatus.INTERRUPTED if await _waits(graph, made) else ThreadStatus.IDLE
+    await service.registry.set_thread_status(thread_id, status)
+    where = made["configurable"]
+    return json(
+        {
+            "checkpoint": {
+                "thread_id": thread_id,
+                "checkpoint_ns": where.get("checkpoint_ns", ""),
+                "checkpoint_id": where.get("checkpoint_id"),
+                "checkpoint_map": None,
+            }
+        }
+    )
+
+
+async def _waits(graph: Any, config: RunnableConfig) -> bool:
+    return bool((await graph.aget_state(config)).next)
+
+
+@router.post("/{thread_id}/history")
+async def history(thread_id: ThreadId, body: HistoryQuery, service: ThreadsDep, owner: Owner) -> Response:
+    thread = await service.registry.get_thread(thread_id, owner)
+    graph = await states.graph_of(service, thread)
+    if graph is None:
+        return json([])
+    before = Checkpoint(checkpoint_id=body.before) if isinstance(body.before, UUID) else body.before
+    config = states.config_of(thread_id, body.checkpoint)
+    snapshots = graph.aget_state_history(
+        config,
+        filter=body.metadata,
+        before=states.config_of(thread_id, before) if before else None,
+        limit=body.limit,
+    )
+    return json([states.document(snapshot) async for snapshot in snapshots])
+
+
+@router.get("/{thread_id}/history")
+async def history_of(
+    thread_id: ThreadId, service: ThreadsDep, owner: Owner, limit: Annotated[int, Query(ge=1, le=1000)] = 10
+) -> Response:
+    return await history(thread_id, HistoryQuery(limit=limit), service, owner)

@@ -1,0 +1,79 @@
+"""`check`: tries everything that the service needs, and lists every fault instead of the first."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from pydantic import ValidationError
+
+from langgraph_agents_service.configuration import secret_files
+from langgraph_agents_service.configuration.describe import every_fault
+from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
+from langgraph_agents_service.persistence import valkey_client
+from langgraph_agents_service.persistence.database import Database
+from langgraph_agents_service.projects.graphs import Graphs, GraphsError
+
+CHECK_SECONDS = 5.0
+
+
+async def check() -> tuple[list[str], list[str]]:
+    """What is fine and what is not, a line each."""
+    try:
+        settings = load(Settings)
+    except ValidationError as error:
+        return [], every_fault(error)
+    secret_files.export(settings.secrets_dir)
+    good, bad = ["settings"], []
+    for name, trial in _trials(settings).items():
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await trial()
+            good.append(name)
+        except TimeoutError:
+            bad.append(f"{name}: no answer within {CHECK_SECONDS:g} s")
+        except GraphsError as error:
+            bad.append(str(error))
+        except Exception as error:
+            text = str(error).strip().splitlines()
+            bad.append(f"{name}: {text[0] if text else type(error).__name__}")
+    return good, bad
+
+
+def _trials(settings: Settings) -> dict[str, Callable[[], Awaitable[None]]]:
+    async def graphs() -> None:
+        loaded = Graphs(settings.langgraph_config)
+        await loaded.load()
+        await loaded.close()
+
+    async def database() -> None:
+        database = Database(settings)
+        try:
+            rows = await database.control("SELECT to_regclass('agent_runs') IS NOT NULL AS made")
+        finally:
+            await database.close()
+        if not rows[0]["made"]:
+            raise RuntimeError("it has no tables; run `python -m langgraph_agents_service migrate`")
+
+    async def cache() -> None:
+        async with aclosing(valkey_client.connect(settings)) as client:
+            await client.ping()
+
+    trials: dict[str, Callable[[], Awaitable[None]]] = {"LANGGRAPH_CONFIG": graphs}
+    if settings.checkpointer is Checkpointer.POSTGRES:
+        trials["DATABASE_URI"] = database
+    if settings.redis_uri.get_secret_value():
+        trials["REDIS_URI"] = cache
+
+    def port(number: int) -> Callable[[], Awaitable[None]]:
+        async def free() -> None:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((settings.host, number))
+
+        return free
+
+    trials[f"PORT={settings.port}"] = port(settings.port)
+    if settings.metrics_port:
+        trials[f"METRICS_PORT={settings.metrics_port}"] = port(settings.metrics_port)
+    return trials

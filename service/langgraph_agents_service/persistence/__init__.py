@@ -1,0 +1,1 @@
+"""What outlives a process: checkpoints, threads, runs, and the servers that keep them."""

@@ -1,0 +1,248 @@
+"""LangGraph's PostgreSQL saver with group commit and without its global lock.
+
+The tables, their content and the migrations are LangGraph's own. What differs is how rows get there: writes
+of all runs of the process that arrive together leave in one transaction (one round trip and one disk flush),
+and reads use as many connections as the pool has. docs/adr/agent-group-commit.md says why and how much.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache, partial
+from inspect import signature
+from typing import Any, cast
+
+import orjson
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_serializable_checkpoint_metadata,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from psycopg.rows import DictRow
+
+from langgraph_agents_service.observability import metrics
+from langgraph_agents_service.persistence.batcher import Batcher
+from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database, retry
+
+# Numbers go as text and an absent parent as '', because psycopg would else choose types, and so plans, by the values
+# at hand.
+_BLOBS = """
+  INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+  SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
+  ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING"""
+_CHECKPOINTS = """
+  INSERT INTO checkpoints
+    (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+  SELECT t, ns, id, NULLIF(parent, ''), c::jsonb, m::jsonb
+  FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS i(t, ns, id, parent, c, m)
+  ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+  DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata"""
+_WRITES = """
+  INSERT INTO checkpoint_writes
+    (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+  SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[]::int[],
+                       %b::text[], %b::text[], %b::bytea[])
+  ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) """
+_NEW_WRITES = _WRITES + "DO NOTHING"
+_CONTROL_WRITES = (
+    _WRITES + "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
+)
+
+NO_CHECKPOINTS = "__no_checkpoints"
+"""Key of a config for a thread that was made a moment ago: a non-empty list spares the first look for its latest
+checkpoint. Keys with two underscores stay out of the metadata of checkpoints."""
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of one put, each list in the column order of its statement."""
+
+    blobs: Sequence[Row] = ()
+    checkpoints: Sequence[Row] = ()
+    new_writes: Sequence[Row] = ()
+    control_writes: Sequence[Row] = ()
+
+
+class _Table:
+    """The rows of a batch for one insert. PostgreSQL refuses to upsert one row twice in a statement, so that
+    each key stands here once: as it came first, or with `last_wins` as it came last."""
+
+    def __init__(self, insert: str, *, key: int, last_wins: bool = False) -> None:
+        self.insert = insert
+        self._key = key
+        self._last_wins = last_wins
+        self._rows: dict[Row, Row] = {}
+
+    def add(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if self._last_wins:
+                self._rows[row[: self._key]] = row
+            else:
+                self._rows.setdefault(row[: self._key], row)
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def columns(self) -> list[list[Any]]:
+        return [list(column) for column in zip(*self._rows.values(), strict=True)]
+
+
+class GroupCommitSaver(AsyncPostgresSaver):
+    """AsyncPostgresSaver on a pool. Raises psycopg.OperationalError when the database stays away."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.pool)
+        # The base class takes this lock around every statement although each has its own connection here.
+        self.lock = cast(asyncio.Lock, nullcontext())
+        self._database = database
+        self._batcher: Batcher[_Rows, None] = Batcher(self._flush)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        metrics.series(metrics.checkpointer_operations, "put").inc()
+        thread_id = config["configurable"]["thread_id"]
+        namespace = config["configurable"]["checkpoint_ns"]
+        inline: dict[str, Any] = {}
+        blobs: dict[str, Any] = {}
+        for channel, value in checkpoint["channel_values"].items():
+            if value is None or isinstance(value, (str, int, float, bool)):
+                inline[channel] = value
+            else:
+                blobs[channel] = value
+                if isinstance(value, _DeltaSnapshot):
+                    inline[channel] = True
+        versions = {channel: version for channel, version in new_versions.items() if channel in blobs}
+        await self._batcher.submit(
+            _Rows(
+                blobs=self._dump_blobs(thread_id, namespace, blobs, versions) if versions else (),
+                checkpoints=[
+                    (
+                        thread_id,
+                        namespace,
+                        checkpoint["id"],
+                        config["configurable"].get("checkpoint_id") or "",
+                        _json({**checkpoint, "channel_values": inline}),
+                        _json(get_serializable_checkpoint_metadata(config, metadata)),
+                    )
+                ],
+            )
+        )
+        return {
+            "configurable": {
+                "thread_id": thread_id,
+                "checkpoint_ns": namespace,
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        metrics.series(metrics.checkpointer_operations, "put_writes").inc()
+        where = config["configurable"]
+        rows = [
+            (*row[:5], str(row[5]), *row[6:])
+            for row in self._dump_writes(
+                where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"], task_id, task_path, writes
+            )
+        ]
+        if all(channel in WRITES_IDX_MAP for channel, _ in writes):
+            await self._batcher.submit(_Rows(control_writes=rows))
+        else:
+            await self._batcher.submit(_Rows(new_writes=rows))
+
+    async def _flush(self, items: list[_Rows]) -> list[None]:
+        blobs, checkpoints = _Table(_BLOBS, key=4), _Table(_CHECKPOINTS, key=3, last_wins=True)
+        # A write's key ends with its index, the sixth column; task_path before it belongs to the task.
+        new_writes = _Table(_NEW_WRITES, key=6)
+        control_writes = _Table(_CONTROL_WRITES, key=6, last_wins=True)
+        for item in items:
+            blobs.add(item.blobs)
+            checkpoints.add(item.checkpoints)
+            new_writes.add(item.new_writes)
+            control_writes.add(item.control_writes)
+        tables = [table for table in (blobs, checkpoints, new_writes, control_writes) if table]
+        columns = [column for table in tables for column in table.columns()]
+        if tables:
+            statement = _insert_all(tuple(table.insert for table in tables))
+            await self._database.fetch(statement, columns, patient=True)
+        return [None] * len(items)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        # Once: a node that looks its own thread up later has to see what has been written by then.
+        if config["configurable"].get(NO_CHECKPOINTS) and not config["configurable"].get("checkpoint_ns"):
+            config["configurable"][NO_CHECKPOINTS].clear()
+            return None
+        metrics.series(metrics.checkpointer_operations, "get").inc()
+        return await retry(partial(super().aget_tuple, config), PATIENCE_SECONDS)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        metrics.series(metrics.checkpointer_operations, "list").inc()
+        async for entry in super().alist(config, filter=filter, before=before, limit=limit):
+            yield entry
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        metrics.series(metrics.checkpointer_operations, "delete").inc()
+        await super().adelete_thread(thread_id)
+
+    async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
+        # The base class does this in a thread, which costs more than the decoding of an ordinary state.
+        base = {"thread_id": value["thread_id"], "checkpoint_ns": value["checkpoint_ns"]}
+        parent = value["parent_checkpoint_id"]
+        channels = value["checkpoint"].get("channel_values") or {}
+        return CheckpointTuple(
+            {"configurable": {**base, "checkpoint_id": value["checkpoint_id"]}},
+            cast(
+                Checkpoint,
+                {
+                    **value["checkpoint"],
+                    "channel_values": {**channels, **self._load_blobs(value["channel_values"])},
+                },
+            ),
+            value["metadata"],
+            {"configurable": {**base, "checkpoint_id": parent}} if parent else None,
+            self._load_writes(value["pending_writes"]),
+        )
+
+
+# LangGraph looks for `task_path` among the parameters at every run, which is quicker to find where it is noted.
+vars(GroupCommitSaver)["aput_writes"].__signature__ = signature(GroupCommitSaver.aput_writes)
+
+
+@cache
+def _insert_all(inserts: tuple[str, ...]) -> str:
+    """One statement for all rows of a batch: one round trip and one transaction. There are few of them, whose plans
+    each connection keeps."""
+    return (
+        f"WITH {', '.join(f'insert_{number} AS ({insert})' for number, insert in enumerate(inserts))} SELECT"
+    )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,0 +1,131 @@
+"""LangGraph's Valkey saver with a key prefix, honest errors and deletion without KEYS.
+
+The saver of langgraph-checkpoint-aws answers "no checkpoint" when the server is away, and a run would then
+start its conversation anew; here the error gets through. Its keys have no prefix, so two agents could not
+share a server, and it deletes by scanning the whole key space.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import orjson
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
+)
+from langgraph_checkpoint_aws.checkpoint.valkey import AsyncValkeySaver  # type: ignore[import-untyped]
+from valkey.asyncio import Valkey
+
+from langgraph_agents_service.observability import metrics
+
+
+class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the package has no type marker
+    """AsyncValkeySaver below a key prefix. Raises valkey.exceptions.ValkeyError when the server is away."""
+
+    def __init__(self, client: Valkey, *, prefix: str, ttl_seconds: int) -> None:
+        super().__init__(client, ttl=ttl_seconds)
+        self._prefix = prefix
+
+    # Only the thread id is inside the hash tag, so that a thread lives in one slot of a cluster.
+    def _make_checkpoint_key(self, thread_id: str, checkpoint_ns: str, checkpoint_id: str) -> str:
+        return f"{self._prefix}{super()._make_checkpoint_key(thread_id, checkpoint_ns, checkpoint_id)}"
+
+    def _make_writes_key(self, thread_id: str, checkpoint_ns: str, checkpoint_id: str) -> str:
+        return f"{self._prefix}{super()._make_writes_key(thread_id, checkpoint_ns, checkpoint_id)}"
+
+    def _make_thread_key(self, thread_id: str, checkpoint_ns: str) -> str:
+        return f"{self._prefix}{super()._make_thread_key(thread_id, checkpoint_ns)}"
+
+    def _namespaces_key(self, thread_id: str) -> str:
+        return f"{self._prefix}namespaces:{{{thread_id}}}"
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        metrics.series(metrics.checkpointer_operations, "put").inc()
+        saved: RunnableConfig = await super().aput(config, checkpoint, metadata, new_versions)
+        key = self._namespaces_key(config["configurable"]["thread_id"])
+        async with self.client.pipeline(transaction=False) as pipe:
+            pipe.sadd(key, config["configurable"].get("checkpoint_ns", ""))
+            pipe.expire(key, int(self.ttl))
+            await pipe.execute()
+        return saved
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        metrics.series(metrics.checkpointer_operations, "put_writes").inc()
+        await super().aput_writes(config, writes, task_id, task_path)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        metrics.series(metrics.checkpointer_operations, "get").inc()
+        thread_id = str(config["configurable"]["thread_id"])
+        namespace = config["configurable"].get("checkpoint_ns", "")
+        asked = get_checkpoint_id(config)
+        if asked is None:
+            newest = await self.client.lindex(self._make_thread_key(thread_id, namespace), 0)
+            if newest is None:
+                return None
+            checkpoint_id = newest.decode()
+        else:
+            checkpoint_id = asked
+        async with self.client.pipeline(transaction=False) as pipe:
+            pipe.get(self._make_checkpoint_key(thread_id, namespace, checkpoint_id))
+            pipe.get(self._make_writes_key(thread_id, namespace, checkpoint_id))
+            document, writes = await pipe.execute()
+        if document is None:
+            return None
+        found: RunnableConfig = {
+            "configurable": {
+                "thread_id": thread_id,
+                "checkpoint_ns": namespace,
+                "checkpoint_id": checkpoint_id,
+            }
+        }
+        entry: CheckpointTuple = self._deserialize_checkpoint_data(
+            orjson.loads(document),
+            self._parse_writes_blob(writes),
+            thread_id,
+            namespace,
+            checkpoint_id,
+            found,
+        )
+        return entry
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        metrics.series(metrics.checkpointer_operations, "list").inc()
+        # The base class would list nothing, instead of failing, while the server is away.
+        await self.client.ping()
+        async for entry in super().alist(config, filter=filter, before=before, limit=limit):
+            yield entry
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        metrics.series(metrics.checkpointer_operations, "delete").inc()
+        keys = [self._namespaces_key(thread_id)]
+        for namespace in await self.client.smembers(keys[0]):
+            thread_key = self._make_thread_key(thread_id, namespace.decode())
+            keys.append(thread_key)
+            for checkpoint_id in await self.client.lrange(thread_key, 0, -1):
+                where = (thread_id, namespace.decode(), checkpoint_id.decode())
+                keys += [self._make_checkpoint_key(*where), self._make_writes_key(*where)]
+        for start in range(0, len(keys), 500):
+            await self.client.unlink(*keys[start : start + 500])

@@ -1,0 +1,138 @@
+"""The PostgreSQL pool of the process: checked connections, bounded waits, new credentials without a gap."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from psycopg import AsyncConnection, InterfaceError, OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.observability import metrics
+
+TRANSIENT = (OperationalError, InterfaceError, ReadOnlySqlTransaction)
+"""Errors that a restart or a failover of the database causes and outlives. All statements that are retried
+on them are written so that doing them twice is doing them once."""
+
+PATIENCE_SECONDS = 60
+"""How long a run in flight waits for the database to come back: an RDS failover takes "typically 60-120
+seconds" for Multi-AZ instances and under 35 for clusters (Amazon RDS user guide); a restart takes seconds."""
+
+
+CHECK_AFTER_SECONDS = 1.0
+
+Result = TypeVar("Result")
+
+_CONNECTION: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": 0,
+    "row_factory": dict_row,
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "application_name": "langgraph-agents",
+}
+
+
+class Database:
+    """A pool whose connection string can change while it is in use."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._uri = settings.database_uri.get_secret_value()
+        self.pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+            lambda: self._uri,
+            min_size=min(settings.database_pool_min_size, settings.database_pool_max_size - 1),
+            # One connection of the budget is kept apart, for what must not wait behind the others.
+            max_size=settings.database_pool_max_size - 1,
+            timeout=settings.database_pool_timeout_seconds,
+            # Short, because the back-off of a cycle doubles; after an outage the next caller starts one.
+            reconnect_timeout=5,
+            max_idle=300,
+            max_lifetime=3600,
+            check=self._check,
+            open=False,
+            kwargs=_CONNECTION,
+        )
+        self._checked: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
+        self._control: AsyncConnection[DictRow] | None = None
+        self._control_lock = asyncio.Lock()
+
+    async def _check(self, connection: AsyncConnection[DictRow]) -> None:
+        """Try a connection that has not been used for a second: servers and networks drop idle ones."""
+        now = time.monotonic()
+        if now - self._checked.get(connection, 0.0) > CHECK_AFTER_SECONDS:
+            await AsyncConnectionPool.check_connection(connection)
+        self._checked[connection] = now
+
+    async def open(self) -> None:
+        await self.pool.open()
+
+    async def close(self) -> None:
+        await self.pool.close()
+        await self._drop_control()
+
+    async def renew(self, uri: str) -> None:
+        """Use another connection string; connections in use finish their work first."""
+        self._uri = uri
+        await self.pool.drain()
+        async with self._control_lock:
+            await self._drop_control()
+
+    async def control(self, query: str, parameters: Any = None) -> list[DictRow]:
+        """Run a statement on the connection kept apart: leases and readiness work however busy the pool is."""
+        async with self._control_lock:
+            try:
+                if self._control is None or self._control.closed:
+                    self._control = await AsyncConnection.connect(self._uri, **_CONNECTION)
+                cursor = await self._control.execute(query, parameters)
+                return await cursor.fetchall() if cursor.description else []
+            except BaseException:  # a cancelled statement leaves the connection in the middle of it
+                await self._drop_control()
+                raise
+
+    async def _drop_control(self) -> None:
+        connection, self._control = self._control, None
+        if connection is not None:
+            await connection.close()
+
+    async def ping(self) -> None:
+        """Raises psycopg.OperationalError if the database does not answer."""
+        await self.control("SELECT 1")
+
+    async def fetch(self, query: str, parameters: Any = None, *, patient: bool = False) -> list[DictRow]:
+        """Run one repeatable statement. Raises PoolTimeout when no connection is free in time."""
+
+        async def attempt() -> list[DictRow]:
+            async with self.pool.connection() as connection:
+                cursor = await connection.execute(query, parameters)
+                return await cursor.fetchall() if cursor.description else []
+
+        return await retry(attempt, PATIENCE_SECONDS if patient else 1)
+
+    def observe(self) -> None:
+        """Publish how the pool is used."""
+        stats = self.pool.get_stats()
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        metrics.series(metrics.pool_connections, "idle").set(idle)
+        metrics.series(metrics.pool_connections, "used").set(size - idle)
+        metrics.pool_waiting.set(stats.get("requests_waiting", 0))
+
+
+async def retry(attempt: Callable[[], Awaitable[Result]], seconds: float) -> Result:
+    """Try again on TRANSIENT errors for so long, at growing intervals, then raise the last error."""
+    try:
+        return (
+            await attempt()
+        )  # nearly always the last one: tenacity's bookkeeping begins with the first failure
+    except TRANSIENT:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(TRANSIENT),
+            stop=stop_after_delay(seconds),
+            wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
+            reraise=True,
+        )
+        return await retrying(attempt)

@@ -1,0 +1,298 @@
+"""Threads and runs as JSON documents, in Valkey or in the memory of the process.
+
+Threads, who owns them and which run holds them are shared by all processes on the same Valkey. A run itself
+lives and dies with the process that took it: to have runs outlive it, use CHECKPOINTER=postgres.
+"""
+
+import time
+from collections.abc import Sequence, Set
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from langgraph_agents_service.persistence.registry.base import (
+    Event,
+    Json,
+    NotFoundError,
+    Orders,
+    Run,
+    RunStatus,
+    Thread,
+    ThreadBusyError,
+    ThreadExistsError,
+    ThreadStatus,
+    now,
+)
+from langgraph_agents_service.persistence.registry.documents import Documents
+
+LOCK_SECONDS = 60
+"""How long a thread stays taken after its process has died; renewed by every beat."""
+
+
+class KeyValueRegistry:
+    """See langgraph_agents_service.persistence.registry.base.Registry."""
+
+    durable = False
+
+    def __init__(self, documents: Documents, *, ttl_seconds: float | None) -> None:
+        self._documents = documents
+        self._ttl = ttl_seconds
+        self._waiting: dict[str, Run] = {}
+        self._held: dict[str, Run] = {}
+        self._extended = 0.0
+
+    # Threads
+
+    async def create_thread(self, thread: Thread, *, reuse: bool) -> Thread:
+        made = await self._documents.put(
+            f"thread:{thread.thread_id}", _dump(thread), ttl=self._ttl, absent=True
+        )
+        if made:
+            await self._documents.add(f"owner:{thread.owner}", thread.thread_id, ttl=self._ttl)
+            return thread
+        if not reuse:
+            raise ThreadExistsError
+        try:
+            return await self.get_thread(thread.thread_id, thread.owner)
+        except NotFoundError:
+            raise ThreadExistsError from None
+
+    async def get_thread(self, thread_id: str, owner: str) -> Thread:
+        document, holder = await self._documents.get(f"thread:{thread_id}", f"holder:{thread_id}")
+        if document is None:
+            raise NotFoundError
+        thread = _thread(document)
+        if thread.owner != owner:
+            raise NotFoundError
+        waits = any(run.thread_id == thread_id for run in self._waiting.values())
+        if holder is not None or waits:
+            thread.status = ThreadStatus.BUSY
+        return thread
+
+    async def update_thread(self, thread_id: str, owner: str, metadata: Json) -> Thread:
+        thread = await self.get_thread(thread_id, owner)
+        thread.metadata |= metadata
+        await self._save(thread)
+        return thread
+
+    async def search_threads(
+        self,
+        owner: str,
+        *,
+        metadata: Json | None = None,
+        ids: Sequence[str] | None = None,
+        status: ThreadStatus | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        sort_by: str = "updated_at",
+        descending: bool = True,
+    ) -> list[Thread]:
+        found = await self._matching(owner, metadata, status)
+        if ids is not None:
+            found = [thread for thread in found if thread.thread_id in ids]
+        found.sort(key=lambda thread: (getattr(thread, sort_by), thread.thread_id), reverse=descending)
+        return found[offset : offset + limit]
+
+    async def count_threads(
+        self, owner: str, *, metadata: Json | None = None, status: ThreadStatus | None = None
+    ) -> int:
+        return len(await self._matching(owner, metadata, status))
+
+    async def _matching(self, owner: str, metadata: Json | None, status: ThreadStatus | None) -> list[Thread]:
+        found, gone = [], []
+        for thread_id in await self._documents.members(f"owner:{owner}"):
+            try:
+                found.append(await self.get_thread(thread_id, owner))
+            except NotFoundError:
+                gone.append(thread_id)
+        await self._documents.remove(f"owner:{owner}", *gone)
+        return [
+            thread
+            for thread in found
+            if (status is None or thread.status is status)
+            and all(thread.metadata.get(key) == value for key, value in (metadata or {}).items())
+        ]
+
+    async def delete_thread(self, thread_id: str, owner: str) -> None:
+        thread = await self.get_thread(thread_id, owner)
+        if thread.status is ThreadStatus.BUSY:
+            raise ThreadBusyError
+        runs = await self._documents.members(f"runs:{thread_id}")
+        await self._documents.delete(f"thread:{thread_id}", *(f"run:{run_id}" for run_id in runs))
+        await self._documents.remove(f"runs:{thread_id}", *runs)
+        await self._documents.remove(f"owner:{owner}", thread_id)
+
+    async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
+        (document,) = await self._documents.get(f"thread:{thread_id}")
+        if document is not None:
+            thread = _thread(document)
+            thread.status = status
+            await self._save(thread)
+
+    async def _save(self, thread: Thread) -> None:
+        thread.updated_at = now()
+        await self._documents.put(f"thread:{thread.thread_id}", _dump(thread), ttl=self._ttl)
+        await self._documents.add(f"owner:{thread.owner}", thread.thread_id, ttl=self._ttl)
+
+    # Runs
+
+    async def begin(
+        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+    ) -> Run:
+        if create_thread:
+            thread = Thread(run.thread_id, owner, {"graph_id": run.graph_id})
+            try:
+                thread = await self.create_thread(thread, reuse=True)
+            except ThreadExistsError:
+                raise NotFoundError from None
+        else:
+            thread = await self.get_thread(run.thread_id, owner)
+        if thread.metadata.get("graph_id") != run.graph_id:
+            await self.update_thread(run.thread_id, owner, {"graph_id": run.graph_id})
+        if start and thread.status is not ThreadStatus.BUSY and await self._take(run):
+            run.status, run.attempt = RunStatus.RUNNING, 1
+        elif run.multitask_strategy == "reject" and (start or thread.status is ThreadStatus.BUSY):
+            raise ThreadBusyError
+        else:
+            run.status, run.attempt = RunStatus.PENDING, 0
+            self._waiting[run.run_id] = run
+        await self._save_run(run)
+        return run
+
+    async def _take(self, run: Run) -> bool:
+        taken = await self._documents.put(
+            f"holder:{run.thread_id}", run.run_id.encode(), ttl=LOCK_SECONDS, absent=True
+        )
+        if taken:
+            self._held[run.run_id] = run
+        return taken
+
+    async def _let_go(self, run: Run) -> None:
+        if self._held.pop(run.run_id, None):
+            await self._documents.delete(f"holder:{run.thread_id}")
+
+    async def _save_run(self, run: Run) -> None:
+        run.updated_at = now()
+        await self._documents.put(f"run:{run.run_id}", _dump(run), ttl=self._ttl)
+        await self._documents.add(f"runs:{run.thread_id}", run.run_id, ttl=self._ttl)
+
+    async def claim(self, limit: int, graphs: Sequence[str]) -> list[Run]:
+        claimed: list[Run] = []
+        for run in list(self._waiting.values()):
+            first = next(other for other in self._waiting.values() if other.thread_id == run.thread_id)
+            if len(claimed) < limit and first is run and await self._take(run):
+                del self._waiting[run.run_id]
+                run.status, run.attempt = RunStatus.RUNNING, run.attempt + 1
+                await self._save_run(run)
+                claimed.append(run)
+        return claimed
+
+    async def finish(
+        self, run: Run, status: RunStatus, error: Json | None, thread_status: ThreadStatus
+    ) -> bool:
+        run.status, run.error = status, error
+        try:
+            await self._save_run(run)
+            await self.set_thread_status(run.thread_id, thread_status)
+        finally:
+            await self._let_go(run)
+        return True
+
+    async def release(self, run: Run) -> None:
+        # There is nobody to take it up: the client is told, and starts it again from the last checkpoint.
+        error = {"error": "ProcessStopped", "message": "the process stopped before the run ended; run again"}
+        await self.finish(run, RunStatus.ERROR, error, ThreadStatus.ERROR)
+
+    async def give_back(self, run_ids: Set[str]) -> None:
+        return None
+
+    async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run:
+        await self.get_thread(thread_id, owner)
+        (document,) = await self._documents.get(f"run:{run_id}")
+        if document is None:
+            raise NotFoundError
+        run = _run(document)
+        if run.thread_id != thread_id:
+            raise NotFoundError
+        return run
+
+    async def list_runs(
+        self, thread_id: str, owner: str, *, limit: int, offset: int, status: RunStatus | None
+    ) -> list[Run]:
+        await self.get_thread(thread_id, owner)
+        names = [f"run:{run_id}" for run_id in await self._documents.members(f"runs:{thread_id}")]
+        documents = await self._documents.get(*names) if names else []
+        runs = [_run(document) for document in documents if document is not None]
+        runs = [run for run in runs if status is None or run.status is status]
+        return sorted(runs, key=lambda run: run.created_at, reverse=True)[offset : offset + limit]
+
+    async def delete_run(self, thread_id: str, run_id: str, owner: str) -> None:
+        if (await self.get_run(thread_id, run_id, owner)).status.active:
+            raise ThreadBusyError
+        await self._documents.delete(f"run:{run_id}")
+        await self._documents.remove(f"runs:{thread_id}", run_id)
+
+    async def cancel(self, thread_id: str, run_id: str | None, owner: str) -> None:
+        await self.get_thread(thread_id, owner)
+        for run in await self.list_runs(thread_id, owner, limit=1000, offset=0, status=None):
+            if run_id not in (None, run.run_id) or not run.status.active:
+                continue
+            waiting = self._waiting.pop(run.run_id, None)
+            if waiting is not None:
+                waiting.status = RunStatus.INTERRUPTED
+                await self._save_run(waiting)
+            else:
+                await self._documents.put(f"cancel:{run.run_id}", b"1", ttl=LOCK_SECONDS)
+
+    # Events stay with the process that executes the run
+
+    async def ask_for_events(self, run_id: str) -> None:
+        return None
+
+    async def add_events(self, run_id: str, events: Sequence[Event]) -> None:
+        return None
+
+    async def read_events(self, run_id: str, after: int) -> list[Event]:
+        return []
+
+    # The hold on threads
+
+    async def beat(self) -> Orders:
+        held = list(self._held.values())
+        if time.monotonic() - self._extended > LOCK_SECONDS / 4:
+            self._extended = time.monotonic()
+            for run in held:
+                await self._documents.extend(f"holder:{run.thread_id}", LOCK_SECONDS)
+        asked = await self._documents.get(*(f"cancel:{run.run_id}" for run in held)) if held else []
+        cancel = {run.run_id for run, mark in zip(held, asked, strict=True) if mark is not None}
+        return Orders(cancel=cancel, pending=len(self._waiting))
+
+    async def reap(self) -> None:
+        return None
+
+    async def retire(self) -> None:
+        for run in list(self._held.values()):
+            await self._let_go(run)
+
+
+def _dump(document: Thread | Run) -> bytes:
+    return orjson.dumps(asdict(document))
+
+
+def _load(document: bytes) -> dict[str, Any]:
+    fields: dict[str, Any] = orjson.loads(document)
+    for name in ("created_at", "updated_at"):
+        fields[name] = datetime.fromisoformat(fields[name])
+    return fields
+
+
+def _thread(document: bytes) -> Thread:
+    fields = _load(document)
+    return Thread(**{**fields, "status": ThreadStatus(fields["status"])})
+
+
+def _run(document: bytes) -> Run:
+    fields = _load(document)
+    return Run(**{**fields, "status": RunStatus(fields["status"])})

@@ -1,0 +1,318 @@
+"""Threads and runs in PostgreSQL: what makes runs outlive their process and exclude each other across pods.
+
+A process holds its runs by a lease: it beats, and what a silent process held goes back to `pending`. The runs
+of a process carry its id and an attempt number, and every statement that ends or gives back a run names both,
+so that a process that was only thought dead cannot touch what another one has taken up.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence, Set
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from psycopg.errors import UniqueViolation
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from langgraph_agents_service.persistence.batcher import Batcher
+from langgraph_agents_service.persistence.database import Database
+from langgraph_agents_service.persistence.registry import statements
+from langgraph_agents_service.persistence.registry.base import (
+    Event,
+    Json,
+    NotFoundError,
+    Orders,
+    Run,
+    RunStatus,
+    Thread,
+    ThreadBusyError,
+    ThreadExistsError,
+    ThreadStatus,
+)
+
+SCHEMA = files("langgraph_agents_service.persistence.registry").joinpath("schema.sql").read_text()
+
+_Begin = tuple[Run, str, bool, bool]
+_Finish = tuple[Run, RunStatus, Json | None, ThreadStatus]
+
+
+class PostgresRegistry:
+    """See Registry in base.py. Raises psycopg.OperationalError when the database stays away."""
+
+    durable = True
+
+    def __init__(self, database: Database, *, lease_seconds: float, max_attempts: int) -> None:
+        self.worker_id = str(uuid.uuid4())
+        self._database = database
+        self._lease = lease_seconds
+        self._max_attempts = max_attempts
+        self._healthy_since: float | None = None
+        self._begins: Batcher[_Begin, DictRow] = Batcher(
+            lambda items: self._flush_begins(items, statements.BEGIN_RUNS)
+        )
+        self._attended_begins: Batcher[_Begin, DictRow] = Batcher(
+            lambda items: self._flush_begins(items, statements.BEGIN_RUNS_RELAXED)
+        )
+        self._finishes: Batcher[_Finish, bool] = Batcher(self._flush_finishes)
+        self._events: Batcher[tuple[str, Event], None] = Batcher(self._flush_events)
+
+    # Threads
+
+    async def create_thread(self, thread: Thread, *, reuse: bool) -> Thread:
+        rows = await self._database.fetch(
+            statements.CREATE_THREAD, (thread.thread_id, thread.owner, Jsonb(thread.metadata))
+        )
+        if rows:
+            return _thread(rows[0])
+        if not reuse:
+            raise ThreadExistsError
+        try:
+            return await self.get_thread(thread.thread_id, thread.owner)
+        except NotFoundError:
+            raise ThreadExistsError from None
+
+    async def get_thread(self, thread_id: str, owner: str) -> Thread:
+        rows = await self._database.fetch(statements.GET_THREAD, (thread_id, owner))
+        return _thread(_one(rows))
+
+    async def update_thread(self, thread_id: str, owner: str, metadata: Json) -> Thread:
+        rows = await self._database.fetch(statements.UPDATE_THREAD, (Jsonb(metadata), thread_id, owner))
+        return _thread(_one(rows))
+
+    async def search_threads(
+        self,
+        owner: str,
+        *,
+        metadata: Json | None = None,
+        ids: Sequence[str] | None = None,
+        status: ThreadStatus | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        sort_by: str = "updated_at",
+        descending: bool = True,
+    ) -> list[Thread]:
+        rows = await self._database.fetch(
+            statements.search_threads(sort_by, descending),
+            {
+                "owner": owner,
+                "metadata": Jsonb(metadata or {}),
+                "ids": list(ids) if ids is not None else None,
+                "status": status,
+                "limit": limit,
+                "offset": offset,
+            },
+        )
+        return [_thread(row) for row in rows]
+
+    async def count_threads(
+        self, owner: str, *, metadata: Json | None = None, status: ThreadStatus | None = None
+    ) -> int:
+        rows = await self._database.fetch(
+            statements.COUNT_THREADS, {"owner": owner, "metadata": Jsonb(metadata or {}), "status": status}
+        )
+        return int(rows[0]["count"])
+
+    async def delete_thread(self, thread_id: str, owner: str) -> None:
+        rows = await self._database.fetch(statements.DELETE_THREAD, (thread_id, owner))
+        if not rows:
+            await self.get_thread(thread_id, owner)
+            raise ThreadBusyError
+
+    async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
+        await self._database.fetch(statements.SET_THREAD_STATUS, (status, thread_id))
+
+    # Runs
+
+    async def begin(
+        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+    ) -> Run:
+        for _ in range(3):
+            batcher = self._attended_begins if attended else self._begins
+            row = await batcher.submit((run, owner, create_thread, start))
+            if row["entered"]:
+                run.status, run.attempt = RunStatus(row["entered"]), row["attempt"]
+                run.created_at = run.updated_at = row["created_at"]
+                run.fresh_thread = row["fresh"]
+                return run
+            if row["known"] is None and create_thread:
+                continue  # another process made the thread while this statement ran: look again
+            if not row["known"]:
+                raise NotFoundError
+            if run.multitask_strategy == "reject":
+                raise ThreadBusyError
+            # The thread was taken while this statement ran: now it is seen as busy, and the run waits.
+        raise ThreadBusyError
+
+    async def _flush_begins(self, items: list[_Begin], statement: str) -> list[DictRow]:
+        columns = zip(
+            *[
+                (
+                    run.run_id,
+                    run.thread_id,
+                    owner,
+                    run.assistant_id,
+                    run.graph_id,
+                    orjson.dumps(run.payload).decode(),
+                    orjson.dumps(run.metadata).decode(),
+                    run.multitask_strategy,
+                    run.record_events,
+                    create_thread,
+                    start,
+                    run.multitask_strategy == "enqueue",
+                )
+                for run, owner, create_thread, start in items
+            ],
+            strict=True,
+        )
+        rows = await self._database.fetch(
+            statement,
+            [*[list(column) for column in columns], self.worker_id],
+            patient=True,
+        )
+        found = {str(row["run_id"]): row for row in rows}
+        return [found[run.run_id] for run, *_ in items]
+
+    async def claim(self, limit: int, graphs: Sequence[str]) -> list[Run]:
+        try:
+            rows = await self._database.fetch(statements.CLAIM_RUNS, (self.worker_id, list(graphs), limit))
+        except UniqueViolation:  # another process was quicker on one of the threads
+            return []
+        return [_run(row) for row in rows]
+
+    async def finish(
+        self, run: Run, status: RunStatus, error: Json | None, thread_status: ThreadStatus
+    ) -> bool:
+        return await self._finishes.submit((run, status, error, thread_status))
+
+    async def _flush_finishes(self, items: list[_Finish]) -> list[bool]:
+        columns = zip(
+            *[
+                (run.run_id, run.attempt, status, orjson.dumps(error).decode() if error else "", thread)
+                for run, status, error, thread in items
+            ],
+            strict=True,
+        )
+        rows = await self._database.fetch(
+            statements.FINISH_RUNS,
+            [*[list(column) for column in columns], self.worker_id],
+            patient=True,
+        )
+        ended = {str(row["run_id"]) for row in rows}
+        return [run.run_id in ended for run, *_ in items]
+
+    async def release(self, run: Run) -> None:
+        await self._database.fetch(statements.RELEASE_RUN, (run.run_id, self.worker_id, run.attempt))
+
+    async def give_back(self, run_ids: Set[str]) -> None:
+        if run_ids:
+            await self._database.fetch(statements.GIVE_BACK_RUNS, (list(run_ids), self.worker_id))
+
+    async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run:
+        rows = await self._database.fetch(statements.GET_RUN, (run_id, thread_id, owner))
+        return _run(_one(rows))
+
+    async def list_runs(
+        self, thread_id: str, owner: str, *, limit: int, offset: int, status: RunStatus | None
+    ) -> list[Run]:
+        await self.get_thread(thread_id, owner)
+        rows = await self._database.fetch(statements.LIST_RUNS, (thread_id, status, status, limit, offset))
+        return [_run(row) for row in rows]
+
+    async def delete_run(self, thread_id: str, run_id: str, owner: str) -> None:
+        if (await self.get_run(thread_id, run_id, owner)).status.active:
+            raise ThreadBusyError
+        await self._database.fetch(statements.DELETE_RUN, (run_id,))
+
+    async def cancel(self, thread_id: str, run_id: str | None, owner: str) -> None:
+        if run_id is None:
+            await self.get_thread(thread_id, owner)
+        else:
+            await self.get_run(thread_id, run_id, owner)
+        await self._database.fetch(statements.CANCEL_RUNS, (thread_id, run_id, run_id))
+
+    # Events, for readers on other processes
+
+    async def ask_for_events(self, run_id: str) -> None:
+        await self._database.fetch(statements.ASK_FOR_EVENTS, (run_id,))
+
+    async def add_events(self, run_id: str, events: Sequence[Event]) -> None:
+        await asyncio.gather(*(self._events.submit((run_id, event)) for event in events))
+
+    async def _flush_events(self, items: list[tuple[str, Event]]) -> list[None]:
+        columns: list[Any] = [
+            [run_id for run_id, _ in items],
+            [event.seq for _, event in items],
+            [event.event for _, event in items],
+            [event.data for _, event in items],
+        ]
+        await self._database.fetch(statements.ADD_EVENTS, columns, patient=True)
+        return [None] * len(items)
+
+    async def read_events(self, run_id: str, after: int) -> list[Event]:
+        rows = await self._database.fetch(statements.READ_EVENTS, (run_id, after))
+        return [Event(row["seq"], row["event"], bytes(row["data"])) for row in rows]
+
+    # The lease
+
+    async def beat(self) -> Orders:
+        try:
+            rows = await self._database.control(statements.BEAT, {"worker": self.worker_id})
+        except Exception:
+            self._healthy_since = None
+            raise
+        self._healthy_since = self._healthy_since or time.monotonic()
+        return Orders(
+            held={str(row["run_id"]) for row in rows if row["run_id"]},
+            cancel={str(row["run_id"]) for row in rows if row["cancelled"]},
+            record={str(row["run_id"]) for row in rows if row["record_events"]},
+            pending=rows[0]["pending"],
+        )
+
+    async def reap(self) -> None:
+        # After an outage everybody's beat is old: who has just come back gives the others time to.
+        if self._healthy_since is None or time.monotonic() - self._healthy_since < self._lease:
+            return
+        await self._database.fetch(
+            statements.REAP, {"lease": self._lease, "max_attempts": self._max_attempts}
+        )
+
+    async def retire(self) -> None:
+        await self._database.fetch("DELETE FROM agent_workers WHERE worker_id = %s", (self.worker_id,))
+
+
+def _one(rows: list[DictRow]) -> DictRow:
+    if not rows:
+        raise NotFoundError
+    return rows[0]
+
+
+def _thread(row: DictRow) -> Thread:
+    return Thread(
+        thread_id=str(row["thread_id"]),
+        owner=row["owner"],
+        metadata=row["metadata"],
+        status=ThreadStatus(row["status"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _run(row: DictRow) -> Run:
+    return Run(
+        run_id=str(row["run_id"]),
+        thread_id=str(row["thread_id"]),
+        assistant_id=row["assistant_id"],
+        graph_id=row["graph_id"],
+        payload=orjson.loads(row["payload"]),
+        metadata=orjson.loads(row["metadata"]),
+        multitask_strategy=row["multitask_strategy"],
+        status=RunStatus(row["status"]),
+        attempt=row["attempt"],
+        error=orjson.loads(row["error"]) if row["error"] else None,
+        record_events=row["record_events"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

@@ -1,0 +1,1 @@
+"""The reference agent, and a chat model that needs no provider."""

@@ -1,0 +1,141 @@
+"""How a run drives its graph: the config and input that it gets, and the stream that comes out."""
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.constants import START
+from langgraph.errors import InvalidUpdateError
+from langgraph.types import Command, Send
+
+from langgraph_agents_service.configuration.settings import Settings
+from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
+from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
+from langgraph_agents_service.projects.graphs import AnyGraph, Graph, Graphs
+from langgraph_agents_service.runs.execution import Execution
+from langgraph_agents_service.runs.tokens import TokenCounter
+from langgraph_agents_service.runs.wire import Translator, dumps
+
+
+class Driver:
+    """Runs graphs on the process's checkpointer; `saver` is None where there is none."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        graphs: Graphs,
+        registry: Registry,
+        saver: BaseCheckpointSaver[Any] | None,
+    ) -> None:
+        self.graphs = graphs
+        self.saver = saver
+        self._settings = settings
+        self._registry = registry
+        self._callbacks = [TokenCounter()]
+        self._copies: WeakKeyDictionary[AnyGraph, AnyGraph] = WeakKeyDictionary()
+        """Graphs with the saver, by the graph that was loaded."""
+
+    async def drive(self, execution: Execution) -> Any:
+        """Run the graph to its end or to an interrupt, publishing its events; returns the last values."""
+        run, payload = execution.run, execution.run.payload
+        graph = self.graphs.find(run.graph_id)
+        if graph is None:
+            raise LookupError(f"there is no graph {run.graph_id} here")
+        resumes = run.attempt > 1 and await self._has_begun(run)
+        config = self.config(run, fork=not resumes)
+        compiled = await self.compiled(graph, config, stateless=execution.stateless)
+        translator = Translator(payload["stream_mode"], subgraphs=payload.get("stream_subgraphs", False))
+        if run.fresh_thread and isinstance(self.saver, GroupCommitSaver):
+            config["configurable"][NO_CHECKPOINTS] = [True]
+        execution.fed = True
+        execution.publish("metadata", dumps({"run_id": run.run_id, "attempt": run.attempt}))
+        durability: Any = payload.get("durability") or self._settings.durability.value
+        async for chunk in compiled.astream(
+            None if resumes else _input(payload, compiled),
+            config,
+            context=payload.get("context"),
+            stream_mode=translator.modes,
+            subgraphs=payload.get("stream_subgraphs", False),
+            interrupt_before=payload.get("interrupt_before"),
+            interrupt_after=payload.get("interrupt_after"),
+            durability=None if execution.stateless else durability,
+        ):
+            execution.started.set()
+            for event, data in translator.events(chunk):
+                execution.publish(event, data)
+            if run.record_events:
+                await execution.record(self._registry)
+        values = translator.values
+        if values is None and not execution.stateless:
+            values = (await compiled.aget_state(config)).values
+        return values
+
+    def config(self, run: Run, *, fork: bool = False) -> RunnableConfig:
+        """The config of a run; with `fork`, from the checkpoint that the request named, if it did."""
+        given = run.payload.get("config") or {}
+        configurable: Json = {
+            **(given.get("configurable") or {}),
+            "thread_id": run.thread_id,
+            "run_id": run.run_id,
+            "graph_id": run.graph_id,
+            "assistant_id": run.assistant_id,
+        }
+        if fork and (checkpoint := run.payload.get("checkpoint")):
+            configurable |= checkpoint
+        return {
+            "configurable": configurable,
+            "recursion_limit": given.get("recursion_limit") or self._settings.max_iterations,
+            "tags": given.get("tags") or [],
+            "metadata": {**run.metadata, "run_id": run.run_id},
+            "callbacks": list(self._callbacks),
+        }
+
+    async def compiled(self, graph: Graph, config: RunnableConfig, *, stateless: bool = False) -> AnyGraph:
+        compiled = await graph.compiled(config)
+        saver = None if stateless else self.saver
+        if compiled.checkpointer is saver:
+            return compiled
+        if saver is None:
+            return compiled.copy(update={"checkpointer": None})
+        if compiled not in self._copies:
+            self._copies[compiled] = compiled.copy(update={"checkpointer": saver})
+        return self._copies[compiled]
+
+    async def _has_begun(self, run: Run) -> bool:
+        """Whether an earlier attempt left a checkpoint to go on from."""
+        if self.saver is None:
+            return False
+        found = await self.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}})
+        metadata: Any = found.metadata if found else {}
+        return bool(metadata.get("run_id") == run.run_id)
+
+    async def interrupted(self, run: Run, values: Any) -> bool:
+        """Whether the graph waits for somebody, given the last values of the run."""
+        if isinstance(values, dict) and "__interrupt__" in values:
+            return True
+        if not (run.payload.get("interrupt_before") or run.payload.get("interrupt_after")):
+            return False
+        graph = self.graphs.find(run.graph_id)
+        config = self.config(run)
+        return graph is not None and bool(
+            (await (await self.compiled(graph, config)).aget_state(config)).next
+        )
+
+
+def _input(payload: Json, graph: AnyGraph) -> Any:
+    """Raises InvalidUpdateError for a command to go where there is nothing, which LangGraph only warns of."""
+    given = payload.get("command")
+    if not given:
+        return payload.get("input")
+    goto = given.get("goto") or []
+    targets = goto if isinstance(goto, list) else [goto]
+    for target in targets:
+        name = target["node"] if isinstance(target, dict) else target
+        if name not in graph.nodes or name == START:
+            raise InvalidUpdateError(f"command.goto: there is no node {name!r}")
+    return Command(
+        update=given.get("update"),
+        resume=given.get("resume"),
+        goto=[Send(item["node"], item.get("input")) if isinstance(item, dict) else item for item in targets],
+    )

@@ -1,0 +1,103 @@
+"""One run while it executes: its events for those who read along, and its outcome for those who wait."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from langgraph_agents_service.persistence.registry.base import Event, Json, Registry, Run, RunStatus
+
+ATTEMPT_STRIDE = 1_000_000
+"""Event numbers of an attempt start at attempt x stride, so that they rise over all attempts of a run."""
+
+
+class Stop(Enum):
+    """Why a run is stopped before its end."""
+
+    CANCEL = auto()
+    """Somebody asked for it."""
+    DRAIN = auto()
+    """The process ends; another one takes the run up."""
+    LOST = auto()
+    """Another process may have taken it up already."""
+    TIMEOUT = auto()
+    """It took longer than RUN_TIMEOUT_SECONDS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    status: RunStatus | None
+    """None: the run did not end here, and goes on elsewhere."""
+    values: Any = None
+    error: Json | None = None
+    refused: bool = False
+    """Whether the graph could not take the input, before any step."""
+    unavailable: bool = False
+    """Whether the checkpointer's server was away."""
+
+
+class Execution:
+    """A run in this process. A stateless one has no thread, no checkpoints and no entry in the registry."""
+
+    def __init__(
+        self, run: Run, *, stateless: bool = False, left: Callable[[], Awaitable[bool]] | None = None
+    ) -> None:
+        self.run = run
+        self.stateless = stateless
+        self.left = left
+        """Tells whether the client has left to whom alone the run is of use."""
+        self.fed = False
+        """Whether the graph has been given the input."""
+        self.settling = False
+        """Whether the run has ended, and only its entry in the registry is still to be written."""
+        self.started = asyncio.Event()
+        """Set when the graph has accepted the input, or the run has ended."""
+        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.task: asyncio.Task[None] | None = None
+        self.stopped: Stop | None = None
+        self._events: list[Event] = []
+        self._changed = asyncio.Event()
+        self._saved = 0
+
+    def stop(self, why: Stop) -> None:
+        """Stop the run; its task ends by itself soon after."""
+        if self.stopped is None and self.task is not None and not self.settling:
+            self.stopped = why
+            self.task.cancel()
+
+    def publish(self, event: str, data: bytes) -> None:
+        self._events.append(Event(self.run.attempt * ATTEMPT_STRIDE + len(self._events), event, data))
+        self._wake()
+
+    def end(self, outcome: Outcome) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+        self.started.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def events(self, after: int = -1) -> AsyncIterator[Event]:
+        """Events from the one behind `after` on, until the run ends here."""
+        position = 0
+        while True:
+            changed, ended = self._changed, self.outcome.done()
+            while position < len(self._events):
+                event = self._events[position]
+                position += 1
+                if event.seq > after:
+                    yield event
+            if ended:
+                return
+            if changed is self._changed:
+                await changed.wait()
+
+    async def record(self, registry: Registry) -> None:
+        """Keep what has been published so far for readers on other processes."""
+        fresh = self._events[self._saved :]
+        self._saved = len(self._events)
+        if fresh:
+            await registry.add_events(self.run.run_id, fresh)

@@ -1,0 +1,321 @@
+"""Executes runs: admits them, feeds them to their graphs, takes up what others left, and lets go at the end."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from opentelemetry import trace
+from valkey.exceptions import ValkeyError
+
+from langgraph_agents_service.configuration.settings import Settings
+from langgraph_agents_service.observability import logs, metrics
+from langgraph_agents_service.persistence.database import TRANSIENT
+from langgraph_agents_service.persistence.registry.base import Orders, Registry, Run, RunStatus, ThreadStatus
+from langgraph_agents_service.runs.driver import Driver
+from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
+from langgraph_agents_service.runs.wire import dumps
+
+POLL_SECONDS = 0.5
+"""How soon a process hears of runs to take up and of cancellations that came in on another process."""
+
+UNAVAILABLE = (*TRANSIENT, ValkeyError)
+"""Errors that say that a server is away, and nothing about the request."""
+
+CLOSE_SECONDS = 3.0
+"""How long runs that are given back may take to notice it. With the two seconds that uvicorn gives open
+connections, a process ends within five seconds of its drain."""
+
+log = logging.getLogger(__name__)
+tracer = trace.get_tracer("langgraph-agents")
+
+
+class OverloadedError(Exception):
+    """No place became free in QUEUE_TIMEOUT_SECONDS, or the process is about to end."""
+
+
+class Runner:
+    """The runs of one process."""
+
+    def __init__(self, settings: Settings, registry: Registry, driver: Driver) -> None:
+        self.registry = registry
+        self.driver = driver
+        self._settings = settings
+        self._places = asyncio.Semaphore(settings.max_concurrent_runs)
+        self._executions: dict[str, Execution] = {}
+        self._wake = asyncio.Event()
+        self._housekeeper: asyncio.Task[None] | None = None
+        self._expecting = False
+        self.draining = False
+
+    async def open(self) -> None:
+        """Make this process known before it takes a run. Raises what the registry raises when it is away."""
+        await self.registry.beat()
+        self._housekeeper = asyncio.create_task(self._keep_house())
+
+    async def close(self) -> None:
+        """Give back what is still running, and leave."""
+        if self._housekeeper:
+            self._housekeeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._housekeeper
+        for execution in self.running:
+            execution.stop(Stop.DRAIN)
+        tasks = [execution.task for execution in self.running if execution.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        with contextlib.suppress(*UNAVAILABLE):
+            await self.registry.retire()
+
+    @property
+    def running(self) -> list[Execution]:
+        return list(self._executions.values())
+
+    def find(self, run_id: str) -> Execution | None:
+        return self._executions.get(run_id)
+
+    async def drain(self, seconds: float) -> None:
+        """Take up nothing new, and let what runs finish within so long."""
+        self.draining = True
+        deadline = time.monotonic() + seconds
+        while self.running and time.monotonic() < deadline:
+            await asyncio.wait([execution.outcome for execution in self.running], timeout=0.2)
+
+    async def start(self, run: Run, owner: str, *, create_thread: bool) -> Execution | None:
+        """Execute a run now. None: its thread is taken, and the run waits in the registry.
+
+        Raises OverloadedError, NotFoundError, ThreadBusyError.
+        """
+        await self._place(run.graph_id)
+        try:
+            await self.registry.begin(run, owner, create_thread=create_thread, start=True, attended=True)
+        except BaseException:
+            self._places.release()
+            raise
+        if run.status is RunStatus.RUNNING:
+            return self._spawn(Execution(run))
+        self._places.release()
+        self._expecting = True
+        return None
+
+    async def submit(self, run: Run, owner: str, *, create_thread: bool) -> None:
+        """Execute a run as soon as there is a place for it, here or on another process."""
+        start = not self._places.locked() and not self.draining
+        if start:
+            await self._places.acquire()
+        try:
+            await self.registry.begin(run, owner, create_thread=create_thread, start=start)
+        finally:
+            if start and run.status is not RunStatus.RUNNING:
+                self._places.release()
+        if start and run.status is RunStatus.RUNNING:
+            self._spawn(Execution(run))
+        else:
+            self._expecting = True
+
+    async def start_stateless(self, run: Run) -> Execution:
+        """Execute a run that nobody can come back to: no thread, no checkpoints, no entry in the registry."""
+        await self._place(run.graph_id)
+        return self._spawn(Execution(run, stateless=True))
+
+    async def run_stateless(self, run: Run, *, left: Callable[[], Awaitable[bool]]) -> Outcome:
+        """Execute such a run for a client that waits for its outcome, in the task of its request: a task of its own
+        would take a tenth of the service's share of the time. It is cancelled when the client has `left`."""
+        await self._place(run.graph_id)
+        execution = Execution(run, stateless=True, left=left)
+        execution.task = asyncio.current_task()
+        self._enter(execution)
+        try:
+            await self._execute(execution)
+        finally:
+            self._leave(execution)
+        return execution.outcome.result()
+
+    async def _place(self, graph_id: str) -> None:
+        begin = time.perf_counter()
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(self._settings.queue_timeout_seconds):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise OverloadedError from None
+        else:
+            await self._places.acquire()
+        metrics.series(metrics.queue_seconds, graph_id).observe(time.perf_counter() - begin)
+
+    def _spawn(self, execution: Execution) -> Execution:
+        self._enter(execution)
+        execution.task = asyncio.create_task(self._execute(execution))
+        execution.task.add_done_callback(lambda _task: self._leave(execution))
+        return execution
+
+    def _enter(self, execution: Execution) -> None:
+        self._executions[execution.run.run_id] = execution
+        metrics.active_runs.inc()
+
+    def _leave(self, execution: Execution) -> None:
+        self._executions.pop(execution.run.run_id, None)
+        metrics.active_runs.dec()
+        self._places.release()
+        if self._expecting:
+            self._wake.set()
+
+    async def _execute(self, execution: Execution) -> None:
+        run = execution.run
+        logs.run_id.set(run.run_id)
+        logs.thread_id.set(None if execution.stateless else run.thread_id)
+        begin = time.perf_counter()
+        outcome = await self._outcome(execution)
+        execution.settling = True
+        try:
+            if not execution.stateless:
+                await self._settle(execution, outcome)
+        except UNAVAILABLE as error:
+            log.error("the end of a run could not be recorded", extra={"error": type(error).__name__})
+            outcome = Outcome(None)
+        finally:
+            execution.end(outcome)
+        seconds = time.perf_counter() - begin
+        status = outcome.status or "released"
+        metrics.series(metrics.run_seconds, run.graph_id, status).observe(seconds)
+        log.info(
+            "run ended",
+            extra={"graph": run.graph_id, "status": str(status), "seconds": round(seconds, 4)}
+            | ({"input": run.payload.get("input")} if self._settings.log_content else {}),
+        )
+
+    async def _outcome(self, execution: Execution) -> Outcome:
+        seconds = self._settings.run_timeout_seconds
+        limit = asyncio.get_running_loop().call_later(seconds, execution.stop, Stop.TIMEOUT)
+        try:
+            return Outcome(RunStatus.SUCCESS, values=await self._drive(execution))
+        except asyncio.CancelledError:
+            if execution.stopped is None or execution.task is None:
+                raise
+            execution.task.uncancel()
+            return self._stopped(execution)
+        except Exception as problem:
+            return self._failed(execution, problem)
+        finally:
+            limit.cancel()
+
+    def _stopped(self, execution: Execution) -> Outcome:
+        if execution.stopped in (Stop.DRAIN, Stop.LOST):
+            return Outcome(None)
+        if execution.stopped is Stop.CANCEL:
+            execution.publish("error", dumps({"error": "UserInterrupt", "message": "the run was cancelled"}))
+            return Outcome(RunStatus.INTERRUPTED)
+        limit = self._settings.run_timeout_seconds
+        error = {"error": "TimeoutError", "message": f"the run took longer than {limit:g} s"}
+        execution.publish("error", dumps(error))
+        return Outcome(RunStatus.TIMEOUT, error=error)
+
+    async def _drive(self, execution: Execution) -> Any:
+        if not self._settings.otel_exporter_otlp_endpoint:
+            return await self.driver.drive(execution)
+        # The text of an exception may quote what users wrote, so that only its type is recorded.
+        with tracer.start_as_current_span(
+            f"run {execution.run.graph_id}", record_exception=False, set_status_on_exception=False
+        ) as span:
+            span.set_attribute("langgraph.run_id", execution.run.run_id)
+            try:
+                return await self.driver.drive(execution)
+            except Exception as problem:
+                span.set_status(trace.StatusCode.ERROR, type(problem).__name__)
+                raise
+
+    def _failed(self, execution: Execution, problem: Exception) -> Outcome:
+        unavailable = isinstance(problem, UNAVAILABLE)
+        if unavailable:
+            error = {"error": "StorageUnavailable", "message": "the checkpointer's server does not answer"}
+        else:
+            error = {"error": type(problem).__name__, "message": str(problem)}
+        # A message may quote what users wrote; the place in the code never does.
+        where = problem.__traceback__
+        while where and where.tb_next:
+            where = where.tb_next
+        log.warning(
+            "run failed",
+            exc_info=problem if self._settings.log_content else None,
+            extra={
+                "error": type(problem).__name__,
+                "at": f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "",
+            },
+        )
+        execution.publish("error", dumps(error))
+        # LangGraph notes which task failed: the one of this name takes the input in, this time or the last one.
+        entering = any("'__start__'" in note for note in getattr(problem, "__notes__", ()))
+        refused = entering or (execution.fed and not execution.started.is_set() and not unavailable)
+        return Outcome(RunStatus.ERROR, error=error, refused=refused, unavailable=unavailable)
+
+    async def _settle(self, execution: Execution, outcome: Outcome) -> None:
+        """Tell the registry how the run ended, or that it did not."""
+        run = execution.run
+        if run.record_events:
+            await execution.record(self.registry)
+        if execution.stopped is Stop.LOST:
+            return
+        if outcome.status is None:
+            await self.registry.release(run)
+            return
+        thread_status = ThreadStatus.IDLE
+        if outcome.status in (RunStatus.ERROR, RunStatus.TIMEOUT):
+            thread_status = ThreadStatus.ERROR
+        elif outcome.status is RunStatus.INTERRUPTED or await self.driver.interrupted(run, outcome.values):
+            thread_status = ThreadStatus.INTERRUPTED
+        if not await self.registry.finish(run, outcome.status, outcome.error, thread_status):
+            log.warning("another process holds this run by now; its outcome counts")
+
+    async def _keep_house(self) -> None:
+        """Beat, obey and take up, for as long as the process lives."""
+        beaten = reaped = time.monotonic()
+        strays: set[str] = set()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            self._wake.clear()
+            mine = {execution.run.run_id: execution for execution in self.running}
+            try:
+                for execution in mine.values():
+                    if execution.left is not None and await execution.left():
+                        execution.stop(Stop.CANCEL)
+                orders = await self.registry.beat()
+                beaten = time.monotonic()
+                # Held by this process, but by none of its tasks, at two beats in a row: a request was cut off
+                # between entry and start, or the database forgot the run's end when it crashed.
+                strays, before = (orders.held or set()) - set(self._executions), strays
+                await self.registry.give_back(strays & before)
+                for run_id, execution in mine.items():
+                    self._obey(run_id, execution, orders)
+                metrics.pending_runs.set(orders.pending)
+                self._expecting = orders.pending > 0
+                if orders.pending and not self.draining:
+                    await self._take_up()
+                if time.monotonic() - reaped > self._settings.lease_seconds / 3:
+                    reaped = time.monotonic()
+                    await self.registry.reap()
+            except UNAVAILABLE as error:
+                log.warning("the registry does not answer", extra={"error": type(error).__name__})
+                if time.monotonic() - beaten > self._settings.lease_seconds:
+                    # Others may take these runs up from now on, so this process must not go on with them.
+                    for execution in mine.values():
+                        execution.stop(Stop.LOST)
+            except Exception:
+                log.exception("housekeeping failed")
+
+    def _obey(self, run_id: str, execution: Execution, orders: Orders) -> None:
+        if orders.held is not None and run_id not in orders.held and not execution.stateless:
+            execution.stop(Stop.LOST)
+        elif run_id in orders.cancel:
+            execution.stop(Stop.CANCEL)
+        elif run_id in orders.record:
+            execution.run.record_events = True
+
+    async def _take_up(self) -> None:
+        free = self._settings.max_concurrent_runs - len(self._executions)
+        if free > 0:
+            for run in await self.registry.claim(min(free, 10), self.driver.graphs.names):
+                await self._places.acquire()
+                self._spawn(Execution(run))

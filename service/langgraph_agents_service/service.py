@@ -1,0 +1,154 @@
+"""Puts the parts of a process together, and takes over settings that change while it serves."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import ValidationError
+from valkey.asyncio import Valkey
+
+from langgraph_agents_service.access.keys import Access
+from langgraph_agents_service.configuration import secret_files
+from langgraph_agents_service.configuration.describe import faults
+from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
+from langgraph_agents_service.observability.health import Check, Health
+from langgraph_agents_service.persistence import valkey_client
+from langgraph_agents_service.persistence.database import TRANSIENT, Database
+from langgraph_agents_service.persistence.registry.base import Registry
+from langgraph_agents_service.persistence.registry.documents import MemoryDocuments, ValkeyDocuments
+from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegistry
+from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
+from langgraph_agents_service.projects.graphs import Graphs
+from langgraph_agents_service.runs.driver import Driver
+from langgraph_agents_service.runs.runner import UNAVAILABLE, Runner
+
+log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The process cannot serve. The message says what is missing and what to do."""
+
+
+class Service:
+    """Everything that a process needs to serve; `async with` opens and closes it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database: Database | None = None
+        self.valkey: Valkey | None = None
+        if settings.checkpointer is Checkpointer.POSTGRES:
+            self.database = Database(settings)
+        if settings.redis_uri.get_secret_value():
+            self.valkey = valkey_client.connect(settings)
+        self.access = Access(settings, self.valkey)
+        self.graphs = Graphs(settings.langgraph_config)
+        self.health = Health(self._checks())
+        self.saver: BaseCheckpointSaver[Any] | None
+        self.registry: Registry
+        self.runner: Runner
+
+    @property
+    def keeps_threads(self) -> bool:
+        return self.settings.checkpointer is not Checkpointer.NONE
+
+    def _checks(self) -> list[Check]:
+        checks = []
+        if self.database is not None:
+            checks.append(Check("database", self.database.ping, required=True))
+        if self.valkey is not None:
+            required = self.settings.checkpointer is Checkpointer.VALKEY
+            checks.append(Check("cache", self.valkey.ping, required=required))
+        return checks
+
+    async def __aenter__(self) -> Self:
+        """Raises StartError or GraphsError, and has then closed what it had opened."""
+        async with AsyncExitStack() as opened:
+            secret_files.export(self.settings.secrets_dir)
+            opened.push_async_callback(self.graphs.close)
+            await self.graphs.load()
+            if self.valkey is not None:
+                opened.push_async_callback(self.valkey.aclose)
+            if self.database is not None:
+                opened.push_async_callback(self.database.close)
+            await self._reach()
+            if self.database is not None:
+                await self.database.open()
+            self.saver, self.registry = self._storage()
+            driver = Driver(self.settings, self.graphs, self.registry, self.saver)
+            self.runner = Runner(self.settings, self.registry, driver)
+            await self.runner.open()
+            opened.push_async_callback(self.runner.close)
+            watcher = asyncio.create_task(
+                secret_files.watch(self.settings.secrets_dir, self._secrets_changed)
+            )
+            opened.callback(watcher.cancel)
+            self._opened = opened.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry]:
+        settings = self.settings
+        if self.database is not None:
+            from langgraph_agents_service.persistence.checkpointers.postgres import GroupCommitSaver
+
+            registry = PostgresRegistry(
+                self.database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_run_attempts
+            )
+            return GroupCommitSaver(self.database), registry
+        if settings.checkpointer is Checkpointer.VALKEY and self.valkey is not None:
+            # Imported only here: the package brings boto3 along, which takes a second.
+            from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
+
+            ttl = settings.checkpoint_ttl_seconds
+            saver = PrefixedValkeySaver(self.valkey, prefix=settings.cache_key_prefix, ttl_seconds=ttl)
+            documents = ValkeyDocuments(self.valkey, settings.cache_key_prefix)
+            return saver, KeyValueRegistry(documents, ttl_seconds=ttl)
+        saver_in_memory = InMemorySaver() if settings.checkpointer is Checkpointer.MEMORY else None
+        return saver_in_memory, KeyValueRegistry(MemoryDocuments(), ttl_seconds=None)
+
+    async def _reach(self) -> None:
+        """Fail fast: a process without its storage must not start."""
+        if self.database is not None:
+            try:
+                tables = await self.database.control(
+                    "SELECT to_regclass('agent_runs') IS NOT NULL AND to_regclass('checkpoints') IS NOT NULL AS made"
+                )
+            except TRANSIENT as error:
+                raise StartError(
+                    f"the database of DATABASE_URI cannot be reached: {_first_line(error)}"
+                ) from None
+            if not tables[0]["made"]:
+                raise StartError(
+                    "the database of DATABASE_URI has no tables; run `python -m langgraph_agents_service migrate`"
+                )
+        if self.valkey is not None and self.settings.checkpointer is Checkpointer.VALKEY:
+            try:
+                await self.valkey.ping()
+            except UNAVAILABLE as error:
+                raise StartError(f"the server of REDIS_URI cannot be reached: {_first_line(error)}") from None
+
+    async def _secrets_changed(self) -> None:
+        """Take over rotated secrets: keys at once, pools connection by connection, models from their new key."""
+        try:
+            settings = load(Settings)
+        except ValidationError as error:
+            log.error("the changed secrets are wrong; the old ones stay", extra={"faults": faults(error)})
+            return
+        secret_files.export(settings.secrets_dir)
+        old, self.settings = self.settings, settings
+        self.access.use(settings)
+        if self.database is not None and settings.database_uri != old.database_uri:
+            await self.database.renew(settings.database_uri.get_secret_value())
+        if self.valkey is not None and settings.redis_uri != old.redis_uri:
+            await valkey_client.renew(self.valkey, settings)
+        await self.graphs.load()
+        log.info("secrets taken over")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,102 @@
+"""What the sandbox puts into its cluster before a stack comes."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox.binaries import definitions
+from sandbox.binaries.golang import Go
+from sandbox.cluster import addons, nodes
+from sandbox.cluster.nodes import Topology
+from sandbox.common.errors import SandboxError
+from tests.sandbox.fakes import FakeApi
+
+OWN = Path(definitions.__file__).parent
+
+
+def test_each_zone_has_two_nodes_of_the_stacks_architecture() -> None:
+    labels = [node["metadata"]["labels"] for node in nodes.manifests(Topology("eu-west-1", 3, "arm64"))]
+    zones = Counter(each["topology.kubernetes.io/zone"] for each in labels)
+    assert zones == {"eu-west-1a": 2, "eu-west-1b": 2, "eu-west-1c": 2}
+    assert {each["kubernetes.io/arch"] for each in labels} == {"arm64"}
+    assert len({each["kubernetes.io/hostname"] for each in labels}) == 6
+
+
+def test_the_nodes_of_a_zone_that_a_stack_has_left_go() -> None:
+    api = FakeApi()
+    nodes.ensure(api, Topology("eu-west-1", 3, "amd64"))  # type: ignore[arg-type]
+    nodes.ensure(api, Topology("eu-west-1", 2, "amd64"))  # type: ignore[arg-type]
+    assert sorted(name for _, _, name in api.objects) == [
+        "sandbox-eu-west-1a-0",
+        "sandbox-eu-west-1a-1",
+        "sandbox-eu-west-1b-0",
+        "sandbox-eu-west-1b-1",
+    ]
+
+
+def test_a_definition_that_is_never_served_is_told_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addons, "_ESTABLISHED_SECONDS", 0.2)
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "w.x"},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(definition))
+    with pytest.raises(SandboxError, match=r"does not serve w\.x"):
+        addons.ensure(FakeApi(), tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Go:
+    """A `go` whose every module holds one file of each published kind."""
+    module = tmp_path / "module"
+    for _, _, pattern, _ in definitions.PUBLISHED:
+        file = module / pattern.replace("*", "x")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("kind: Something\n")
+    script = tmp_path / "go"
+    script.write_text(f'#!/bin/sh\necho \'{{"Dir": "{module}", "Version": "v1.0.0"}}\'\n')
+    script.chmod(0o755)
+    return Go(script, "fake")
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    for folder, *_ in definitions.PUBLISHED:
+        (tmp_path / "go-modules" / folder).mkdir(parents=True, exist_ok=True)
+    return tmp_path / "go-modules"
+
+
+def test_published_and_own_definitions_are_collected(go: Go, modules: Path, tmp_path: Path) -> None:
+    definitions.collect(go, modules, tmp_path)
+    assert json.loads((tmp_path / "crds" / "traefik.io_x.json").read_text()) == {"kind": "Something"}
+    assert (tmp_path / "crds" / "secrets-store.csi.x-k8s.io_secretproviderclasses.json").exists()
+    assert {"pod-x.yaml", "node-x.yaml", "certificates.yaml"} <= {
+        file.name for file in (tmp_path / "stages").iterdir()
+    }
+
+
+def test_a_module_whose_files_have_moved_is_told_by_name(go: Go, modules: Path, tmp_path: Path) -> None:
+    (tmp_path / "module" / "deploy/crds/cert-manager.io_x.yaml").unlink()
+    with pytest.raises(
+        SandboxError,
+        match=r"cert-manager v1.0.0 has no deploy/crds/cert-manager.io_\*.yaml: its layout changed",
+    ):
+        definitions.collect(go, modules, tmp_path)
+
+
+def test_a_changed_definition_of_our_own_is_another_folder_in_the_cache() -> None:
+    assert (OWN / "stages" / "certificates.yaml").read_text() in definitions.own_content()
+
+
+def test_every_stage_of_our_own_answers_for_one_kind() -> None:
+    files = sorted((OWN / "stages").glob("*.yaml"))
+    stages = [stage for file in files for stage in yaml.safe_load_all(file.read_text())]
+    kinds = [stage["spec"]["resourceRef"]["kind"] for stage in stages]
+    assert sorted(kinds) == ["Certificate", "ClusterIssuer", "Ingress", "Service"]
+    assert {stage["kind"] for stage in stages} == {"Stage"}

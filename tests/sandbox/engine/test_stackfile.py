@@ -1,0 +1,150 @@
+"""The copy of a stack file that the sandbox runs on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.cluster.nodes import Topology
+from sandbox.common.errors import InputError
+from sandbox.engine import stackfile
+
+PROJECT = "langgraph-agents"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text(f"name: {PROJECT}\nruntime: python\n")
+    (tmp_path / "work").mkdir()
+    return tmp_path
+
+
+def write(project: Path, config: dict[str, Any], **more: Any) -> stackfile.StackFile:
+    (project / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": config, **more}))
+    return stackfile.load(project, "dev")
+
+
+def copied(project: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((project / "work" / "Pulumi.dev.yaml").read_text())
+    return loaded
+
+
+ENCRYPTED = {
+    "aws:region": "eu-central-1",
+    f"{PROJECT}:apiKeys": {"support": {"OPENAI_API_KEY": {"secure": "AAAB"}, "note": "plain"}},
+    f"{PROJECT}:list": ["a", {"secure": "AAAC"}],
+    f"{PROJECT}:whole": {"secure": "AAAD"},
+}
+
+
+def test_each_encrypted_value_gets_a_stand_in_at_its_path(project: Path) -> None:
+    stand_ins = stackfile.copy(write(project, ENCRYPTED), project / "work")
+    assert set(stand_ins) == {
+        f'{PROJECT}:apiKeys["support"]["OPENAI_API_KEY"]',
+        f"{PROJECT}:list[1]",
+        f"{PROJECT}:whole",
+    }
+    assert len(set(stand_ins.values())) == 3
+
+
+def test_the_copy_has_no_encrypted_value_and_keeps_all_others(project: Path) -> None:
+    stackfile.copy(write(project, ENCRYPTED), project / "work")
+    assert copied(project)["config"] == {
+        "aws:region": "eu-central-1",
+        f"{PROJECT}:apiKeys": {"support": {"note": "plain"}},
+        f"{PROJECT}:list": ["a", ""],
+    }
+
+
+def test_the_file_itself_is_never_written(project: Path) -> None:
+    source = write(project, ENCRYPTED, encryptionsalt="v1:own")
+    before = (source.path.read_bytes(), source.path.stat().st_mtime_ns)
+    stackfile.copy(source, project / "work")
+    assert (source.path.read_bytes(), source.path.stat().st_mtime_ns) == before
+
+
+def test_the_stacks_own_encryption_is_left_behind_and_the_copys_salt_kept(project: Path) -> None:
+    source = write(
+        project, ENCRYPTED, encryptionsalt="v1:own", secretsprovider="awskms://key", encryptedkey="k"
+    )
+    stackfile.copy(source, project / "work")
+    assert set(copied(project)) == {"config"}
+    target = project / "work" / "Pulumi.dev.yaml"
+    target.write_text(yaml.safe_dump({"encryptionsalt": "v1:sandbox"}))
+    stackfile.copy(source, project / "work")
+    assert copied(project)["encryptionsalt"] == "v1:sandbox"
+
+
+def test_a_changed_encrypted_value_has_another_stand_in_and_an_equal_one_the_same(project: Path) -> None:
+    def stand_in(encrypted: str) -> str:
+        source = write(project, {f"{PROJECT}:key": {"secure": encrypted}})
+        return stackfile.copy(source, project / "work")[f"{PROJECT}:key"]
+
+    assert stand_in("AAAB") == stand_in("AAAB") != stand_in("AAAC")
+
+
+def test_a_complete_copy_is_left_alone_until_the_file_changes(project: Path) -> None:
+    source = write(project, ENCRYPTED)
+    assert stackfile.copy(source, project / "work")
+    assert stackfile.copy(source, project / "work"), "not complete yet"
+    stackfile.complete(source, project / "work")
+    assert stackfile.copy(source, project / "work") == {}
+    assert stackfile.copy(write(project, {**ENCRYPTED, "aws:region": "eu-west-1"}), project / "work")
+
+
+def test_a_missing_stack_is_told_with_those_that_there_are(project: Path) -> None:
+    write(project, {})
+    with pytest.raises(InputError, match=r"there is no .*Pulumi\.qa\.yaml: give STACK=dev"):
+        stackfile.load(project, "qa")
+
+
+def test_a_file_that_is_not_yaml_is_told_with_its_place(project: Path) -> None:
+    (project / "Pulumi.dev.yaml").write_text("config:\n  a: [1\n  b: 2\n")
+    with pytest.raises(InputError, match=r"Pulumi\.dev\.yaml is not YAML: (.|\n)*line 3"):
+        stackfile.load(project, "dev")
+
+
+@pytest.mark.parametrize("text", ["- a\n", "just words\n"])
+def test_a_file_that_is_no_mapping_is_refused(project: Path, text: str) -> None:
+    (project / "Pulumi.dev.yaml").write_text(text)
+    with pytest.raises(InputError, match="has to be a mapping"):
+        stackfile.load(project, "dev")
+
+
+def test_the_nodes_stand_in_the_stacks_zones(project: Path) -> None:
+    settings = {"network": {"zones": 3}, "cluster": {"architecture": "arm64"}}
+    source = write(project, {"aws:region": "eu-west-1", f"{PROJECT}:settings": settings})
+    assert source.topology(PROJECT) == Topology("eu-west-1", 3, "arm64")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, "aws:region is None: name the region"),
+        ({"aws:region": "r", f"{PROJECT}:settings": {"network": {"zones": "two"}}}, "network.zones is 'two'"),
+        ({"aws:region": "r", f"{PROJECT}:settings": {"network": {"zones": 0}}}, "network.zones is 0"),
+    ],
+)
+def test_a_setting_that_the_nodes_depend_on_is_refused_by_name(
+    project: Path, config: Any, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        write(project, config).topology(PROJECT)
+
+
+def test_another_kubernetes_version_than_the_built_one_is_refused_with_the_remedy(project: Path) -> None:
+    source = write(project, {f"{PROJECT}:settings": {"cluster": {"version": "1.35"}}})
+    with pytest.raises(
+        InputError, match=r"cluster.version is 1.35, and the sandbox runs Kubernetes 1.36: .*go.mod"
+    ):
+        source.check_kubernetes(PROJECT, "1.36")
+    source.check_kubernetes(PROJECT, "1.35")
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Pulumi\.yaml is missing"):
+        stackfile.project_name(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("runtime: python\n")
+    with pytest.raises(InputError, match="name is None"):
+        stackfile.project_name(tmp_path)

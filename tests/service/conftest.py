@@ -1,0 +1,64 @@
+"""One PostgreSQL, one Valkey and one service of each kind for the tests of a worker, all on free ports."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from langgraph_sdk.client import LangGraphClient
+
+from langgraph_agents_service import local
+from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.persistence.migrate import migrate
+from tests.service.serving import Served, serving
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[local.Postgres]:
+    with local.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_uri(postgres: local.Postgres) -> str:
+    """A migrated database."""
+    uri = postgres.uri("agent")
+    settings = DatabaseSettings(database_uri=uri, database_admin_uri=postgres.admin_uri)
+    asyncio.run(migrate(settings))
+    return uri
+
+
+@pytest.fixture(scope="session")
+def valkey_uri() -> Iterator[str]:
+    with local.valkey() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def on_postgres(database_uri: str) -> Iterator[Served]:
+    with serving(checkpointer="postgres", database_uri=database_uri) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def on_valkey(valkey_uri: str) -> Iterator[Served]:
+    with serving(checkpointer="valkey", redis_uri=valkey_uri) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def in_memory() -> Iterator[Served]:
+    with serving(checkpointer="memory") as served:
+        yield served
+
+
+@pytest.fixture(params=["on_postgres", "on_valkey", "in_memory"])
+def served(request: pytest.FixtureRequest) -> Served:
+    """The service on each checkpointer in turn."""
+    found: Served = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def client(served: Served) -> AsyncIterator[LangGraphClient]:
+    async with served.client() as client:
+        yield client

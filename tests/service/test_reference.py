@@ -1,0 +1,44 @@
+"""The reference agent, and the model that stands in for a provider's."""
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage, ToolMessage
+
+from langgraph_agents_service.reference import agent as reference
+from langgraph_agents_service.reference.fake_model import FakeChatModel
+
+
+@pytest.fixture
+def graph(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The agent on the fake model; its waits pass at once."""
+
+    async def at_once(seconds: float) -> None:
+        return None
+
+    monkeypatch.setattr("asyncio.sleep", at_once)
+    monkeypatch.setenv("MODEL", "fake")
+    return reference.make_graph()
+
+
+async def test_asked_to_count_it_waits_once_for_each_number(graph: Any) -> None:
+    told = (await graph.ainvoke({"messages": [HumanMessage("Please count to 3")]}))["messages"]
+    waits = [message for message in told if isinstance(message, ToolMessage)]
+    assert [wait.content for wait in waits] == ["2 seconds have passed"] * 3
+    assert len({wait.tool_call_id for wait in waits}) == 3
+    assert told[-1].text.startswith("The wait tool says")
+
+
+async def test_it_counts_anew_for_a_new_question(graph: Any) -> None:
+    first = await graph.ainvoke({"messages": [HumanMessage("count to 2")]})
+    second = await graph.ainvoke({"messages": [*first["messages"], HumanMessage("count to 1")]})
+    assert sum(isinstance(message, ToolMessage) for message in second["messages"]) == 3
+
+
+@pytest.mark.parametrize("seconds", [-1, 61])
+async def test_a_wait_is_a_minute_at_most(seconds: float) -> None:
+    assert "not between 0 and 60" in await reference.wait.ainvoke({"seconds": seconds})
+
+
+def test_without_the_tool_it_does_not_call_it() -> None:
+    assert FakeChatModel().invoke([HumanMessage("count to 3")]).tool_calls == []
