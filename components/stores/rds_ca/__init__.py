@@ -20,6 +20,6 @@ def rds_ca(region: str) -> str:
     if region not in known:
         raise ValueError(
             f"region is {region!r}: there are RDS root certificates for {', '.join(sorted(known))}; "
-            f"components/{_FOLDER.name}/README.md says how to add a region"
+            f"components/stores/{_FOLDER.name}/README.md says how to add a region"
         )
     return known[region].read_text()
