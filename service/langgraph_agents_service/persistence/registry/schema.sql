@@ -8,6 +8,12 @@ CREATE TABLE IF NOT EXISTS agent_threads (
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS agent_threads_of_owner ON agent_threads (owner, updated_at);
+-- How long a thread stays after its last change, and what becomes of it then (`delete` or `keep_latest`). NULL: as
+-- langgraph.json's checkpointer.ttl says.
+ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS ttl_minutes double precision;
+ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS ttl_strategy text;
+-- When its older checkpoints were last removed (`keep_latest`).
+ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS swept_at timestamptz;
 
 CREATE TABLE IF NOT EXISTS agent_workers (
   worker_id uuid PRIMARY KEY,
