@@ -29,6 +29,7 @@ async def invoke(request: Request, body: Invoke) -> Response:
     run = runs.new(service, body, assistant_id, str(body.thread_id or uuid.uuid4()), stream_mode=[])
     headers = runs.headers_of(run, stateless=stateless)
     if stateless:
+        run.owner = owner
         found = await service.runner.run_stateless(run, left=request.is_disconnected)
     else:
         started = await service.runner.start(run, owner, create_thread=True)

@@ -223,13 +223,14 @@ async def cancel(
 # Runs without a thread: the first two are gone once they are answered, the third keeps a thread of its own.
 
 
-def _stateless(service: Service, body: StatelessRunCreate) -> Run:
+def _stateless(service: Service, body: StatelessRunCreate, owner: str) -> Run:
     if _checkpoint(body) or body.command:
         raise ApiError(422, "a run without a thread has no checkpoint to go on from; name its thread")
     if body.on_completion == "keep":
         raise ApiError(422, "on_completion: nothing is kept of a run without a thread; name a thread")
     run = build(service, body, str(uuid.uuid4()))
     run.record_events = False
+    run.owner = owner
     return run
 
 
@@ -237,14 +238,14 @@ def _stateless(service: Service, body: StatelessRunCreate) -> Run:
 async def wait_stateless(
     request: Request, body: StatelessRunCreate, service: ServiceDep, owner: Owner
 ) -> Response:
-    run = _stateless(service, body)
+    run = _stateless(service, body, owner)
     found = await service.runner.run_stateless(run, left=request.is_disconnected)
     return follow.plain(found, headers_of(run, stateless=True))
 
 
 @router.post("/runs/stream")
 async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, owner: Owner) -> Response:
-    run = _stateless(service, body)
+    run = _stateless(service, body, owner)
     execution = await service.runner.start_stateless(run)
     await _settled_start(execution)
     return follow.stream(

@@ -88,6 +88,7 @@ class Runner:
 
         Raises OverloadedError, NotFoundError, ThreadBusyError.
         """
+        run.owner = owner
         await self._place(run.graph_id)
         try:
             await self.registry.begin(run, owner, create_thread=create_thread, start=True, attended=True)
@@ -102,6 +103,7 @@ class Runner:
 
     async def submit(self, run: Run, owner: str, *, create_thread: bool) -> None:
         """Execute a run as soon as there is a place for it, here or on another process."""
+        run.owner = owner
         start = not self._places.locked() and not self.draining
         if start:
             await self._places.acquire()

@@ -52,6 +52,8 @@ class Run:
     graph_id: str
     payload: Json
     """What the request asked for: input, command, config, stream modes and so on, as JSON."""
+    owner: str = ""
+    """Whose it is: the owner of its thread, on whichever process it executes."""
     metadata: Json = field(default_factory=dict)
     multitask_strategy: str = "reject"
     status: RunStatus = RunStatus.RUNNING

@@ -307,6 +307,7 @@ def _run(row: DictRow) -> Run:
         assistant_id=row["assistant_id"],
         graph_id=row["graph_id"],
         payload=orjson.loads(row["payload"]),
+        owner=row["owner"],
         metadata=orjson.loads(row["metadata"]),
         multitask_strategy=row["multitask_strategy"],
         status=RunStatus(row["status"]),

@@ -9,7 +9,8 @@ _STATUS = """CASE WHEN EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = t.
 
 _THREAD = f"t.thread_id, t.owner, t.metadata, t.created_at, t.updated_at, {_STATUS} AS status"
 
-_RUN = """r.run_id, r.thread_id, r.assistant_id, r.graph_id, r.payload, r.metadata, r.multitask_strategy,
+_RUN = """r.run_id, (SELECT t.owner FROM agent_threads t WHERE t.thread_id = r.thread_id) AS owner,
+          r.thread_id, r.assistant_id, r.graph_id, r.payload, r.metadata, r.multitask_strategy,
           r.status, r.attempt, r.error, r.record_events, r.created_at, r.updated_at"""
 
 CREATE_THREAD = """
