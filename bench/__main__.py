@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 import os
 import platform
 import time
@@ -17,6 +18,7 @@ import uvloop
 from bench.contestants import QUESTION, Contestant, contestants, ours, running
 from bench.graph import echo
 from bench.load import Connection, Result, load
+from bench.peers import PEERS, peers
 from langgraph_agents_service import local
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.migrate import migrate
@@ -38,7 +40,9 @@ def main() -> None:
         uri = server.uri("bench")
         asyncio.run(migrate(DatabaseSettings(database_uri=uri, database_admin_uri=server.admin_uri)))
         results: dict[str, dict[int, Result]] = {}
-        everyone = contestants(uri, valkey_uri, peers=not options.no_peers)
+        everyone = contestants(uri, valkey_uri)
+        if not options.no_peers:
+            everyone += peers(databases(server), valkey_uri)
         for _ in range(options.rounds):
             # Round by round, so that a disturbance of the machine meets everyone alike.
             keep(
@@ -51,6 +55,7 @@ def main() -> None:
                     print(f"left out: {contestant.name}: {error}", flush=True)
         print(report(results), flush=True)
         print(goals(results), flush=True)
+        print(ahead(results), flush=True)
         bare, none, durable = everyone[:3]
         print(share(none, durable), flush=True)
         print(overhead(bare, none), flush=True)
@@ -133,6 +138,25 @@ def goals(results: dict[str, dict[int, Result]]) -> str:
     return f"{_mark(times >= 2)} PostgreSQL at c=50 is {times:.1f} x the stock saver (goal: at least 2)"
 
 
+def ahead(results: dict[str, dict[int, Result]]) -> str:
+    """How far this service is ahead of each open server, by the same requests."""
+    ours_by_sdk = results["this service, PostgreSQL, by the SDK's route"]
+    lines = []
+    for name in (peer.name for peer in PEERS if peer.name in results):
+        times = [ours_by_sdk[c].rate / max(results[name][c].rate, 0.1) for c in CONCURRENCIES]
+        at = ", ".join(f"{t:.1f} x at c={c}" for t, c in zip(times, CONCURRENCIES, strict=True))
+        lines.append(f"{_mark(min(times) > 1)} by the SDK's route, {at} the rate of {name}")
+    return "\n".join(lines)
+
+
+def databases(server: local.Postgres) -> Iterator[str]:
+    """Databases and logins that are made as they are asked for, for servers that bring tables of their own."""
+    for number in itertools.count(1):
+        uri = server.uri(f"peer{number}")
+        asyncio.run(migrate(DatabaseSettings(database_uri=uri, database_admin_uri=server.admin_uri)))
+        yield uri
+
+
 def in_turns(*asked: Contestant, starts: int = 8, turns: int = 10) -> Iterator[list[int]]:
     """Ports of contestants to measure one after the other, for figures that compare them. In turns that are too short
     for a machine to change its speed within them, and so many that a disturbance of some does not count. Over several
@@ -179,7 +203,7 @@ def overhead(bare: Contestant, service: Contestant, *, seconds: float = 0.2) -> 
 
 def streams(database_uri: str) -> str:
     """Memory of a process with a thousand streams of running runs open, on PostgreSQL."""
-    contestant = ours("streams", lambda _: ("", {}), database_uri=database_uri, max_iterations=25)
+    contestant = ours("streams", lambda _: [], database_uri=database_uri, max_iterations=25)
     with running(contestant) as (port, pid):
         process = psutil.Process(pid)
         before = process.memory_info().rss

@@ -1,10 +1,8 @@
 """The servers that are measured, each started alone on a free port."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,36 +13,41 @@ from typing import Any
 
 import httpx
 
+from bench.load import Steps
 from langgraph_agents_service.ports import free_port
 
 ROOT = Path(__file__).parents[1]
-PEERS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "langgraph-agents" / "bench"
 QUESTION = {"messages": [{"role": "user", "content": "How are you today?"}]}
 
-Request = Callable[[int], tuple[str, object]]
+Request = Callable[[int], Steps]
 
 
 @dataclass(frozen=True)
 class Contestant:
     name: str
     command: list[str]
+    """`{port}` in it is the port to listen on, which stands in PORT as well."""
     environment: dict[str, str]
     request: Request
     ready: str = "/ready"
     folder: Path = ROOT
 
 
-def _invoke(_number: int) -> tuple[str, object]:
-    return "/invoke", {"input": QUESTION}
+def _invoke(_number: int) -> Steps:
+    return [("/invoke", {"input": QUESTION})]
 
 
-def _invoke_thread(_number: int) -> tuple[str, object]:
-    return "/invoke", {"input": QUESTION, "thread_id": str(uuid.uuid4())}
+def _invoke_thread(_number: int) -> Steps:
+    return [("/invoke", {"input": QUESTION, "thread_id": str(uuid.uuid4())})]
 
 
-def _wait_thread(_number: int) -> tuple[str, object]:
-    body = {"assistant_id": "echo", "input": QUESTION, "if_not_exists": "create"}
-    return f"/threads/{uuid.uuid4()}/runs/wait", body
+def sdk_route(_number: int) -> Steps:
+    """What an application does with langgraph-sdk: a thread, then a run that is waited for."""
+    thread_id = str(uuid.uuid4())
+    return [
+        ("/threads", {"thread_id": thread_id}),
+        (f"/threads/{thread_id}/runs/wait", {"assistant_id": "echo", "input": QUESTION}),
+    ]
 
 
 def ours(name: str, request: Request, **settings: Any) -> Contestant:
@@ -61,9 +64,9 @@ def ours(name: str, request: Request, **settings: Any) -> Contestant:
     return Contestant(name, [sys.executable, "-m", "langgraph_agents_service"], values, request)
 
 
-def contestants(database_uri: str, valkey_uri: str, *, peers: bool) -> list[Contestant]:
-    """All that are compared; with `peers`, LangGraph's development server too, from an environment of its own."""
-    found = [
+def contestants(database_uri: str, valkey_uri: str) -> list[Contestant]:
+    """This service in its forms, and what its parts are compared with."""
+    return [
         Contestant(
             "graph alone, behind bare HTTP", [sys.executable, "-m", "bench.bare"], {}, _invoke, "/health"
         ),
@@ -83,37 +86,8 @@ def contestants(database_uri: str, valkey_uri: str, *, peers: bool) -> list[Cont
             _invoke_thread,
             "/openapi.json",
         ),
+        ours("this service, PostgreSQL, by the SDK's route", sdk_route, database_uri=database_uri),
     ]
-    if peers and (command := _langgraph_dev()):
-        found.append(
-            Contestant("langgraph dev (in memory)", command, {}, _wait_thread, "/ok", _copy_of_graphs())
-        )
-    return found
-
-
-def _langgraph_dev() -> list[str] | None:
-    """Install LangGraph's development server once, beside this checkout's environment; None if it will not."""
-    python = PEERS / "bin" / "python"
-    if not python.exists():
-        print("installing langgraph-cli[inmem] for comparison ...", flush=True)
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "-q", str(PEERS)], check=True)
-        packages = ["langgraph-cli[inmem]", "langchain-core"]
-        if subprocess.run(
-            [*uv, "pip", "install", "-q", "--python", str(python), *packages], check=False
-        ).returncode:
-            print("it does not install here; going on without it", flush=True)
-            return None
-    options = ["--no-browser", "--no-reload", "--n-jobs-per-worker", "100"]
-    return [str(PEERS / "bin" / "langgraph"), "dev", "--host", "127.0.0.1", *options]
-
-
-def _copy_of_graphs() -> Path:
-    """A folder for the development server, which reads graphs from where it runs and writes its state there."""
-    folder = Path(tempfile.mkdtemp(prefix="langgraph-dev-"))
-    for name in ("graph.py", "langgraph.json"):
-        shutil.copy(ROOT / "bench" / name, folder / name)
-    return folder
 
 
 @contextmanager
@@ -123,7 +97,7 @@ def running(contestant: Contestant) -> Iterator[tuple[int, int]]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     path = os.pathsep.join(map(str, (ROOT, ROOT / "service")))
     environment = {**inherited, "PYTHONPATH": path, "PORT": str(port), **contestant.environment}
-    command = [*contestant.command, *(["--port", str(port)] if "dev" in contestant.command else [])]
+    command = [part.replace("{port}", str(port)) for part in contestant.command]
     with subprocess.Popen(
         command, env=environment, cwd=contestant.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -91,15 +91,19 @@ class Result:
         return ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else math.nan
 
 
+Steps = Sequence[tuple[str, object]]
+"""What one client asks, one after the other, for one answer: paths and bodies."""
+
+
 async def load(
     port: int,
-    request: Callable[[int], tuple[str, object]],
+    request: Callable[[int], Steps],
     *,
     concurrency: int,
     seconds: float,
     headers: dict[str, str] | None = None,
 ) -> Result:
-    """So many clients ask as fast as they are answered; `request` makes path and body from a running number."""
+    """So many clients ask as fast as they are answered; `request` makes what is asked from a running number."""
     result = Result(seconds)
     number = 0
     begin = time.perf_counter()
@@ -109,9 +113,12 @@ async def load(
         connection = Connection(port, headers)
         while time.perf_counter() - begin < seconds:
             number += 1
-            path, body = request(number)
+            steps = request(number)
             asked = time.perf_counter()
-            status, _, _ = await connection.post(path, body)
+            for path, body in steps:
+                status, _, _ = await connection.post(path, body)
+                if status != 200:
+                    break
             if status == 200:
                 result.latencies.append(time.perf_counter() - asked)
             else:
