@@ -10,6 +10,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ValidationError
 from valkey.asyncio import Valkey
 
+from langgraph_agents_service.access.authorization import AuthError, Authorization
+from langgraph_agents_service.access.identification import Identification
 from langgraph_agents_service.access.keys import Access
 from langgraph_agents_service.configuration import secret_files
 from langgraph_agents_service.configuration.describe import faults
@@ -44,6 +46,7 @@ class Service:
         if settings.redis_uri.get_secret_value():
             self.valkey = valkey_client.connect(settings)
         self.access = Access(settings, self.valkey)
+        self.identification: Identification
         self.graphs = Graphs(settings.langgraph_config)
         self.health = Health(self._checks())
         self.saver: BaseCheckpointSaver[Any] | None
@@ -69,6 +72,7 @@ class Service:
             secret_files.export(self.settings.secrets_dir)
             opened.push_async_callback(self.graphs.close)
             await self.graphs.load()
+            self.identification = self._identification()
             if self.valkey is not None:
                 opened.push_async_callback(self.valkey.aclose)
             if self.database is not None:
@@ -90,6 +94,20 @@ class Service:
 
     async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
+
+    def _identification(self) -> Identification:
+        """Raises StartError or GraphsError."""
+        if self.graphs.auth is None:
+            return Identification(self.settings, self.access)
+        path = self.graphs.auth.get("path")
+        try:
+            authorization = Authorization(
+                self.graphs.attribute("auth.path", path), log_content=self.settings.log_content
+            )
+        except AuthError as error:
+            raise StartError(f"{self.settings.langgraph_config}: auth.path: {path!r}: {error}") from None
+        studio = not self.graphs.auth.get("disable_studio_auth", False)
+        return Identification(self.settings, self.access, authorization, studio=studio)
 
     def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry]:
         settings = self.settings

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import logging
 import time
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ SHARED_TIMEOUT_SECONDS = 0.05
 
 SHARED_PAUSE_SECONDS = 5.0
 """How long each process counts for itself after the shared count did not answer."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,21 @@ class Access:
         self._valkey = valkey
         self._paused_until = 0.0
         self._counts: dict[tuple[str, int], int] = {}
+        self._keys: list[_Key] = []
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
-        self._keys = [_key(entry) for entry in settings.keys]
+        keys = [_key(entry) for entry in settings.keys]
+        if self._keys and not keys:
+            log.error("API_KEYS is empty now, which would let in everybody; the keys from before stay")
+        else:
+            self._keys = keys
         self._limit = settings.rate_limit_per_minute
         self._prefix = settings.cache_key_prefix
+
+    @property
+    def needs_key(self) -> bool:
+        return bool(self._keys)
 
     def owner(self, key: str | None) -> str | None:
         """The owner that a key stands for; None if it is not a key. Without any keys, everyone is the same."""

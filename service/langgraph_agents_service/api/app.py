@@ -9,6 +9,8 @@ from fastapi.responses import HTMLResponse
 from starlette.middleware.cors import CORSMiddleware
 
 from langgraph_agents_service.api import assistants, errors, gateway, invoke, probes, runs, threads
+from langgraph_agents_service.api.authentication import Authentication
+from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.configuration.settings import Environment, Settings
 from langgraph_agents_service.observability.tracing import telemetry
 from langgraph_agents_service.service import Service
@@ -29,7 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         lifespan=lifespan,
         docs_url=None,
-        telemetry=telemetry(settings, untraced=gateway.OPEN_PATHS),
+        telemetry=telemetry(settings, untraced=OPEN_PATHS),
         redoc_url=None,
     )
     app.state.service = service
@@ -38,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     # application's would look for its route anew at each request.
     routers = (invoke.router, runs.router, threads.router, assistants.router, probes.router)
     app.router.routes[:0] = [route for router in routers for route in router.routes]
-    open_paths = gateway.OPEN_PATHS
+    open_paths = OPEN_PATHS
     if settings.environment is Environment.DEV:
         # The page itself holds nothing: what it shows comes over the API, with the key that the person enters.
         open_paths |= {"/"}
@@ -48,7 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
         async def index() -> HTMLResponse:
             return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY})
 
-    app.add_middleware(gateway.Gateway, service=service, open_paths=open_paths)
+    app.add_middleware(Authentication, service=service, open_paths=open_paths)
+    app.add_middleware(gateway.Gateway, service=service)
     if settings.cors:
         # Outside the gateway, because a browser's preflight request carries no key.
         app.add_middleware(
@@ -61,4 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-_PAGE_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from langgraph.errors import EmptyInputError, InvalidUpdateError
 
+from langgraph_agents_service.access.authorization import RefusedError
 from langgraph_agents_service.persistence.registry.base import (
     NotFoundError,
     ThreadBusyError,
@@ -20,7 +21,8 @@ RETRY_AFTER = {"Retry-After": "1"}
 ANSWERS: dict[int | str, dict[str, Any]] = {
     code: {"description": text, "content": {"application/json": {}}}
     for code, text in {
-        401: "The X-API-Key header is missing or not valid.",
+        401: "The key, or what the project's own authentication asks for, is missing or not valid.",
+        403: "The project's own authorization refuses this.",
         404: "No such thread, run, checkpoint or assistant, or it belongs to another key.",
         409: "A run is active on the thread, or the id is taken.",
         413: "The body is larger than MAX_REQUEST_BYTES.",
@@ -65,6 +67,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         return _validation(error)
+
+    @app.exception_handler(RefusedError)
+    async def _refusal(_request: Request, refused: RefusedError) -> JSONResponse:
+        return answer(refused.status, refused.detail, refused.headers)
 
     @app.exception_handler(NotFoundError)
     async def _not_found(_request: Request, _error: NotFoundError) -> JSONResponse:

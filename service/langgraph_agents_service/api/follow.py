@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from langgraph_agents_service.api import states
 from langgraph_agents_service.api.errors import RETRY_AFTER, ApiError
-from langgraph_agents_service.persistence.registry.base import Event, Json, Run
+from langgraph_agents_service.persistence.registry.base import Event, Json, Owner, Run
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
 from langgraph_agents_service.runs.wire import dumps, sse
 from langgraph_agents_service.service import Service
@@ -27,7 +27,7 @@ KEEPALIVE_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
-async def outcome(service: Service, run: Run, owner: str, execution: Execution | None) -> Outcome:
+async def outcome(service: Service, run: Run, owner: Owner, execution: Execution | None) -> Outcome:
     """Wait until the run has ended anywhere. Raises NotFoundError if it is deleted meanwhile."""
     while True:
         execution = execution or service.runner.find(run.run_id)
@@ -57,7 +57,7 @@ async def _last_values(service: Service, run: Run) -> Any:
 
 
 async def events(
-    service: Service, run: Run, owner: str, execution: Execution | None, after: int
+    service: Service, run: Run, owner: Owner, execution: Execution | None, after: int
 ) -> AsyncIterator[Event]:
     """The run's events after number `after`, from this process or as another one recorded them.
 
@@ -106,7 +106,7 @@ async def _epilogue(service: Service, run: Run) -> AsyncIterator[Event]:
 def stream(
     service: Service,
     run: Run,
-    owner: str,
+    owner: Owner,
     execution: Execution | None,
     *,
     after: int = -1,
@@ -155,7 +155,7 @@ async def _next(source: AsyncIterator[Event]) -> Event:
 async def wait(
     service: Service,
     run: Run,
-    owner: str,
+    owner: Owner,
     execution: Execution | None,
     *,
     cancel_on_disconnect: bool = False,
@@ -207,7 +207,7 @@ def _answer(found: Outcome) -> bytes:
     return dumps(found.values)
 
 
-async def cancel(service: Service, run: Run, owner: str, execution: Execution | None) -> None:
+async def cancel(service: Service, run: Run, owner: Owner, execution: Execution | None) -> None:
     if execution is not None:
         execution.stop(Stop.CANCEL)
     else:
@@ -224,5 +224,7 @@ def document(run: Run) -> Json:
         "status": run.status,
         "metadata": run.metadata,
         "multitask_strategy": run.multitask_strategy,
-        "kwargs": {key: value for key, value in run.payload.items() if key not in ("input", "command")},
+        "kwargs": {
+            key: value for key, value in run.payload.items() if key not in ("input", "command", "user")
+        },
     }

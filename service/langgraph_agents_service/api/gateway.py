@@ -1,4 +1,4 @@
-"""What every request passes: an id, a key, a rate, a size, a count and a line in the log.
+"""What every request passes: an id, a size, a count and a line in the log.
 
 Plain ASGI, because Starlette's BaseHTTPMiddleware costs a task a request and stands in the way of streams.
 """
@@ -7,16 +7,14 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import MutableMapping
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from langgraph_agents_service.api.errors import ApiError, answer
+from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.observability import logs, metrics
 from langgraph_agents_service.service import Service
 
-OPEN_PATHS = frozenset({"/health", "/ready", "/ok"})
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 
 log = logging.getLogger("langgraph_agents_service.access.keys")
@@ -27,10 +25,9 @@ class BodyTooLargeError(ApiError):
 
 
 class Gateway:
-    def __init__(self, app: ASGIApp, *, service: Service, open_paths: frozenset[str] = OPEN_PATHS) -> None:
+    def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
         self._service = service
-        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,15 +53,14 @@ class Gateway:
 
         metrics.active_requests.inc()
         try:
-            refusal = await self._refusal(scope, headers)
-            if refusal is not None:
-                await answer(refusal.status_code, refusal.detail, dict(refusal.headers or {}))(
-                    scope, receive, send_on
-                )
-            else:
-                if b"content-length" not in headers:
-                    receive = _limited(receive, self._service.settings.max_request_bytes)
-                await self._app(scope, receive, send_on)
+            limit = self._service.settings.max_request_bytes
+            # The server has refused what is no number, and takes in no more than it says.
+            length = int(headers.get(b"content-length", b"0"))
+            if length > limit:
+                raise BodyTooLargeError(413, f"the body has {length} bytes, more than {limit}")
+            if b"content-length" not in headers:
+                receive = _limited(receive, limit)
+            await self._app(scope, receive, send_on)
         except BodyTooLargeError as error:
             if started:
                 raise
@@ -83,31 +79,6 @@ class Gateway:
         finally:
             metrics.active_requests.dec()
             self._count(scope, status, time.perf_counter() - begin)
-
-    async def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> ApiError | None:
-        if scope["path"] in self._open_paths:
-            return None
-        key = headers.get(b"x-api-key")
-        owner = self._service.access.owner(key.decode("latin-1") if key else None)
-        if owner is None:
-            problem = "is missing" if key is None else "is not valid"
-            return ApiError(401, f"the X-API-Key header {problem}")
-        seconds = await self._service.access.wait_seconds(owner)
-        if seconds:
-            limit = self._service.settings.rate_limit_per_minute
-            return ApiError(
-                429,
-                f"more than {limit} requests in a minute; wait {seconds} s",
-                {"Retry-After": str(seconds)},
-            )
-        limit = self._service.settings.max_request_bytes
-        # The server has refused what is no number, and takes in no more than it says.
-        length = int(headers.get(b"content-length", b"0"))
-        if length > limit:
-            return BodyTooLargeError(413, f"the body has {length} bytes, more than {limit}")
-        state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state["owner"] = owner
-        return None
 
     @staticmethod
     def _count(scope: Scope, status: int, seconds: float) -> None:

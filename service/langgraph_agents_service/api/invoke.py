@@ -8,7 +8,7 @@ from langgraph.errors import GraphRecursionError
 
 from langgraph_agents_service.api import follow, runs
 from langgraph_agents_service.api.bodies import DirectRoute
-from langgraph_agents_service.api.context import owner_of, service_of
+from langgraph_agents_service.api.context import caller_of, service_of
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
 from langgraph_agents_service.api.schemas import Answer, Invoke
 from langgraph_agents_service.runs.wire import dumps
@@ -18,7 +18,7 @@ router = APIRouter(tags=["invoke"], route_class=DirectRoute, responses=ANSWERS)
 
 @router.post("/invoke", response_model=Answer)
 async def invoke(request: Request, body: Invoke) -> Response:
-    service, owner = service_of(request), owner_of(request)
+    service, caller = service_of(request), caller_of(request)
     stateless = body.thread_id is None
     if stateless and body.command:
         raise ApiError(422, "command: names no thread to go on with; give its thread_id")
@@ -27,9 +27,11 @@ async def invoke(request: Request, body: Invoke) -> Response:
     assistant_id = body.assistant_id or service.graphs.names[0]
     # No stream modes: nobody reads along, so that its events need not be made.
     run = runs.new(service, body, assistant_id, str(body.thread_id or uuid.uuid4()), stream_mode=[])
+    owner = await runs.allow(
+        caller, run, thread_id=None if stateless else run.thread_id, if_not_exists="create"
+    )
     headers = runs.headers_of(run, stateless=stateless)
     if stateless:
-        run.owner = owner
         found = await service.runner.run_stateless(run, left=request.is_disconnected)
     else:
         started = await service.runner.start(run, owner, create_thread=True)

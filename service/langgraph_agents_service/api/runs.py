@@ -6,9 +6,21 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from langgraph_agents_service.access.callers import Caller
 from langgraph_agents_service.api import follow, states
 from langgraph_agents_service.api.bodies import StrictRoute
-from langgraph_agents_service.api.context import Owner, RunId, ServiceDep, ThreadId, ThreadsDep, find_graph
+from langgraph_agents_service.api.context import (
+    CallerDep,
+    Deleter,
+    Reader,
+    RunId,
+    Searcher,
+    ServiceDep,
+    ThreadId,
+    ThreadsDep,
+    Updater,
+    find_graph,
+)
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
 from langgraph_agents_service.api.schemas import (
     Checkpoint,
@@ -19,7 +31,7 @@ from langgraph_agents_service.api.schemas import (
     StatelessRunCreate,
 )
 from langgraph_agents_service.api.threads import json
-from langgraph_agents_service.persistence.registry.base import NotFoundError, Run, RunStatus
+from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run, RunStatus
 from langgraph_agents_service.runs.execution import Execution
 from langgraph_agents_service.service import Service
 
@@ -82,15 +94,40 @@ def _checkpoint(body: RunCreate) -> Checkpoint | None:
     return body.checkpoint if body.checkpoint and body.checkpoint.checkpoint_id else None
 
 
-async def _prepare(service: Service, owner: str, body: RunCreate, thread_id: str) -> Run:
+async def allow(caller: Caller, run: Run, *, thread_id: str | None, if_not_exists: str = "reject") -> Owner:
+    """Ask whether the caller may create this run, and let it travel on the caller's behalf. The project's handlers may
+    change the run's metadata and config. Raises RefusedError."""
+    run.owner = caller.owner
+    if user := caller.travels():
+        run.payload["user"] = user
+    asked: dict[str, Any] = {
+        "thread_id": uuid.UUID(thread_id) if thread_id else None,
+        "assistant_id": uuid.UUID(run.assistant_id),
+        "run_id": uuid.UUID(run.run_id),
+        "status": "pending",
+        "metadata": run.metadata,
+        "prevent_insert_if_inflight": run.multitask_strategy == "reject",
+        "multitask_strategy": run.multitask_strategy,
+        "if_not_exists": if_not_exists,
+        "after_seconds": 0,
+        "kwargs": {name: value for name, value in run.payload.items() if name != "user"},
+    }
+    owner = await caller.may("threads", "create_run", asked)
+    run.metadata = asked["metadata"]
+    run.payload |= asked["kwargs"]
+    return owner
+
+
+async def _prepare(service: Service, caller: Caller, body: RunCreate, thread_id: str) -> tuple[Run, Owner]:
     run = build(service, body, thread_id)
+    owner = await allow(caller, run, thread_id=thread_id, if_not_exists=body.if_not_exists)
     if named := _checkpoint(body):
         await service.registry.get_thread(thread_id, owner)
         await states.require_checkpoint(service, thread_id, named)
     if body.multitask_strategy == "interrupt":
         with contextlib.suppress(NotFoundError):
             await service.registry.cancel(thread_id, None, owner)
-    return run
+    return run, owner
 
 
 def headers_of(run: Run, *, stateless: bool = False) -> dict[str, str]:
@@ -112,15 +149,15 @@ async def _settled_start(execution: Execution | None) -> None:
 
 
 @router.post("/threads/{thread_id}/runs")
-async def create(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, owner: Owner) -> Response:
-    run = await _prepare(service, owner, body, thread_id)
+async def create(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
+    run, owner = await _prepare(service, caller, body, thread_id)
     await service.runner.submit(run, owner, create_thread=body.if_not_exists == "create")
     return Response(json(follow.document(run)).body, media_type="application/json", headers=headers_of(run))
 
 
 @router.post("/threads/{thread_id}/runs/wait")
-async def wait(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, owner: Owner) -> Response:
-    run = await _prepare(service, owner, body, thread_id)
+async def wait(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
+    run, owner = await _prepare(service, caller, body, thread_id)
     execution = await service.runner.start(run, owner, create_thread=body.if_not_exists == "create")
     return await follow.wait(
         service,
@@ -133,8 +170,8 @@ async def wait(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, owner:
 
 
 @router.post("/threads/{thread_id}/runs/stream")
-async def stream(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, owner: Owner) -> Response:
-    run = await _prepare(service, owner, body, thread_id)
+async def stream(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
+    run, owner = await _prepare(service, caller, body, thread_id)
     execution = await service.runner.start(run, owner, create_thread=body.if_not_exists == "create")
     await _settled_start(execution)
     return follow.stream(
@@ -151,7 +188,7 @@ async def stream(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, owne
 async def list_runs(
     thread_id: ThreadId,
     service: ThreadsDep,
-    owner: Owner,
+    owner: Searcher,
     limit: Annotated[Limit, Query()] = 10,
     offset: Annotated[Offset, Query()] = 0,
     status: Annotated[RunStatus | None, Query()] = None,
@@ -161,17 +198,17 @@ async def list_runs(
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}")
-async def get(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Owner) -> Response:
+async def get(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Reader) -> Response:
     return json(follow.document(await service.registry.get_run(thread_id, run_id, owner)))
 
 
 @router.delete("/threads/{thread_id}/runs/{run_id}", status_code=204)
-async def delete(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Owner) -> None:
+async def delete(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Deleter) -> None:
     await service.registry.delete_run(thread_id, run_id, owner)
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/join")
-async def join(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Owner) -> Response:
+async def join(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Reader) -> Response:
     run = await service.registry.get_run(thread_id, run_id, owner)
     location = f"/threads/{thread_id}/runs/{run_id}/join"
     return await follow.wait(service, run, owner, None, headers={"Location": location})
@@ -182,11 +219,14 @@ async def join_stream(
     thread_id: ThreadId,
     run_id: RunId,
     service: ThreadsDep,
-    owner: Owner,
+    caller: CallerDep,
+    owner: Reader,
     cancel_on_disconnect: Annotated[bool, Query()] = False,
     stream_mode: Annotated[list[str] | None, Query(description="Ignored: the run's own modes.")] = None,
     last_event_id: Annotated[str | None, Header(description="Resume behind this event.")] = None,
 ) -> Response:
+    if cancel_on_disconnect:
+        owner = await caller.may("threads", "update", {"thread_id": uuid.UUID(thread_id), "run_id": run_id})
     run = await service.registry.get_run(thread_id, run_id, owner)
     after = (
         int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else -1
@@ -207,7 +247,7 @@ async def cancel(
     thread_id: ThreadId,
     run_id: RunId,
     service: ThreadsDep,
-    owner: Owner,
+    owner: Updater,
     wait: Annotated[bool, Query()] = False,
     action: Annotated[Literal["interrupt"], Query(description="`rollback` is not supported.")] = "interrupt",
 ) -> Response:
@@ -223,29 +263,28 @@ async def cancel(
 # Runs without a thread: the first two are gone once they are answered, the third keeps a thread of its own.
 
 
-def _stateless(service: Service, body: StatelessRunCreate, owner: str) -> Run:
+async def _stateless(service: Service, body: StatelessRunCreate, caller: Caller) -> tuple[Run, Owner]:
     if _checkpoint(body) or body.command:
         raise ApiError(422, "a run without a thread has no checkpoint to go on from; name its thread")
     if body.on_completion == "keep":
         raise ApiError(422, "on_completion: nothing is kept of a run without a thread; name a thread")
     run = build(service, body, str(uuid.uuid4()))
     run.record_events = False
-    run.owner = owner
-    return run
+    return run, await allow(caller, run, thread_id=None)
 
 
 @router.post("/runs/wait")
 async def wait_stateless(
-    request: Request, body: StatelessRunCreate, service: ServiceDep, owner: Owner
+    request: Request, body: StatelessRunCreate, service: ServiceDep, caller: CallerDep
 ) -> Response:
-    run = _stateless(service, body, owner)
+    run, _ = await _stateless(service, body, caller)
     found = await service.runner.run_stateless(run, left=request.is_disconnected)
     return follow.plain(found, headers_of(run, stateless=True))
 
 
 @router.post("/runs/stream")
-async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, owner: Owner) -> Response:
-    run = _stateless(service, body, owner)
+async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, caller: CallerDep) -> Response:
+    run, owner = await _stateless(service, body, caller)
     execution = await service.runner.start_stateless(run)
     await _settled_start(execution)
     return follow.stream(
@@ -259,9 +298,10 @@ async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, owner:
 
 
 @router.post("/runs")
-async def create_stateless(body: StatelessRunCreate, service: ThreadsDep, owner: Owner) -> Response:
+async def create_stateless(body: StatelessRunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
     if body.on_completion == "delete":
         raise ApiError(422, "on_completion: `delete` would delete the result; leave it out")
     run = build(service, body, str(uuid.uuid4()))
+    owner = await allow(caller, run, thread_id=None)
     await service.runner.submit(run, owner, create_thread=True)
     return Response(json(follow.document(run)).body, media_type="application/json", headers=headers_of(run))

@@ -10,7 +10,14 @@ from langchain_core.runnables import RunnableConfig
 
 from langgraph_agents_service.api import states
 from langgraph_agents_service.api.bodies import StrictRoute
-from langgraph_agents_service.api.context import Owner, ThreadId, ThreadsDep
+from langgraph_agents_service.api.context import (
+    CallerDep,
+    Deleter,
+    Reader,
+    ThreadId,
+    ThreadsDep,
+    Updater,
+)
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
 from langgraph_agents_service.api.schemas import (
     Checkpoint,
@@ -22,7 +29,7 @@ from langgraph_agents_service.api.schemas import (
     ThreadSearch,
     ThreadUpdate,
 )
-from langgraph_agents_service.persistence.registry.base import Thread, ThreadBusyError, ThreadStatus
+from langgraph_agents_service.persistence.registry.base import Owner, Thread, ThreadBusyError, ThreadStatus
 from langgraph_agents_service.runs.wire import dumps
 from langgraph_agents_service.service import Service
 
@@ -60,17 +67,25 @@ async def _with_state(service: Service, thread: Thread) -> dict[str, Any]:
 
 
 @router.post("")
-async def create(body: ThreadCreate, service: ThreadsDep, owner: Owner) -> Response:
-    thread = Thread(str(body.thread_id or uuid.uuid4()), owner, body.metadata)
-    made = await service.registry.create_thread(thread, reuse=body.if_exists == "do_nothing")
+async def create(body: ThreadCreate, service: ThreadsDep, caller: CallerDep) -> Response:
+    asked: dict[str, Any] = {
+        "thread_id": body.thread_id or uuid.uuid4(),
+        "metadata": body.metadata,
+        "if_exists": body.if_exists,
+    }
+    owner = await caller.may("threads", "create", asked)
+    thread = Thread(str(asked["thread_id"]), owner.name, asked["metadata"])
+    made = await service.registry.create_thread(thread, owner, reuse=body.if_exists == "do_nothing")
     return json(_document(made))
 
 
 @router.post("/search")
-async def search(body: ThreadSearch, service: ThreadsDep, owner: Owner) -> Response:
+async def search(body: ThreadSearch, service: ThreadsDep, caller: CallerDep) -> Response:
+    asked = body.model_dump(include={"metadata", "status", "limit", "offset"})
+    owner = await caller.may("threads", "search", asked)
     threads = await service.registry.search_threads(
         owner,
-        metadata=body.metadata,
+        metadata=asked["metadata"],
         ids=[str(thread_id) for thread_id in body.ids] if body.ids is not None else None,
         status=body.status,
         limit=body.limit,
@@ -89,22 +104,26 @@ async def search(body: ThreadSearch, service: ThreadsDep, owner: Owner) -> Respo
 
 
 @router.post("/count")
-async def count(body: ThreadCount, service: ThreadsDep, owner: Owner) -> int:
-    return await service.registry.count_threads(owner, metadata=body.metadata, status=body.status)
+async def count(body: ThreadCount, service: ThreadsDep, caller: CallerDep) -> int:
+    asked: dict[str, Any] = {"metadata": body.metadata, "status": body.status}
+    owner = await caller.may("threads", "search", asked)
+    return await service.registry.count_threads(owner, metadata=asked["metadata"], status=body.status)
 
 
 @router.get("/{thread_id}")
-async def get(thread_id: ThreadId, service: ThreadsDep, owner: Owner) -> Response:
+async def get(thread_id: ThreadId, service: ThreadsDep, owner: Reader) -> Response:
     return json(await _with_state(service, await service.registry.get_thread(thread_id, owner)))
 
 
 @router.patch("/{thread_id}")
-async def update(thread_id: ThreadId, body: ThreadUpdate, service: ThreadsDep, owner: Owner) -> Response:
-    return json(_document(await service.registry.update_thread(thread_id, owner, body.metadata)))
+async def update(thread_id: ThreadId, body: ThreadUpdate, service: ThreadsDep, caller: CallerDep) -> Response:
+    asked: dict[str, Any] = {"thread_id": UUID(thread_id), "metadata": body.metadata}
+    owner = await caller.may("threads", "update", asked)
+    return json(_document(await service.registry.update_thread(thread_id, owner, asked["metadata"])))
 
 
 @router.delete("/{thread_id}", status_code=204)
-async def delete(thread_id: ThreadId, service: ThreadsDep, owner: Owner) -> None:
+async def delete(thread_id: ThreadId, service: ThreadsDep, owner: Deleter) -> None:
     thread = await service.registry.get_thread(thread_id, owner)
     if thread.status is ThreadStatus.BUSY:
         raise ThreadBusyError
@@ -116,7 +135,7 @@ async def delete(thread_id: ThreadId, service: ThreadsDep, owner: Owner) -> None
 
 @router.get("/{thread_id}/state")
 async def get_state(
-    thread_id: ThreadId, service: ThreadsDep, owner: Owner, subgraphs: Annotated[bool, Query()] = False
+    thread_id: ThreadId, service: ThreadsDep, owner: Reader, subgraphs: Annotated[bool, Query()] = False
 ) -> Response:
     return await _state(service, owner, thread_id, None, subgraphs)
 
@@ -126,7 +145,7 @@ async def get_state_at(
     thread_id: ThreadId,
     checkpoint_id: UUID,
     service: ThreadsDep,
-    owner: Owner,
+    owner: Reader,
     subgraphs: Annotated[bool, Query()] = False,
 ) -> Response:
     return await _state(service, owner, thread_id, Checkpoint(checkpoint_id=checkpoint_id), subgraphs)
@@ -134,13 +153,13 @@ async def get_state_at(
 
 @router.post("/{thread_id}/state/checkpoint")
 async def get_state_of_checkpoint(
-    thread_id: ThreadId, body: StateQuery, service: ThreadsDep, owner: Owner
+    thread_id: ThreadId, body: StateQuery, service: ThreadsDep, owner: Reader
 ) -> Response:
     return await _state(service, owner, thread_id, body.checkpoint, body.subgraphs)
 
 
 async def _state(
-    service: Service, owner: str, thread_id: str, checkpoint: Checkpoint | None, subgraphs: bool
+    service: Service, owner: Owner, thread_id: str, checkpoint: Checkpoint | None, subgraphs: bool
 ) -> Response:
     thread = await service.registry.get_thread(thread_id, owner)
     await states.require_checkpoint(service, thread_id, checkpoint)
@@ -152,7 +171,11 @@ async def _state(
 
 
 @router.post("/{thread_id}/state")
-async def update_state(thread_id: ThreadId, body: StateUpdate, service: ThreadsDep, owner: Owner) -> Response:
+async def update_state(
+    thread_id: ThreadId, body: StateUpdate, service: ThreadsDep, reader: Reader, owner: Updater
+) -> Response:
+    if reader != owner:  # who may change a thread but not see it may not do this, which shows it
+        await service.registry.get_thread(thread_id, reader)
     thread = await service.registry.get_thread(thread_id, owner)
     if thread.status is ThreadStatus.BUSY:
         raise ThreadBusyError
@@ -190,7 +213,7 @@ async def _waits(graph: Any, config: RunnableConfig) -> bool:
 
 
 @router.post("/{thread_id}/history")
-async def history(thread_id: ThreadId, body: HistoryQuery, service: ThreadsDep, owner: Owner) -> Response:
+async def history(thread_id: ThreadId, body: HistoryQuery, service: ThreadsDep, owner: Reader) -> Response:
     thread = await service.registry.get_thread(thread_id, owner)
     graph = await states.graph_of(service, thread)
     if graph is None:
@@ -208,6 +231,6 @@ async def history(thread_id: ThreadId, body: HistoryQuery, service: ThreadsDep, 
 
 @router.get("/{thread_id}/history")
 async def history_of(
-    thread_id: ThreadId, service: ThreadsDep, owner: Owner, limit: Annotated[int, Query(ge=1, le=1000)] = 10
+    thread_id: ThreadId, service: ThreadsDep, owner: Reader, limit: Annotated[int, Query(ge=1, le=1000)] = 10
 ) -> Response:
     return await history(thread_id, HistoryQuery(limit=limit), service, owner)

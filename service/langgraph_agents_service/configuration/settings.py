@@ -225,8 +225,13 @@ class Settings(ModelSettings, DatabaseSettings):
     api_keys: SecretStr = Field(
         SecretStr(""), description="**Secret.** Keys for `X-API-Key`: `key` or `name:key`, by line or comma."
     )
+    require_api_key_with_auth: bool = Field(
+        False,
+        description="Where langgraph.json has `auth`: requests need one of API_KEYS as well. "
+        "Otherwise `auth` alone decides.",
+    )
     rate_limit_per_minute: int = Field(
-        600, ge=0, description="Requests of one key in a minute; 0 for no limit."
+        600, ge=0, description="Requests of one key or user in a minute; 0 for no limit."
     )
     max_request_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
     cors_origins: str = Field(

@@ -58,15 +58,17 @@ class Graphs:
         self._config = config.resolve()
         self._stack = AsyncExitStack()
         self._graphs: dict[str, Graph] = {}
+        self.auth: Any = None
         self._by_id: dict[str, Graph] = {}
 
     async def load(self) -> None:
         """Import every graph, and compile those that do not depend on a run. Raises GraphsError."""
         document = self._read()
         self._prepare(document)
+        self.auth = document.get("auth")
         for name, entry in document["graphs"].items():
             path, description = (entry, None) if isinstance(entry, str) else _described(name, entry)
-            attribute = self._attribute(name, path)
+            attribute = self.attribute(f"graphs.{name}", path)
             self._graphs[name] = Graph(name, description, await self._maker(name, attribute))
         self._by_id = {graph.assistant_id: graph for graph in self._graphs.values()}
 
@@ -112,13 +114,14 @@ class Graphs:
         for name, value in env.items():
             os.environ.setdefault(name, str(value))
 
-    def _attribute(self, name: str, path: object) -> Any:
-        where = f"{self._config}: graphs.{name}: {path!r}"
+    def attribute(self, field: str, path: object) -> Any:
+        """What a field names as `./file.py:attribute` or `package.module:attribute`. Raises GraphsError."""
+        where = f"{self._config}: {field}: {path!r}"
         source, colon, attribute = str(path).rpartition(":")
         if not isinstance(path, str) or not colon or not source or not attribute:
             raise GraphsError(f"{where} is not of the form ./file.py:attribute or package.module:attribute")
         try:
-            module = self._module(name, source)
+            module = self._module(field, source)
         except GraphsError as error:
             raise GraphsError(f"{where}: {error}") from None
         except Exception as error:

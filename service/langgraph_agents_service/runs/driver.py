@@ -9,6 +9,8 @@ from langgraph.constants import START
 from langgraph.errors import InvalidUpdateError
 from langgraph.types import Command, Send
 
+from langgraph_agents_service.access import callers
+from langgraph_agents_service.access.users import restored
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
@@ -16,6 +18,9 @@ from langgraph_agents_service.projects.graphs import AnyGraph, Graph, Graphs
 from langgraph_agents_service.runs.execution import Execution
 from langgraph_agents_service.runs.tokens import TokenCounter
 from langgraph_agents_service.runs.wire import Translator, dumps
+
+AUTH_PREFIX = "langgraph_auth_"
+"""Names in `configurable` that only the service sets, as LangGraph's server does."""
 
 
 class Driver:
@@ -39,6 +44,7 @@ class Driver:
     async def drive(self, execution: Execution) -> Any:
         """Run the graph to its end or to an interrupt, publishing its events; returns the last values."""
         run, payload = execution.run, execution.run.payload
+        callers.current.set(callers.of_run(run.owner, payload.get("user")))
         graph = self.graphs.find(run.graph_id)
         if graph is None:
             raise LookupError(f"there is no graph {run.graph_id} here")
@@ -75,7 +81,7 @@ class Driver:
         """The config of a run; with `fork`, from the checkpoint that the request named, if it did."""
         given = run.payload.get("config") or {}
         configurable: Json = {
-            **(given.get("configurable") or {}),
+            **_of_caller(run.payload.get("user"), given.get("configurable") or {}),
             "thread_id": run.thread_id,
             "run_id": run.run_id,
             "graph_id": run.graph_id,
@@ -121,6 +127,20 @@ class Driver:
         return graph is not None and bool(
             (await (await self.compiled(graph, config)).aget_state(config)).next
         )
+
+
+def _of_caller(user: Json | None, given: Json) -> Json:
+    """What the request put into `configurable`, and who asks, which no request can say."""
+    configurable = {name: value for name, value in given.items() if not name.startswith(AUTH_PREFIX)}
+    if user is not None:
+        found = restored(user)
+        configurable |= {
+            f"{AUTH_PREFIX}user": found,
+            f"{AUTH_PREFIX}user_id": found.identity,
+            f"{AUTH_PREFIX}permissions": list(found.permissions),
+        }
+        configurable["user_id"] = configurable.get("user_id") or found.identity
+    return configurable
 
 
 def _input(payload: Json, graph: AnyGraph) -> Any:

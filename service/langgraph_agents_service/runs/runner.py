@@ -13,7 +13,14 @@ from valkey.exceptions import ValkeyError
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.observability import logs, metrics
 from langgraph_agents_service.persistence.database import TRANSIENT
-from langgraph_agents_service.persistence.registry.base import Orders, Registry, Run, RunStatus, ThreadStatus
+from langgraph_agents_service.persistence.registry.base import (
+    Orders,
+    Owner,
+    Registry,
+    Run,
+    RunStatus,
+    ThreadStatus,
+)
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
 from langgraph_agents_service.runs.wire import dumps
@@ -83,12 +90,12 @@ class Runner:
         while self.running and time.monotonic() < deadline:
             await asyncio.wait([execution.outcome for execution in self.running], timeout=0.2)
 
-    async def start(self, run: Run, owner: str, *, create_thread: bool) -> Execution | None:
+    async def start(self, run: Run, owner: Owner, *, create_thread: bool) -> Execution | None:
         """Execute a run now. None: its thread is taken, and the run waits in the registry.
 
         Raises OverloadedError, NotFoundError, ThreadBusyError.
         """
-        run.owner = owner
+        run.owner = owner.name
         await self._place(run.graph_id)
         try:
             await self.registry.begin(run, owner, create_thread=create_thread, start=True, attended=True)
@@ -101,9 +108,9 @@ class Runner:
         self._expecting = True
         return None
 
-    async def submit(self, run: Run, owner: str, *, create_thread: bool) -> None:
+    async def submit(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
         """Execute a run as soon as there is a place for it, here or on another process."""
-        run.owner = owner
+        run.owner = owner.name
         start = not self._places.locked() and not self.draining
         if start:
             await self._places.acquire()

@@ -6,7 +6,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from langgraph_agents_service.persistence.registry.filters import Filter
+
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """On whose behalf a registry is asked: it shows and changes what belongs to the name, and of that what `only`
+    admits."""
+
+    name: str
+    """A digest of the key, never the key. The same for all users of a project's own authentication."""
+    only: Filter | None = None
+    """What the project's authorization says for this request; None: no more than the name."""
 
 
 class RunStatus(StrEnum):
@@ -37,7 +50,7 @@ def now() -> datetime:
 class Thread:
     thread_id: str
     owner: str
-    """A digest of the key that made the thread, never the key."""
+    """The name of the owner that made the thread."""
     metadata: Json = field(default_factory=dict)
     status: ThreadStatus = ThreadStatus.IDLE
     created_at: datetime = field(default_factory=now)
@@ -109,17 +122,17 @@ class Registry(Protocol):
     durable: bool
     """Whether runs outlive the process that executes them."""
 
-    async def create_thread(self, thread: Thread, *, reuse: bool) -> Thread:
-        """Raises ThreadExistsError if the id is taken, unless `reuse` and the owner is the same."""
+    async def create_thread(self, thread: Thread, owner: Owner, *, reuse: bool) -> Thread:
+        """Raises ThreadExistsError if the id is taken, unless `reuse` and the owner may have it."""
 
-    async def get_thread(self, thread_id: str, owner: str) -> Thread: ...
+    async def get_thread(self, thread_id: str, owner: Owner) -> Thread: ...
 
-    async def update_thread(self, thread_id: str, owner: str, metadata: Json) -> Thread:
+    async def update_thread(self, thread_id: str, owner: Owner, metadata: Json) -> Thread:
         """Merge metadata into the thread's."""
 
     async def search_threads(
         self,
-        owner: str,
+        owner: Owner,
         *,
         metadata: Json | None = None,
         ids: Sequence[str] | None = None,
@@ -131,18 +144,19 @@ class Registry(Protocol):
     ) -> list[Thread]: ...
 
     async def count_threads(
-        self, owner: str, *, metadata: Json | None = None, status: ThreadStatus | None = None
+        self, owner: Owner, *, metadata: Json | None = None, status: ThreadStatus | None = None
     ) -> int: ...
 
-    async def delete_thread(self, thread_id: str, owner: str) -> None:
+    async def delete_thread(self, thread_id: str, owner: Owner) -> None:
         """Raises ThreadBusyError while a run is active."""
 
     async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None: ...
 
     async def begin(
-        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+        self, run: Run, owner: Owner, *, create_thread: bool, start: bool, attended: bool = False
     ) -> Run:
-        """Enter a run: running here if `start` and the thread is free, else pending.
+        """Enter a run: running here if `start` and the thread is free, else pending. A thread that is made for it
+        gets the run's metadata.
 
         `attended`: a client waits for it, so that nothing is promised before its first checkpoint.
 
@@ -163,16 +177,16 @@ class Registry(Protocol):
     async def give_back(self, run_ids: Set[str]) -> None:
         """As `release`, for runs of this process of which it knows only the ids."""
 
-    async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run: ...
+    async def get_run(self, thread_id: str, run_id: str, owner: Owner) -> Run: ...
 
     async def list_runs(
-        self, thread_id: str, owner: str, *, limit: int, offset: int, status: RunStatus | None
+        self, thread_id: str, owner: Owner, *, limit: int, offset: int, status: RunStatus | None
     ) -> list[Run]: ...
 
-    async def delete_run(self, thread_id: str, run_id: str, owner: str) -> None:
+    async def delete_run(self, thread_id: str, run_id: str, owner: Owner) -> None:
         """Raises ThreadBusyError while the run is active."""
 
-    async def cancel(self, thread_id: str, run_id: str | None, owner: str) -> None:
+    async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
         """End a pending run, or all active runs of the thread; ask whoever executes a running one to stop."""
 
     async def ask_for_events(self, run_id: str) -> None:

@@ -17,6 +17,7 @@ from langgraph_agents_service.persistence.registry.base import (
     Json,
     NotFoundError,
     Orders,
+    Owner,
     Run,
     RunStatus,
     Thread,
@@ -45,7 +46,7 @@ class KeyValueRegistry:
 
     # Threads
 
-    async def create_thread(self, thread: Thread, *, reuse: bool) -> Thread:
+    async def create_thread(self, thread: Thread, owner: Owner, *, reuse: bool) -> Thread:
         made = await self._documents.put(
             f"thread:{thread.thread_id}", _dump(thread), ttl=self._ttl, absent=True
         )
@@ -55,23 +56,27 @@ class KeyValueRegistry:
         if not reuse:
             raise ThreadExistsError
         try:
-            return await self.get_thread(thread.thread_id, thread.owner)
+            return await self.get_thread(thread.thread_id, owner)
         except NotFoundError:
             raise ThreadExistsError from None
 
-    async def get_thread(self, thread_id: str, owner: str) -> Thread:
+    async def get_thread(self, thread_id: str, owner: Owner) -> Thread:
+        thread = await self._thread(thread_id)
+        if thread is None or not _owns(owner, thread):
+            raise NotFoundError
+        return thread
+
+    async def _thread(self, thread_id: str) -> Thread | None:
         document, holder = await self._documents.get(f"thread:{thread_id}", f"holder:{thread_id}")
         if document is None:
-            raise NotFoundError
+            return None
         thread = _thread(document)
-        if thread.owner != owner:
-            raise NotFoundError
         waits = any(run.thread_id == thread_id for run in self._waiting.values())
         if holder is not None or waits:
             thread.status = ThreadStatus.BUSY
         return thread
 
-    async def update_thread(self, thread_id: str, owner: str, metadata: Json) -> Thread:
+    async def update_thread(self, thread_id: str, owner: Owner, metadata: Json) -> Thread:
         thread = await self.get_thread(thread_id, owner)
         thread.metadata |= metadata
         await self._save(thread)
@@ -79,7 +84,7 @@ class KeyValueRegistry:
 
     async def search_threads(
         self,
-        owner: str,
+        owner: Owner,
         *,
         metadata: Json | None = None,
         ids: Sequence[str] | None = None,
@@ -96,18 +101,21 @@ class KeyValueRegistry:
         return found[offset : offset + limit]
 
     async def count_threads(
-        self, owner: str, *, metadata: Json | None = None, status: ThreadStatus | None = None
+        self, owner: Owner, *, metadata: Json | None = None, status: ThreadStatus | None = None
     ) -> int:
         return len(await self._matching(owner, metadata, status))
 
-    async def _matching(self, owner: str, metadata: Json | None, status: ThreadStatus | None) -> list[Thread]:
+    async def _matching(
+        self, owner: Owner, metadata: Json | None, status: ThreadStatus | None
+    ) -> list[Thread]:
         found, gone = [], []
-        for thread_id in await self._documents.members(f"owner:{owner}"):
-            try:
-                found.append(await self.get_thread(thread_id, owner))
-            except NotFoundError:
+        for thread_id in await self._documents.members(f"owner:{owner.name}"):
+            thread = await self._thread(thread_id)
+            if thread is None:
                 gone.append(thread_id)
-        await self._documents.remove(f"owner:{owner}", *gone)
+            elif _owns(owner, thread):
+                found.append(thread)
+        await self._documents.remove(f"owner:{owner.name}", *gone)
         return [
             thread
             for thread in found
@@ -115,14 +123,14 @@ class KeyValueRegistry:
             and all(thread.metadata.get(key) == value for key, value in (metadata or {}).items())
         ]
 
-    async def delete_thread(self, thread_id: str, owner: str) -> None:
+    async def delete_thread(self, thread_id: str, owner: Owner) -> None:
         thread = await self.get_thread(thread_id, owner)
         if thread.status is ThreadStatus.BUSY:
             raise ThreadBusyError
         runs = await self._documents.members(f"runs:{thread_id}")
         await self._documents.delete(f"thread:{thread_id}", *(f"run:{run_id}" for run_id in runs))
         await self._documents.remove(f"runs:{thread_id}", *runs)
-        await self._documents.remove(f"owner:{owner}", thread_id)
+        await self._documents.remove(f"owner:{owner.name}", thread_id)
 
     async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
         (document,) = await self._documents.get(f"thread:{thread_id}")
@@ -139,18 +147,19 @@ class KeyValueRegistry:
     # Runs
 
     async def begin(
-        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+        self, run: Run, owner: Owner, *, create_thread: bool, start: bool, attended: bool = False
     ) -> Run:
         if create_thread:
-            thread = Thread(run.thread_id, owner, {"graph_id": run.graph_id})
+            thread = Thread(run.thread_id, owner.name, {**run.metadata, "graph_id": run.graph_id})
             try:
-                thread = await self.create_thread(thread, reuse=True)
+                thread = await self.create_thread(thread, owner, reuse=True)
             except ThreadExistsError:
                 raise NotFoundError from None
         else:
             thread = await self.get_thread(run.thread_id, owner)
         if thread.metadata.get("graph_id") != run.graph_id:
-            await self.update_thread(run.thread_id, owner, {"graph_id": run.graph_id})
+            thread.metadata["graph_id"] = run.graph_id
+            await self._save(thread)
         if start and thread.status is not ThreadStatus.BUSY and await self._take(run):
             run.status, run.attempt = RunStatus.RUNNING, 1
         elif run.multitask_strategy == "reject" and (start or thread.status is ThreadStatus.BUSY):
@@ -208,7 +217,7 @@ class KeyValueRegistry:
     async def give_back(self, run_ids: Set[str]) -> None:
         return None
 
-    async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run:
+    async def get_run(self, thread_id: str, run_id: str, owner: Owner) -> Run:
         await self.get_thread(thread_id, owner)
         (document,) = await self._documents.get(f"run:{run_id}")
         if document is None:
@@ -219,7 +228,7 @@ class KeyValueRegistry:
         return run
 
     async def list_runs(
-        self, thread_id: str, owner: str, *, limit: int, offset: int, status: RunStatus | None
+        self, thread_id: str, owner: Owner, *, limit: int, offset: int, status: RunStatus | None
     ) -> list[Run]:
         await self.get_thread(thread_id, owner)
         names = [f"run:{run_id}" for run_id in await self._documents.members(f"runs:{thread_id}")]
@@ -228,13 +237,13 @@ class KeyValueRegistry:
         runs = [run for run in runs if status is None or run.status is status]
         return sorted(runs, key=lambda run: run.created_at, reverse=True)[offset : offset + limit]
 
-    async def delete_run(self, thread_id: str, run_id: str, owner: str) -> None:
+    async def delete_run(self, thread_id: str, run_id: str, owner: Owner) -> None:
         if (await self.get_run(thread_id, run_id, owner)).status.active:
             raise ThreadBusyError
         await self._documents.delete(f"run:{run_id}")
         await self._documents.remove(f"runs:{thread_id}", run_id)
 
-    async def cancel(self, thread_id: str, run_id: str | None, owner: str) -> None:
+    async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
         await self.get_thread(thread_id, owner)
         for run in await self.list_runs(thread_id, owner, limit=1000, offset=0, status=None):
             if run_id not in (None, run.run_id) or not run.status.active:
@@ -275,6 +284,10 @@ class KeyValueRegistry:
     async def retire(self) -> None:
         for run in list(self._held.values()):
             await self._let_go(run)
+
+
+def _owns(owner: Owner, thread: Thread) -> bool:
+    return thread.owner == owner.name and (owner.only is None or owner.only.admits(thread.metadata))
 
 
 def _dump(document: Thread | Run) -> bytes:

@@ -25,6 +25,7 @@ from langgraph_agents_service.persistence.registry.base import (
     Json,
     NotFoundError,
     Orders,
+    Owner,
     Run,
     RunStatus,
     Thread,
@@ -35,7 +36,7 @@ from langgraph_agents_service.persistence.registry.base import (
 
 SCHEMA = files("langgraph_agents_service.persistence.registry").joinpath("schema.sql").read_text()
 
-_Begin = tuple[Run, str, bool, bool]
+_Begin = tuple[Run, Owner, bool, bool]
 _Finish = tuple[Run, RunStatus, Json | None, ThreadStatus]
 
 
@@ -61,7 +62,7 @@ class PostgresRegistry:
 
     # Threads
 
-    async def create_thread(self, thread: Thread, *, reuse: bool) -> Thread:
+    async def create_thread(self, thread: Thread, owner: Owner, *, reuse: bool) -> Thread:
         rows = await self._database.fetch(
             statements.CREATE_THREAD, (thread.thread_id, thread.owner, Jsonb(thread.metadata))
         )
@@ -70,21 +71,23 @@ class PostgresRegistry:
         if not reuse:
             raise ThreadExistsError
         try:
-            return await self.get_thread(thread.thread_id, thread.owner)
+            return await self.get_thread(thread.thread_id, owner)
         except NotFoundError:
             raise ThreadExistsError from None
 
-    async def get_thread(self, thread_id: str, owner: str) -> Thread:
-        rows = await self._database.fetch(statements.GET_THREAD, (thread_id, owner))
+    async def get_thread(self, thread_id: str, owner: Owner) -> Thread:
+        rows = await self._database.fetch(statements.GET_THREAD, _owned(owner, thread_id=thread_id))
         return _thread(_one(rows))
 
-    async def update_thread(self, thread_id: str, owner: str, metadata: Json) -> Thread:
-        rows = await self._database.fetch(statements.UPDATE_THREAD, (Jsonb(metadata), thread_id, owner))
+    async def update_thread(self, thread_id: str, owner: Owner, metadata: Json) -> Thread:
+        rows = await self._database.fetch(
+            statements.UPDATE_THREAD, _owned(owner, thread_id=thread_id, metadata=Jsonb(metadata))
+        )
         return _thread(_one(rows))
 
     async def search_threads(
         self,
-        owner: str,
+        owner: Owner,
         *,
         metadata: Json | None = None,
         ids: Sequence[str] | None = None,
@@ -96,27 +99,27 @@ class PostgresRegistry:
     ) -> list[Thread]:
         rows = await self._database.fetch(
             statements.search_threads(sort_by, descending),
-            {
-                "owner": owner,
-                "metadata": Jsonb(metadata or {}),
-                "ids": list(ids) if ids is not None else None,
-                "status": status,
-                "limit": limit,
-                "offset": offset,
-            },
+            _owned(
+                owner,
+                metadata=Jsonb(metadata or {}),
+                ids=list(ids) if ids is not None else None,
+                status=status,
+                limit=limit,
+                offset=offset,
+            ),
         )
         return [_thread(row) for row in rows]
 
     async def count_threads(
-        self, owner: str, *, metadata: Json | None = None, status: ThreadStatus | None = None
+        self, owner: Owner, *, metadata: Json | None = None, status: ThreadStatus | None = None
     ) -> int:
         rows = await self._database.fetch(
-            statements.COUNT_THREADS, {"owner": owner, "metadata": Jsonb(metadata or {}), "status": status}
+            statements.COUNT_THREADS, _owned(owner, metadata=Jsonb(metadata or {}), status=status)
         )
         return int(rows[0]["count"])
 
-    async def delete_thread(self, thread_id: str, owner: str) -> None:
-        rows = await self._database.fetch(statements.DELETE_THREAD, (thread_id, owner))
+    async def delete_thread(self, thread_id: str, owner: Owner) -> None:
+        rows = await self._database.fetch(statements.DELETE_THREAD, _owned(owner, thread_id=thread_id))
         if not rows:
             await self.get_thread(thread_id, owner)
             raise ThreadBusyError
@@ -127,7 +130,7 @@ class PostgresRegistry:
     # Runs
 
     async def begin(
-        self, run: Run, owner: str, *, create_thread: bool, start: bool, attended: bool = False
+        self, run: Run, owner: Owner, *, create_thread: bool, start: bool, attended: bool = False
     ) -> Run:
         for _ in range(3):
             batcher = self._attended_begins if attended else self._begins
@@ -152,7 +155,8 @@ class PostgresRegistry:
                 (
                     run.run_id,
                     run.thread_id,
-                    owner,
+                    owner.name,
+                    orjson.dumps(owner.only.document()).decode() if owner.only else None,
                     run.assistant_id,
                     run.graph_id,
                     orjson.dumps(run.payload).decode(),
@@ -210,23 +214,25 @@ class PostgresRegistry:
         if run_ids:
             await self._database.fetch(statements.GIVE_BACK_RUNS, (list(run_ids), self.worker_id))
 
-    async def get_run(self, thread_id: str, run_id: str, owner: str) -> Run:
-        rows = await self._database.fetch(statements.GET_RUN, (run_id, thread_id, owner))
+    async def get_run(self, thread_id: str, run_id: str, owner: Owner) -> Run:
+        rows = await self._database.fetch(
+            statements.GET_RUN, _owned(owner, run_id=run_id, thread_id=thread_id)
+        )
         return _run(_one(rows))
 
     async def list_runs(
-        self, thread_id: str, owner: str, *, limit: int, offset: int, status: RunStatus | None
+        self, thread_id: str, owner: Owner, *, limit: int, offset: int, status: RunStatus | None
     ) -> list[Run]:
         await self.get_thread(thread_id, owner)
         rows = await self._database.fetch(statements.LIST_RUNS, (thread_id, status, status, limit, offset))
         return [_run(row) for row in rows]
 
-    async def delete_run(self, thread_id: str, run_id: str, owner: str) -> None:
+    async def delete_run(self, thread_id: str, run_id: str, owner: Owner) -> None:
         if (await self.get_run(thread_id, run_id, owner)).status.active:
             raise ThreadBusyError
         await self._database.fetch(statements.DELETE_RUN, (run_id,))
 
-    async def cancel(self, thread_id: str, run_id: str | None, owner: str) -> None:
+    async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
         if run_id is None:
             await self.get_thread(thread_id, owner)
         else:
@@ -281,6 +287,16 @@ class PostgresRegistry:
 
     async def retire(self) -> None:
         await self._database.fetch("DELETE FROM agent_workers WHERE worker_id = %s", (self.worker_id,))
+
+
+def _owned(owner: Owner, **parameters: Any) -> dict[str, Any]:
+    """Parameters of a statement that looks at what is the owner's only."""
+    return {
+        "owner": owner.name,
+        "only": Jsonb(owner.only.document()) if owner.only else None,
+        "contained": Jsonb(owner.only.contained() if owner.only else {}),
+        **parameters,
+    }
 
 
 def _one(rows: list[DictRow]) -> DictRow:

@@ -8,6 +8,9 @@ CREATE TABLE IF NOT EXISTS agent_threads (
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX IF NOT EXISTS agent_threads_of_owner ON agent_threads (owner, updated_at);
+-- Where a project's own authorization says whose is whose, all threads have one owner and are told apart by metadata.
+CREATE INDEX IF NOT EXISTS agent_threads_by_metadata ON agent_threads USING gin (metadata jsonb_path_ops)
+  WHERE owner = '';
 -- How long a thread stays after its last change, and what becomes of it then (`delete` or `keep_latest`). NULL: as
 -- langgraph.json's checkpointer.ttl says.
 ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS ttl_minutes double precision;

@@ -3,6 +3,11 @@
 What every run sends goes in binary form (`%b`): text arrays are escaped element by element.
 """
 
+from langgraph_agents_service.persistence.registry.filters import admitted
+
+_OWNED = f"(t.owner = %(owner)s AND {admitted('%(only)s::jsonb', 't.metadata')})"
+"""For the parameters that `owned` gives."""
+
 _STATUS = """CASE WHEN EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = t.thread_id
                                 AND r.status IN ('pending', 'running'))
              THEN 'busy' ELSE t.status END"""
@@ -17,15 +22,15 @@ CREATE_THREAD = """
 INSERT INTO agent_threads (thread_id, owner, metadata) VALUES (%s, %s, %s)
 ON CONFLICT (thread_id) DO NOTHING RETURNING *"""
 
-GET_THREAD = f"SELECT {_THREAD} FROM agent_threads t WHERE t.thread_id = %s AND t.owner = %s"  # noqa: S608
+GET_THREAD = f"SELECT {_THREAD} FROM agent_threads t WHERE t.thread_id = %(thread_id)s AND {_OWNED}"  # noqa: S608
 
 UPDATE_THREAD = f"""
-UPDATE agent_threads t SET metadata = t.metadata || %s, updated_at = now()
-WHERE t.thread_id = %s AND t.owner = %s RETURNING {_THREAD}"""  # noqa: S608
+UPDATE agent_threads t SET metadata = t.metadata || %(metadata)s, updated_at = now()
+WHERE t.thread_id = %(thread_id)s AND {_OWNED} RETURNING {_THREAD}"""  # noqa: S608
 
 _FOUND = f"""
 FROM agent_threads t
-WHERE t.owner = %(owner)s AND t.metadata @> %(metadata)s
+WHERE {_OWNED} AND t.metadata @> %(contained)s AND t.metadata @> %(metadata)s
   AND (%(status)s::text IS NULL OR %(status)s = {_STATUS})"""
 
 COUNT_THREADS = f"SELECT count(*) AS count {_FOUND}"
@@ -41,34 +46,41 @@ def search_threads(sort_by: str, descending: bool) -> str:
     ORDER BY {column} {"DESC" if descending else "ASC"}, t.thread_id LIMIT %(limit)s OFFSET %(offset)s"""
 
 
-DELETE_THREAD = """
-DELETE FROM agent_threads t WHERE t.thread_id = %s AND t.owner = %s
+DELETE_THREAD = f"""
+DELETE FROM agent_threads t WHERE t.thread_id = %(thread_id)s AND {_OWNED}
   AND NOT EXISTS (SELECT 1 FROM agent_runs r
                   WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running'))
-RETURNING t.thread_id"""
+RETURNING t.thread_id"""  # noqa: S608
 
 SET_THREAD_STATUS = "UPDATE agent_threads SET status = %s, updated_at = now() WHERE thread_id = %s"
 
 _BEGIN = """
 WITH item AS (
   SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-                       %b::text[], %b::bool[], %b::bool[], %b::bool[], %b::bool[])
-    AS i(run_id, thread_id, owner, assistant_id, graph_id, payload, metadata,
+                       %b::text[], %b::text[], %b::bool[], %b::bool[], %b::bool[], %b::bool[])
+    AS i(run_id, thread_id, owner, allowed, assistant_id, graph_id, payload, metadata,
          strategy, record_events, create_thread, start, enqueue)
+), first AS (
+  SELECT DISTINCT ON (thread_id) run_id, thread_id, owner,
+         metadata::jsonb || jsonb_build_object('graph_id', graph_id) AS metadata
+  FROM item WHERE create_thread
 ), made AS (
   INSERT INTO agent_threads (thread_id, owner, metadata)
-  SELECT DISTINCT ON (thread_id) thread_id, owner, jsonb_build_object('graph_id', graph_id)
-  FROM item WHERE create_thread
+  SELECT thread_id, owner, metadata FROM first
   ON CONFLICT (thread_id) DO NOTHING
-  RETURNING thread_id, owner
-), known AS (
-  SELECT thread_id, owner FROM made
+  RETURNING thread_id, owner, metadata
+), threads AS (
+  SELECT thread_id, owner, metadata FROM made
   UNION
-  SELECT t.thread_id, t.owner FROM agent_threads t WHERE t.thread_id = ANY (SELECT thread_id FROM item)
+  SELECT t.thread_id, t.owner, t.metadata FROM agent_threads t
+  WHERE t.thread_id = ANY (SELECT thread_id FROM item)
+), known AS (
+  SELECT item.run_id FROM item JOIN threads USING (thread_id, owner)
+  WHERE {admitted} OR item.run_id IN (SELECT first.run_id FROM first JOIN made USING (thread_id))
 ), entering AS (
   SELECT item.*, EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = item.thread_id
                          AND r.status IN ('pending', 'running')) AS busy
-  FROM item JOIN known USING (thread_id, owner)
+  FROM item JOIN known USING (run_id)
   WHERE NOT EXISTS (SELECT 1 FROM agent_runs r WHERE r.run_id = item.run_id)
 ), entered AS (
   INSERT INTO agent_runs (run_id, thread_id, assistant_id, graph_id, status, worker_id, attempt,
@@ -91,12 +103,14 @@ SELECT item.run_id, {commit}
        COALESCE(entered.status, before.status) AS entered,
        COALESCE(entered.attempt, before.attempt) AS attempt,
        COALESCE(entered.created_at, before.created_at) AS created_at,
-       known.owner = item.owner AS known,
+       CASE WHEN item.thread_id IN (SELECT thread_id FROM threads)
+            THEN item.run_id IN (SELECT run_id FROM known) END AS known,
        item.thread_id IN (SELECT thread_id FROM made) AS fresh
 FROM item
 LEFT JOIN entered USING (run_id)
-LEFT JOIN agent_runs before USING (run_id)
-LEFT JOIN known ON known.thread_id = item.thread_id"""
+LEFT JOIN agent_runs before USING (run_id)""".replace(
+    "{admitted}", admitted("item.allowed::jsonb", "threads.metadata")
+)
 
 # The commit of a run whose client waits need not reach the disk by itself: nothing has been promised yet, and the
 # commits of its checkpoints, which are waited for, take it along. The same goes for its end: a crash of the
@@ -144,7 +158,7 @@ WHERE run_id = ANY (%s::uuid[]) AND worker_id = %s AND status = 'running'"""
 
 GET_RUN = f"""
 SELECT {_RUN} FROM agent_runs r JOIN agent_threads t USING (thread_id)
-WHERE r.run_id = %s AND r.thread_id = %s AND t.owner = %s"""  # noqa: S608
+WHERE r.run_id = %(run_id)s AND r.thread_id = %(thread_id)s AND {_OWNED}"""  # noqa: S608
 
 LIST_RUNS = f"""
 SELECT {_RUN} FROM agent_runs r WHERE r.thread_id = %s AND (%s::text IS NULL OR r.status = %s)
