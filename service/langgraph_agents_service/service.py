@@ -8,8 +8,10 @@ from typing import Any, Self
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 from valkey.asyncio import Valkey
 
+from langgraph_agents_service.access import inside
 from langgraph_agents_service.access.authorization import AuthError, Authorization
 from langgraph_agents_service.access.identification import Identification
 from langgraph_agents_service.access.keys import Access
@@ -47,6 +49,9 @@ class Service:
             self.valkey = valkey_client.connect(settings)
         self.access = Access(settings, self.valkey)
         self.identification: Identification
+        self.serving: inside.Serving | None = None
+        self.app: ASGIApp | None = None
+        """What serves requests; graphs call it in this process."""
         self.graphs = Graphs(settings.langgraph_config)
         self.health = Health(self._checks())
         self.saver: BaseCheckpointSaver[Any] | None
@@ -71,6 +76,10 @@ class Service:
         async with AsyncExitStack() as opened:
             secret_files.export(self.settings.secrets_dir)
             opened.push_async_callback(self.graphs.close)
+            inside.install()
+            if self.app is not None:
+                self.serving = inside.Serving(self.app, asyncio.get_running_loop())
+                inside.here.set(self.serving)
             await self.graphs.load()
             self.identification = self._identification()
             if self.valkey is not None:

@@ -35,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    service.app = app
     errors.install(app)
     # Routes are tried in this order: the busiest come first. Side by side, because a router inside the
     # application's would look for its route anew at each request.

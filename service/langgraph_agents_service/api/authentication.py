@@ -6,7 +6,7 @@ from starlette.authentication import AuthCredentials
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from langgraph_agents_service.access import callers
+from langgraph_agents_service.access import callers, inside
 from langgraph_agents_service.access.authorization import RefusedError
 from langgraph_agents_service.access.callers import Caller
 from langgraph_agents_service.api.errors import answer
@@ -38,6 +38,7 @@ class Authentication:
         if caller.user is not None:
             scope["user"], scope["auth"] = caller.user, AuthCredentials(caller.user.permissions)
         callers.current.set(caller)
+        inside.here.set(self._service.serving)
         await self._app(scope, body.rest(), send)
 
 
