@@ -25,6 +25,8 @@ from langgraph_agents_service.persistence.registry.base import Registry
 from langgraph_agents_service.persistence.registry.documents import MemoryDocuments, ValkeyDocuments
 from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegistry
 from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
+from langgraph_agents_service.persistence.stores import opening as stores
+from langgraph_agents_service.persistence.stores.opening import Stores
 from langgraph_agents_service.projects.graphs import Graphs
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.runner import UNAVAILABLE, Runner
@@ -43,7 +45,9 @@ class Service:
         self.settings = settings
         self.database: Database | None = None
         self.valkey: Valkey | None = None
-        if settings.checkpointer is Checkpointer.POSTGRES:
+        durable = settings.checkpointer in (Checkpointer.POSTGRES, Checkpointer.VALKEY)
+        if durable and settings.database_uri.get_secret_value():
+            # With Valkey it keeps the store alone, and may be away.
             self.database = Database(settings)
         if settings.redis_uri.get_secret_value():
             self.valkey = valkey_client.connect(settings)
@@ -56,6 +60,7 @@ class Service:
         self.health = Health(self._checks())
         self.saver: BaseCheckpointSaver[Any] | None
         self.registry: Registry
+        self.store: Stores | None
         self.runner: Runner
 
     @property
@@ -65,7 +70,8 @@ class Service:
     def _checks(self) -> list[Check]:
         checks = []
         if self.database is not None:
-            checks.append(Check("database", self.database.ping, required=True))
+            required = self.settings.checkpointer is Checkpointer.POSTGRES
+            checks.append(Check("database", self.database.ping, required=required))
         if self.valkey is not None:
             required = self.settings.checkpointer is Checkpointer.VALKEY
             checks.append(Check("cache", self.valkey.ping, required=required))
@@ -90,7 +96,9 @@ class Service:
             if self.database is not None:
                 await self.database.open()
             self.saver, self.registry = self._storage()
-            driver = Driver(self.settings, self.graphs, self.registry, self.saver)
+            self.store = self._stores()
+            store = self.store.runs if self.store else None
+            driver = Driver(self.settings, self.graphs, self.registry, self.saver, store)
             self.runner = Runner(self.settings, self.registry, driver)
             await self.runner.open()
             opened.push_async_callback(self.runner.close)
@@ -120,7 +128,7 @@ class Service:
 
     def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry]:
         settings = self.settings
-        if self.database is not None:
+        if self.database is not None and settings.checkpointer is Checkpointer.POSTGRES:
             from langgraph_agents_service.persistence.checkpointers.postgres import GroupCommitSaver
 
             registry = PostgresRegistry(
@@ -138,9 +146,18 @@ class Service:
         saver_in_memory = InMemorySaver() if settings.checkpointer is Checkpointer.MEMORY else None
         return saver_in_memory, KeyValueRegistry(MemoryDocuments(), ttl_seconds=None)
 
+    def _stores(self) -> Stores | None:
+        """None: there is no place for them."""
+        shared = self.settings.store_shared
+        if self.database is not None:
+            return stores.in_postgres(self.database, index=None, ttl=None, shared=shared)
+        if self.settings.checkpointer is Checkpointer.VALKEY:
+            return None
+        return stores.in_memory(index=None, shared=shared)
+
     async def _reach(self) -> None:
         """Fail fast: a process without its storage must not start."""
-        if self.database is not None:
+        if self.database is not None and self.settings.checkpointer is Checkpointer.POSTGRES:
             try:
                 tables = await self.database.control(
                     "SELECT to_regclass('agent_runs') IS NOT NULL AND to_regclass('checkpoints') IS NOT NULL AS made"

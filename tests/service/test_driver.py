@@ -45,6 +45,7 @@ async def test_an_answer_that_was_used_before_the_process_died_is_not_given_agai
         OneGraph(Graph("twice", None, lambda _config: compiled)),  # type: ignore[arg-type]
         KeyValueRegistry(MemoryDocuments(), ttl_seconds=None),
         InMemorySaver(),
+        None,
     )
     thread_id = str(uuid.uuid4())
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.middleware.cors import CORSMiddleware
 
-from langgraph_agents_service.api import assistants, errors, gateway, invoke, probes, runs, threads
+from langgraph_agents_service.api import assistants, errors, gateway, invoke, probes, runs, store, threads
 from langgraph_agents_service.api.authentication import Authentication
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.configuration.settings import Environment, Settings
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     # Routes are tried in this order: the busiest come first. Side by side, because a router inside the
     # application's would look for its route anew at each request.
-    routers = (invoke.router, runs.router, threads.router, assistants.router, probes.router)
+    routers = (invoke.router, runs.router, threads.router, assistants.router, store.router, probes.router)
     app.router.routes[:0] = [route for router in routers for route in router.routes]
     open_paths = OPEN_PATHS
     if settings.environment is Environment.DEV:

@@ -116,6 +116,10 @@ class DatabaseSettings(_FromEnvironment):
         Path(DEFAULT_SECRETS_DIR),
         description="Directory of secret files, one per variable, re-read when they rotate.",
     )
+    langgraph_config: Path = Field(
+        Path(__file__).parents[1] / "reference" / "langgraph.json",
+        description="Path of the `langgraph.json` to serve.",
+    )
     database_uri: PostgresUri = Field(SecretStr(""), description="**Secret.** PostgreSQL of the service.")
     database_admin_uri: PostgresUri = Field(
         SecretStr(""),
@@ -169,10 +173,6 @@ class Settings(ModelSettings, DatabaseSettings):
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="Port of `/metrics`, kept off the API's port. 0 serves none."
     )
-    langgraph_config: Path = Field(
-        Path(__file__).parents[1] / "reference" / "langgraph.json",
-        description="Path of the `langgraph.json` to serve.",
-    )
     max_iterations: int = Field(25, ge=1, le=1000, description="Highest recursion limit of a run.")
 
     checkpointer: Checkpointer = Field(
@@ -214,6 +214,9 @@ class Settings(ModelSettings, DatabaseSettings):
     )
     drain_timeout_seconds: float = Field(
         30, ge=0, le=86_400, description="After SIGTERM, how long runs in flight may take to finish here."
+    )
+    store_shared: bool = Field(
+        False, description="Whether all keys see the same items of the store, instead of each its own."
     )
     lease_seconds: float = Field(
         15, ge=1, le=600, description="A process silent for this long has died; others resume its runs."

@@ -12,6 +12,7 @@ from psycopg.rows import DictRow, dict_row
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.registry.postgres import SCHEMA
+from langgraph_agents_service.persistence.stores import postgres as stores
 
 LOCK = 7_241_109_003
 """Number of the advisory lock; any number that nothing else in the database uses."""
@@ -28,6 +29,7 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
         done += await _make_database(admin, uri)
     async with _connect(uri) as connection, _lock(connection):
         await AsyncPostgresSaver(connection).setup()
+        await stores.set_up(connection, None)
         await connection.execute(SCHEMA, prepare=False)
     return [*done, "tables are up to date"]
 

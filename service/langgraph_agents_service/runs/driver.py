@@ -7,6 +7,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import START
 from langgraph.errors import InvalidUpdateError
+from langgraph.store.base import BaseStore
 from langgraph.types import Command, Send
 
 from langgraph_agents_service.access import callers
@@ -24,7 +25,7 @@ AUTH_PREFIX = "langgraph_auth_"
 
 
 class Driver:
-    """Runs graphs on the process's checkpointer; `saver` is None where there is none."""
+    """Runs graphs on the process's checkpointer and store, each None where there is none."""
 
     def __init__(
         self,
@@ -32,14 +33,18 @@ class Driver:
         graphs: Graphs,
         registry: Registry,
         saver: BaseCheckpointSaver[Any] | None,
+        store: BaseStore | None,
     ) -> None:
         self.graphs = graphs
         self.saver = saver
+        self.store = store
         self._settings = settings
         self._registry = registry
         self._callbacks = [TokenCounter()]
         self._copies: WeakKeyDictionary[AnyGraph, AnyGraph] = WeakKeyDictionary()
-        """Graphs with the saver, by the graph that was loaded."""
+        """Graphs with the saver and the store, by the graph that was loaded."""
+        self._stateless_copies: WeakKeyDictionary[AnyGraph, AnyGraph] = WeakKeyDictionary()
+        """Likewise, without a saver."""
 
     async def drive(self, execution: Execution) -> Any:
         """Run the graph to its end or to an interrupt, publishing its events; returns the last values."""
@@ -100,13 +105,12 @@ class Driver:
     async def compiled(self, graph: Graph, config: RunnableConfig, *, stateless: bool = False) -> AnyGraph:
         compiled = await graph.compiled(config)
         saver = None if stateless else self.saver
-        if compiled.checkpointer is saver:
-            return compiled
-        if saver is None:
-            return compiled.copy(update={"checkpointer": None})
-        if compiled not in self._copies:
-            self._copies[compiled] = compiled.copy(update={"checkpointer": saver})
-        return self._copies[compiled]
+        copies = self._stateless_copies if stateless else self._copies
+        if compiled not in copies:
+            # A graph that brings a store of its own keeps it.
+            own = {"checkpointer": saver, "store": compiled.store or self.store}
+            copies[compiled] = compiled.copy(update=own)
+        return copies[compiled]
 
     async def _has_begun(self, run: Run) -> bool:
         """Whether an earlier attempt left a checkpoint to go on from."""

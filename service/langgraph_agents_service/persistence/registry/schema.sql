@@ -17,6 +17,7 @@ ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS ttl_minutes double precision;
 ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS ttl_strategy text;
 -- When its older checkpoints were last removed (`keep_latest`).
 ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS swept_at timestamptz;
+CREATE INDEX IF NOT EXISTS agent_threads_of_age ON agent_threads (updated_at);
 
 CREATE TABLE IF NOT EXISTS agent_workers (
   worker_id uuid PRIMARY KEY,

@@ -1,0 +1,46 @@
+"""The stores of a process: one for its runs, which are patient, and one for requests, which are not."""
+
+from dataclasses import dataclass
+
+from langgraph.store.base import BaseStore, TTLConfig
+from langgraph.store.memory import InMemoryStore
+from langgraph.store.postgres.base import PostgresIndexConfig
+
+from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database
+from langgraph_agents_service.persistence.stores.scoped import ScopedStore
+
+REQUEST_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Two ways to the same items."""
+
+    runs: BaseStore
+    requests: BaseStore
+
+
+def in_postgres(
+    database: Database, *, index: PostgresIndexConfig | None, ttl: TTLConfig | None, shared: bool
+) -> Stores:
+    """Stores on the pool of the process, whose tables `migrate` has made."""
+    # Imported only here: a process without a database does without psycopg's half of LangGraph.
+    from langgraph_agents_service.persistence.stores.postgres import PatientPostgresStore
+
+    def store(patience: float) -> BaseStore:
+        return ScopedStore(
+            PatientPostgresStore(database, patience=patience, index=index, ttl=ttl), shared=shared
+        )
+
+    return Stores(store(PATIENCE_SECONDS), store(REQUEST_PATIENCE_SECONDS))
+
+
+def in_memory(*, index: PostgresIndexConfig | None, shared: bool) -> Stores:
+    """A store that ends with the process."""
+    store = ScopedStore(InMemoryStore(index=index), shared=shared)
+    return Stores(store, store)
+
+
+def of_the_project(store: BaseStore) -> Stores:
+    """A store of the project's own (`store.path`), which decides itself who sees what."""
+    return Stores(store, store)

@@ -1,0 +1,115 @@
+"""Removes threads, or their older checkpoints, when the time is over that they were given.
+
+It is what `checkpointer.ttl` of a langgraph.json and the `ttl` of a thread ask for, counted from the thread's last
+change, so that a conversation in use never goes. `prune` is for what has no such time.
+"""
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg.errors import DeadlockDetected, SerializationFailure
+
+from langgraph_agents_service.persistence.database import TRANSIENT, Database
+
+log = logging.getLogger(__name__)
+
+Strategy = Literal["delete", "keep_latest"]
+
+_MINUTES = "COALESCE(t.ttl_minutes, %(minutes)s::float8)"
+_EXPIRED = f"""
+    {_MINUTES} IS NOT NULL AND t.updated_at + make_interval(secs => 60 * {_MINUTES}) < now()
+    AND (t.swept_at IS NULL OR t.swept_at < t.updated_at)
+    AND NOT EXISTS (SELECT 1 FROM agent_runs r
+                    WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running'))"""  # noqa: S608
+
+# Of threads that go, a run that is about to begin holds the row: they are passed over.
+_LOCK = f"""
+SELECT t.thread_id FROM agent_threads t
+WHERE {_EXPIRED} AND COALESCE(t.ttl_strategy, %(strategy)s) = 'delete'
+ORDER BY t.updated_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED"""  # noqa: S608
+
+# Looked at again, now that nothing can begin on them: a run may have begun and ended in between.
+_STILL = f"""
+SELECT t.thread_id::text AS thread_id FROM agent_threads t
+WHERE t.thread_id = ANY (%(ids)s) AND {_EXPIRED}"""  # noqa: S608
+
+_TO_SHORTEN = f"""
+SELECT t.thread_id::text AS thread_id FROM agent_threads t
+WHERE {_EXPIRED} AND COALESCE(t.ttl_strategy, %(strategy)s) = 'keep_latest'
+ORDER BY t.updated_at LIMIT %(limit)s"""  # noqa: S608
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTtl:
+    """What becomes of threads that say nothing themselves.
+
+    Attributes:
+        minutes: from a thread's last change on; None: they stay.
+        limit: threads of each strategy in one sweep.
+    """
+
+    minutes: float | None = None
+    strategy: Strategy = "delete"
+    interval_minutes: float = 5
+    limit: int = 10_000
+
+
+async def sweep(database: Database, ttl: ThreadTtl) -> int:
+    """Remove what has expired; returns of how many threads. Raises psycopg.Error."""
+    values: dict[str, Any] = {"minutes": ttl.minutes, "strategy": ttl.strategy, "limit": _BATCH}
+    total = 0
+    while total < ttl.limit and (deleted := await _delete(database, values)):
+        total += deleted
+    return total + await _shorten(database, {**values, "limit": ttl.limit})
+
+
+async def _delete(database: Database, values: dict[str, Any]) -> int:
+    """Remove a batch of threads in one transaction."""
+    async with database.pool.connection() as connection, connection.transaction():
+        cursor = await connection.execute(_LOCK, values)
+        ids = [row["thread_id"] for row in await cursor.fetchall()]
+        if not ids:
+            return 0
+        cursor = await connection.execute(_STILL, {**values, "ids": ids})
+        expired = [row["thread_id"] for row in await cursor.fetchall()]
+        await AsyncPostgresSaver(connection).aprune(expired, strategy="delete")
+        await connection.execute("DELETE FROM agent_threads WHERE thread_id = ANY (%s::uuid[])", (expired,))
+    return len(expired)
+
+
+async def _shorten(database: Database, values: dict[str, Any]) -> int:
+    """Leave threads their latest checkpoint, each in a transaction of the saver's own."""
+    saver = AsyncPostgresSaver(database.pool)
+    shortened = 0
+    for row in await database.fetch(_TO_SHORTEN, values):
+        thread_id = row["thread_id"]
+        try:
+            await saver.aprune([thread_id], strategy="keep_latest")
+        except (SerializationFailure, DeadlockDetected):
+            continue  # it is in use after all, or another process shortens it
+        except NotImplementedError:
+            log.info("a thread keeps its checkpoints: its graph has a DeltaChannel")
+        else:
+            shortened += 1
+        await database.fetch("UPDATE agent_threads SET swept_at = now() WHERE thread_id = %s", (thread_id,))
+    return shortened
+
+
+async def keep_sweeping(database: Database, ttl: ThreadTtl) -> None:
+    """Sweep for as long as the process lives. Several processes may: each passes over what another one holds."""
+    while True:
+        # Not all processes at once, although they start together.
+        await asyncio.sleep(60 * ttl.interval_minutes * random.uniform(0.8, 1.2))  # noqa: S311
+        try:
+            if threads := await sweep(database, ttl):
+                log.info("threads whose time was over are removed", extra={"threads": threads})
+        except TRANSIENT as error:
+            log.warning("threads could not be swept", extra={"error": type(error).__name__})
+        except Exception:
+            log.exception("threads could not be swept")
