@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp
 from valkey.asyncio import Valkey
 
-from langgraph_agents_service.access import inside
+from langgraph_agents_service.access import callers, inside
 from langgraph_agents_service.access.authorization import AuthError, Authorization
 from langgraph_agents_service.access.identification import Identification
 from langgraph_agents_service.access.keys import Access
@@ -148,12 +148,16 @@ class Service:
 
     def _stores(self) -> Stores | None:
         """None: there is no place for them."""
-        shared = self.settings.store_shared
         if self.database is not None:
-            return stores.in_postgres(self.database, index=None, ttl=None, shared=shared)
+            return stores.in_postgres(self.database, self._whose, index=None, ttl=None)
         if self.settings.checkpointer is Checkpointer.VALKEY:
             return None
-        return stores.in_memory(index=None, shared=shared)
+        return stores.in_memory(self._whose, index=None)
+
+    def _whose(self) -> str:
+        """Who owns what is put into the store now."""
+        caller = callers.current.get()
+        return "" if caller is None or self.settings.store_shared else caller.owner
 
     async def _reach(self) -> None:
         """Fail fast: a process without its storage must not start."""

@@ -21,7 +21,6 @@ from langgraph_agents_service.persistence.registry.base import (
     RunStatus,
     ThreadStatus,
 )
-from langgraph_agents_service.persistence.stores import scoped
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
 from langgraph_agents_service.runs.wire import dumps
@@ -174,7 +173,6 @@ class Runner:
 
     async def _execute(self, execution: Execution) -> None:
         run = execution.run
-        scoped.owner.set(run.owner)
         logs.run_id.set(run.run_id)
         logs.thread_id.set(None if execution.stateless else run.thread_id)
         begin = time.perf_counter()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
 
-from langgraph_agents_service.persistence.stores import scoped
 from langgraph_agents_service.persistence.stores.scoped import ScopedStore
+
+whose: ContextVar[str] = ContextVar("whose", default="")
 
 _labels = st.sampled_from(["a", "ab", "b", "everybody", "%"])
 _namespaces = st.lists(_labels, min_size=1, max_size=3).map(tuple)
@@ -44,37 +46,37 @@ def _plain(result: Any) -> Any:
 @settings(deadline=None)
 def test_every_owner_gets_what_a_store_of_its_own_would_answer(history: Sequence[tuple[str, Op]]) -> None:
     async def answers() -> None:
-        together = ScopedStore(InMemoryStore(), shared=False)
+        together = ScopedStore(InMemoryStore(), whose.get)
         own = {name: InMemoryStore() for name in ("", "ann", "bob")}
         for name, op in history:
-            scoped.owner.set(name)
+            whose.set(name)
             assert _plain(await together.abatch([op])) == _plain(await own[name].abatch([op]))
 
     asyncio.run(answers())
 
 
-async def test_all_owners_share_one_store_where_the_setting_says_so() -> None:
-    store = ScopedStore(InMemoryStore(), shared=True)
-    scoped.owner.set("ann")
+async def test_all_share_what_nobody_owns() -> None:
+    store = ScopedStore(InMemoryStore(), lambda: "")
+    whose.set("ann")
     await store.aput(("facts",), "sky", {"is": "blue"})
-    scoped.owner.set("bob")
+    whose.set("bob")
     found = await store.aget(("facts",), "sky")
     assert found is not None
     assert found.value == {"is": "blue"}
 
 
 async def test_a_plain_function_reaches_its_owners_items_from_a_thread() -> None:
-    store = ScopedStore(InMemoryStore(), shared=False)
-    scoped.owner.set("ann")
+    store = ScopedStore(InMemoryStore(), whose.get)
+    whose.set("ann")
     await asyncio.to_thread(store.put, ("facts",), "sky", {"is": "blue"})
     found = await asyncio.to_thread(store.get, ("facts",), "sky")
     assert found is not None
     assert found.namespace == ("facts",)
-    scoped.owner.set("bob")
+    whose.set("bob")
     assert await asyncio.to_thread(store.get, ("facts",), "sky") is None
 
 
 async def test_a_call_that_would_stop_the_loop_is_refused_with_what_to_write() -> None:
-    store = ScopedStore(InMemoryStore(), shared=False)
+    store = ScopedStore(InMemoryStore(), whose.get)
     with pytest.raises(asyncio.InvalidStateError, match=r"await store\.aget"):
         store.get(("facts",), "sky")

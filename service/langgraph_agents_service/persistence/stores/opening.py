@@ -1,5 +1,6 @@
 """The stores of a process: one for its runs, which are patient, and one for requests, which are not."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from langgraph.store.base import BaseStore, TTLConfig
@@ -11,6 +12,9 @@ from langgraph_agents_service.persistence.stores.scoped import ScopedStore
 
 REQUEST_PATIENCE_SECONDS = 1.0
 
+Whose = Callable[[], str]
+"""Tells whose run or request this is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -21,23 +25,21 @@ class Stores:
 
 
 def in_postgres(
-    database: Database, *, index: PostgresIndexConfig | None, ttl: TTLConfig | None, shared: bool
+    database: Database, whose: Whose, *, index: PostgresIndexConfig | None, ttl: TTLConfig | None
 ) -> Stores:
     """Stores on the pool of the process, whose tables `migrate` has made."""
     # Imported only here: a process without a database does without psycopg's half of LangGraph.
     from langgraph_agents_service.persistence.stores.postgres import PatientPostgresStore
 
     def store(patience: float) -> BaseStore:
-        return ScopedStore(
-            PatientPostgresStore(database, patience=patience, index=index, ttl=ttl), shared=shared
-        )
+        return ScopedStore(PatientPostgresStore(database, patience=patience, index=index, ttl=ttl), whose)
 
     return Stores(store(PATIENCE_SECONDS), store(REQUEST_PATIENCE_SECONDS))
 
 
-def in_memory(*, index: PostgresIndexConfig | None, shared: bool) -> Stores:
+def in_memory(whose: Whose, *, index: PostgresIndexConfig | None) -> Stores:
     """A store that ends with the process."""
-    store = ScopedStore(InMemoryStore(index=index), shared=shared)
+    store = ScopedStore(InMemoryStore(index=index), whose)
     return Stores(store, store)
 
 

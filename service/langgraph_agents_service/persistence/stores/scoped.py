@@ -1,12 +1,11 @@
 """One store, in which each owner sees its own items only.
 
-Every namespace begins with the owner, below what graphs and callers name. Whose it is stands in a context variable, as
+Every namespace begins with the owner, below what graphs and callers name. Whose it is is asked at each call, since
 LangGraph hands a graph one store for all of its runs.
 """
 
 import asyncio
-from collections.abc import Iterable
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from langgraph.store.base import (
@@ -22,10 +21,7 @@ from langgraph.store.base import (
 )
 
 EVERYBODY = "everybody"
-"""The owner of what all callers share: where there are no keys, or STORE_SHARED says so."""
-
-owner: ContextVar[str] = ContextVar("store_owner", default="")
-"""Whose run or request this is."""
+"""The owner of what all callers share."""
 
 Namespace = tuple[str, ...]
 
@@ -35,12 +31,12 @@ class ScopedStore(BaseStore):
 
     Args:
         store: keeps the items of all owners.
-        shared: whether all owners see the same items.
+        whose: the owner at the time of a call; empty for everybody.
     """
 
-    def __init__(self, store: BaseStore, *, shared: bool) -> None:
+    def __init__(self, store: BaseStore, whose: Callable[[], str]) -> None:
         self._store = store
-        self._shared = shared
+        self._whose = whose
         self._loop = asyncio.get_running_loop()
         self.supports_ttl = store.supports_ttl
         self.ttl_config = store.ttl_config
@@ -65,7 +61,7 @@ class ScopedStore(BaseStore):
         )
 
     def _scope(self) -> str:
-        return EVERYBODY if self._shared else owner.get() or EVERYBODY
+        return self._whose() or EVERYBODY
 
 
 def _into(scope: str, op: Op) -> Op:

@@ -39,3 +39,12 @@ async def only_who_may_ask(ctx: Auth.types.AuthContext, value: Any) -> Any:
     if "ask" not in ctx.permissions:
         raise Auth.exceptions.HTTPException(status_code=403, detail="ask for the permission to ask")
     return await own_things(ctx, value)
+
+
+@auth.on.store
+async def own_namespaces(ctx: Auth.types.AuthContext, value: dict[str, Any]) -> Any:
+    """What everybody may read lies below `public`; all else below the user."""
+    if value["namespace"] and value["namespace"][0] == "public":
+        return {"published": True} if ctx.action == "search" else ctx.action == "get"
+    value["namespace"] = (ctx.user.identity, *(value["namespace"] or ()))
+    return None
