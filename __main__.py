@@ -1,5 +1,7 @@
 """Load the stack's settings, compose the stack, export what others need of it."""
 
+from pathlib import Path
+
 import pulumi
 
 from stacks.loading import SettingsError, load
@@ -14,6 +16,7 @@ try:
         stack=stack,
         region=region,
         api_keys=config.get_object("apiKeys"),
+        source=Path(f"Pulumi.{stack}.yaml"),
     )
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None

@@ -26,7 +26,7 @@ from pulumi_policy.proxy import UnknownValueError
 from policies import exceptions as excuses
 from policies.model import UNKNOWN, Finding, ResourceRule, Rule, Stack, StackRule
 from policies.rules import RULES
-from stacks.policy_exceptions import PolicyException
+from stacks.policy_exceptions import PolicySettings, policy_settings
 
 # Where the stack's settings are, in the configuration that the engine hands to the pack.
 _PROJECT = "langgraph-agents"
@@ -42,20 +42,8 @@ class _Resource:
     protect: bool
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """What the pack needs of the stack file."""
-
-    production: bool
-    exceptions: Sequence[PolicyException]
-
-    @classmethod
-    def read(cls) -> "_Settings":
-        settings = pulumi.Config(_PROJECT).get_object("settings", {})
-        return cls(
-            production=bool(settings.get("production")),
-            exceptions=[PolicyException.model_validate(e) for e in settings.get("policyExceptions", ())],
-        )
+def _settings() -> PolicySettings:
+    return policy_settings(pulumi.Config(_PROJECT).get_object("settings"), stack=pulumi.get_stack())
 
 
 def policies() -> list[Policy]:
@@ -104,16 +92,16 @@ def _stack_validation(rule: StackRule) -> Callable[[StackValidationArgs, ReportV
 
 
 def _report(findings: Sequence[Finding], rule: Rule, report: ReportViolation) -> None:
-    settings, today = _Settings.read(), datetime.now(UTC).date()
+    settings, today = _settings(), datetime.now(UTC).date()
     if rule.production_only and not settings.production:
         return
     for finding in findings:
-        if not excuses.excused(finding, settings.exceptions, today):
+        if not excuses.excused(finding, settings.policy_exceptions, today):
             report(f"{finding.resource} {finding.message}: {finding.remedy} ({finding.link})", finding.urn)
 
 
 def _validate_exceptions(args: StackValidationArgs, report: ReportViolation) -> None:
-    exceptions = _Settings.read().exceptions
+    exceptions = _settings().policy_exceptions
     resources = [_resource(resource) for resource in args.resources]
     try:
         excuses.verify(exceptions, {rule.id for rule in RULES}, resources)

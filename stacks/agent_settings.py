@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from stacks.aws_vocabulary import SecretArn
 from stacks.vocabulary import (
     Checkpointer,
     Cpu,
@@ -13,6 +14,7 @@ from stacks.vocabulary import (
     Durability,
     EnvName,
     Fqdn,
+    KeyPrefix,
     LogLevel,
     Memory,
     Model,
@@ -20,8 +22,8 @@ from stacks.vocabulary import (
     MultitaskStrategy,
     Name,
     Percent,
-    SecretArn,
     SecretSource,
+    Whole,
     quantity,
     sounds_secret,
 )
@@ -44,9 +46,9 @@ SHUTDOWN_MARGIN = 10
 class Replicas(Model):
     """How many pods the HorizontalPodAutoscaler may run."""
 
-    min: Annotated[int, Field(ge=1, le=1000)] = 1
+    min: Annotated[Whole, Field(ge=1, le=1000)] = 1
     """The fewest pods."""
-    max: Annotated[int, Field(ge=1, le=1000)] = 3
+    max: Annotated[Whole, Field(ge=1, le=1000)] = 3
     """The most pods."""
 
     @model_validator(mode="after")
@@ -96,9 +98,9 @@ class Resources(Model):
 class Pool(Model):
     """The PostgreSQL connections that one pod keeps."""
 
-    min_size: Annotated[int, Field(ge=0, le=100)] = 1
+    min_size: Annotated[Whole, Field(ge=0, le=100)] = 1
     """Kept open when idle."""
-    max_size: Annotated[int, Field(ge=2, le=100)] = 10
+    max_size: Annotated[Whole, Field(ge=2, le=100)] = 10
     """Never exceeded; more requests wait."""
 
     @model_validator(mode="after")
@@ -111,11 +113,11 @@ class Pool(Model):
 class Lifetimes(Model):
     """How long things may take, in seconds."""
 
-    run_timeout: Annotated[int, Field(ge=1, le=3600)] = 300
+    run_timeout: Annotated[Whole, Field(ge=1, le=3600)] = 300
     """The longest run, after which the agent ends it."""
-    pre_stop: Annotated[int, Field(ge=0, le=300)] = 10
+    pre_stop: Annotated[Whole, Field(ge=0, le=300)] = 10
     """How long a stopping pod goes on as before, while load balancers learn that it leaves."""
-    grace_period: Annotated[int, Field(ge=1, le=4200)] = 330
+    grace_period: Annotated[Whole, Field(ge=1, le=4200)] = 330
     """terminationGracePeriodSeconds: when a stopping pod is killed."""
 
     @model_validator(mode="after")
@@ -133,9 +135,9 @@ class Lifetimes(Model):
 class RateLimit(Model):
     """What the ingress lets one client address ask of an agent."""
 
-    average: Annotated[int, Field(ge=1, le=100_000)] = 100
+    average: Annotated[Whole, Field(ge=1, le=100_000)] = 100
     """Requests a second, sustained."""
-    burst: Annotated[int, Field(ge=1, le=100_000)] = 200
+    burst: Annotated[Whole, Field(ge=1, le=100_000)] = 200
     """Requests at once."""
 
     @model_validator(mode="after")
@@ -181,21 +183,21 @@ class AgentDefaults(Model):
     """A ready image by digest; without it the stack builds ``image.context``."""
     model: ModelName = "fake"
     """The model that the agent speaks to."""
-    max_iterations: Annotated[int, Field(ge=1, le=1000)] = 25
+    max_iterations: Annotated[Whole, Field(ge=1, le=1000)] = 25
     """LangGraph's recursion limit."""
     log_level: LogLevel = LogLevel.INFO
     """How much the agent logs."""
     checkpointer: Checkpointer = Checkpointer.POSTGRES
     """Where checkpoints go."""
-    checkpoint_ttl: Annotated[int, Field(ge=60, le=31_536_000)] = 3600
+    checkpoint_ttl: Annotated[Whole, Field(ge=60, le=31_536_000)] = 3600
     """Seconds that the ``valkey`` checkpointer keeps a thread."""
     durability: Durability = Durability.ASYNC
     """When checkpoints are written."""
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.REJECT
     """What a second run on a busy thread gets, where the client does not say."""
-    max_request_bytes: Annotated[int, Field(ge=1024, le=100 * 2**20)] = 1_048_576
+    max_request_bytes: Annotated[Whole, Field(ge=1024, le=100 * 2**20)] = 1_048_576
     """The largest request body."""
-    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    requests_per_minute: Annotated[Whole, Field(ge=1, le=1_000_000)] = 600
     """What one API key may ask of one pod."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from; closed when empty."""
@@ -226,13 +228,5 @@ class Agent(AgentDefaults):
     """Names its Kubernetes objects, its database, its login and its key prefix."""
     host: Fqdn
     """Where it answers: https://<host>."""
-    key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = ""
+    key_prefix: KeyPrefix = Field(default_factory=lambda data: str(data.get("name", "")))
     """Its keys in the cache begin with this and a colon; its name unless set."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _prefix_from_name(cls, data: object) -> object:
-        named = isinstance(data, dict) and isinstance(data.get("name"), str)
-        if isinstance(data, dict) and named and "keyPrefix" not in data:
-            return {**data, "keyPrefix": data["name"]}
-        return data

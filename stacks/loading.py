@@ -2,35 +2,34 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from components.stores.rds_ca import regions
 from stacks.agent_settings import Agent
-from stacks.rules import RULES, ApiKeys, Problem
+from stacks.aws_vocabulary import Cidr
+from stacks.problems import Problem, SettingsError
+from stacks.rules import RULES, ApiKeys
 from stacks.settings import Settings
-from stacks.vocabulary import Model, sounds_secret
+from stacks.wording import Written, field_problems
 
-_LONGEST_VALUE = 80
-# Anything below an entry of secrets, except what such an entry is known to have in plain.
-_MAY_HOLD_A_SECRET = re.compile(r"\.secrets\[\d+\]\.(?!(name|source)$)")
+__all__ = ["SettingsError", "load"]
+
+_SETTINGS = "langgraph-agents:settings"
 _STACK_NAME = re.compile(r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 
 
-class SettingsError(Exception):
-    """A stack file that cannot be used; its text lists every problem."""
-
-    def __init__(self, stack_file: str, problems: list[Problem]) -> None:
-        self.problems = problems
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        lines = [f"{stack_file} has {count} in langgraph-agents:settings"]
-        lines += [f"\n  {problem.field}: {_shown(problem)}\n      {problem.remedy}" for problem in problems]
-        super().__init__("\n".join(lines))
-
-
-def load(raw: object, *, stack: str, region: str | None = None, api_keys: object = None) -> Settings:
+def load(
+    raw: object,
+    *,
+    stack: str,
+    region: str | None = None,
+    api_keys: object = None,
+    source: Path | None = None,
+) -> Settings:
     """Validate ``langgraph-agents:settings``.
 
     Args:
@@ -38,6 +37,7 @@ def load(raw: object, *, stack: str, region: str | None = None, api_keys: object
         stack: the stack's name, which also names the file in messages.
         region: ``aws:region``; None leaves it unchecked.
         api_keys: ``langgraph-agents:apiKeys``, an object of values by agent and name; only its keys are looked at.
+        source: the file that ``raw`` comes from, for the numbers of messages as they are written there.
 
     Raises:
         SettingsError: with all problems, those of fields and those between parts.
@@ -51,7 +51,7 @@ def load(raw: object, *, stack: str, region: str | None = None, api_keys: object
         settings = Settings.model_validate(merged)
         problems: list[Problem] = []
     except ValidationError as error:
-        problems = list(_field_problems(error, raw))
+        problems = list(field_problems(error, Settings, raw, _written(source)))
     if not _STACK_NAME.fullmatch(stack):
         remedy = "it begins the names of AWS resources: use at most 24 lower-case letters, digits and hyphens"
         problems.append(Problem("(the stack's name)", stack, remedy))
@@ -69,6 +69,19 @@ def load(raw: object, *, stack: str, region: str | None = None, api_keys: object
     if problems:
         raise SettingsError(stack_file, problems)
     return settings
+
+
+def _written(source: Path | None) -> Written:
+    """How numbers are written in the file: Pulumi hands over their values only."""
+    if source is None:
+        return lambda path, value: None
+    from stacks.reading import StackFileError, read
+
+    try:
+        file = read(source)
+    except StackFileError:
+        return lambda path, value: None
+    return lambda path, value: file.written(["config", _SETTINGS, *path], value)
 
 
 def _names(api_keys: object) -> ApiKeys | None:
@@ -94,71 +107,6 @@ def _merge(base: Any, over: Any) -> Any:
     return {**base, **{key: _merge(base.get(key), value) for key, value in over.items()}}
 
 
-def _field_problems(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for detail in error.errors(include_url=False, include_context=False):
-        path = list(detail["loc"])
-        # A value that an agent has from the defaults is wrong there, once, and not in each agent.
-        if (
-            path[0] == "agents"
-            and len(path) > 2
-            and not _has(raw, path)
-            and _has(raw, ["defaults", *path[2:]])
-        ):
-            path = ["defaults", *path[2:]]
-        field = _dotted(path)
-        if field in seen:
-            continue
-        seen.add(field)
-        yield Problem(field, None if detail["type"] == "missing" else detail["input"], _remedy(detail, path))
-
-
-def _remedy(detail: Any, path: list[int | str]) -> str:
-    kind, message = detail["type"], str(detail["msg"]).removeprefix("Value error, ")
-    if kind == "missing":
-        return "is missing: add it"
-    if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
-        return (
-            f"is not a setting here. Known: {', '.join(known)}"
-            if known
-            else "is not a setting here: remove it"
-        )
-    return message[0].lower() + message[1:]
-
-
-def _known_keys(path: list[int | str]) -> list[str]:
-    """The keys of the model at ``path``."""
-    model: Any = Settings
-    for step in path:
-        if isinstance(step, int):
-            continue
-        field = next((f for f in model.model_fields.values() if f.alias == step), None)
-        if field is None:
-            return []
-        model = _model_in(field.annotation)
-        if model is None:
-            return []
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _model_in(annotation: Any) -> type[Model] | None:
-    if inspect.isclass(annotation) and issubclass(annotation, Model):
-        return annotation
-    return next((found for arg in getattr(annotation, "__args__", ()) if (found := _model_in(arg))), None)
-
-
-def _has(data: Any, path: list[Any]) -> bool:
-    for step in path:
-        if (isinstance(step, int) and isinstance(data, list) and step < len(data)) or (
-            isinstance(data, dict) and step in data
-        ):
-            data = data[step]
-        else:
-            return False
-    return True
-
-
 def _valid_parts(merged: Mapping[str, Any]) -> dict[str, Any]:
     """The parts that are valid on their own, whatever the others are."""
     parts: dict[str, Any] = {}
@@ -170,31 +118,21 @@ def _valid_parts(merged: Mapping[str, Any]) -> dict[str, Any]:
             parts[name] = TypeAdapter(field.rebuild_annotation()).validate_python(value)
         except ValidationError:
             continue
-    agents: dict[int, Agent] = {}
-    raw_agents = merged.get("agents")
-    for index, raw in enumerate(raw_agents if isinstance(raw_agents, list) else []):
+    cluster = merged.get("cluster")
+    cidrs = cluster.get("endpointPublicAccessCidrs") if isinstance(cluster, dict) else ()
+    return {
+        **parts,
+        "agents": _valid_items(TypeAdapter(Agent), merged.get("agents")),
+        "public_cidrs": _valid_items(TypeAdapter(Cidr), cidrs),
+    }
+
+
+def _valid_items(item: TypeAdapter[Any], raw: object) -> dict[int, Any]:
+    """The valid items of a list, by their place in it."""
+    valid: dict[int, Any] = {}
+    for index, value in enumerate(raw if isinstance(raw, list) else ()):
         try:
-            agents[index] = Agent.model_validate(raw)
+            valid[index] = item.validate_python(value)
         except ValidationError:
             continue
-    return {**parts, "agents": agents}
-
-
-def _dotted(path: list[int | str]) -> str:
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text or "settings"
-
-
-def _shown(problem: Problem) -> str:
-    """The value as a line of text, without what may be a secret that was pasted into the wrong place."""
-    value = problem.value
-    if value is None:
-        return "(not set)"
-    if sounds_secret(problem.field) or _MAY_HOLD_A_SECRET.search(problem.field):
-        return "(hidden)"
-    if isinstance(value, dict):
-        return f"{{{', '.join(map(str, value))}}}"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+    return valid

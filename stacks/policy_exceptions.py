@@ -1,11 +1,20 @@
-"""What a stack file says of a production rule that one resource may break for a while."""
+"""What a stack file says to ``policies/``: whether it is for production, and what may break a rule for a while."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
-from stacks.vocabulary import Model
+from stacks.problems import SettingsError
+from stacks.vocabulary import Flag, Model
+from stacks.wording import field_problems
+
+
+def _day(value: Any) -> date:
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError('write a day as year-month-day, in quotes, such as "2027-01-31"') from None
 
 
 class PolicyException(Model):
@@ -17,5 +26,30 @@ class PolicyException(Model):
     """The logical name or the URN of the resource."""
     reason: Annotated[str, Field(min_length=10)]
     """Why, for those who read it later."""
-    expires: date
+    expires: Annotated[date, BeforeValidator(_day)]
     """The last day, in quotes: "2027-01-31"."""
+
+
+class PolicySettings(Model):
+    """The settings that policies read. Those who read nothing else of a stack file read it as this."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    production: Flag = False
+    """Turns the production rules on, and protects what holds data."""
+    policy_exceptions: tuple[PolicyException, ...] = ()
+    """Production rules that single resources may break for a while."""
+
+
+def policy_settings(settings: object, *, stack: str) -> PolicySettings:
+    """What ``settings`` of the stack say to policies; whatever else is in them is nothing to this reader.
+
+    Raises:
+        SettingsError: one of the two is wrong.
+    """
+    raw = settings if isinstance(settings, dict) else {}
+    try:
+        return PolicySettings.model_validate(raw)
+    except ValidationError as error:
+        problems = list(field_problems(error, PolicySettings, raw, lambda path, value: None))
+        raise SettingsError(f"Pulumi.{stack}.yaml", problems) from None

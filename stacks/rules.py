@@ -5,14 +5,15 @@ file's problems all come out at once. ``agents`` are the valid ones, by their pl
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from components.network.subnets import subnet_plan
+from components.cluster.node_groups import Architecture
 from components.stores.max_connections import max_connections
 from stacks.agent_settings import Agent
+from stacks.policy_exceptions import PolicyException
+from stacks.problems import Problem
 from stacks.service import SECRET_NAMES, plain_variables
 from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network
 from stacks.vocabulary import Compute, IngressController, Issuer, SecretSource
@@ -22,20 +23,16 @@ ApiKeys = Mapping[str, Sequence[str]]
 """Names of the values under ``langgraph-agents:apiKeys``, by agent; never the values."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a stack file."""
-
-    field: str
-    """Path below ``langgraph-agents:settings``, as in ``agents[0].replicas.min``."""
-    value: Any
-    """What the file says there."""
-    remedy: str
-    """What is wrong, and what to do."""
-
+PublicCidrs = Mapping[int, str]
+"""The valid ones of ``cluster.endpointPublicAccessCidrs``, by their place in the file."""
 
 Rule = Callable[..., Iterator[Problem]]
 RULES: list[Rule] = []
+
+# Of the policy that judges the same of a plan.
+_CLOSED_ENDPOINT = "closed-cluster-endpoint"
+_OPEN_PREFIX = 9
+_PRODUCTION_PREFIX = 16
 
 # Connections that are not the agents': rds_superuser's reserve, RDS' own monitoring, a person with psql.
 _RESERVED_CONNECTIONS = 10
@@ -50,6 +47,9 @@ _TAKEN_NAMES = frozenset(
 )
 _DERIVED_SUFFIXES = ("-maintenance", "-migrate", "-prune", "-rate-limit", "-server", "-tls")
 
+# The families with AWS's own processors, Graviton, carry a g behind their generation: m7g, t4g, c8gn; a1 came before.
+_GRAVITON = re.compile(r"a1\.|[a-z]+\d+g[a-z]*\.")
+
 _PROVIDER_KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 
 
@@ -57,15 +57,6 @@ def rule(function: Rule) -> Rule:
     """Have ``function`` run on every stack file."""
     RULES.append(function)
     return function
-
-
-@rule
-def subnets_fit_the_cidr(network: Network) -> Iterator[Problem]:
-    """The VPC's addresses have room for all subnets."""
-    try:
-        subnet_plan(network.cidr, network.zones)
-    except ValueError as error:
-        yield Problem("network.cidr", network.cidr, str(error))
 
 
 @rule
@@ -114,11 +105,7 @@ def hosts_are_in_the_zone(ingress: Ingress, agents: Agents) -> Iterator[Problem]
 @rule
 def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Problem]:
     """All pods at their maximum, with a rollout under way, can connect at once."""
-    try:
-        limit = max_connections(database.instance_class)
-    except ValueError as error:
-        yield Problem("database.instanceClass", database.instance_class, str(error))
-        return
+    limit = max_connections(database.instance_class)
     demand = {
         agent.name: (agent.replicas.max + _SURGE) * agent.pool.max_size + _MAINTENANCE_CONNECTIONS
         for agent in agents.values()
@@ -227,6 +214,21 @@ def the_image_can_be_built(image: Image, agents: Agents) -> Iterator[Problem]:
 
 
 @rule
+def instance_types_fit_the_architecture(cluster: Cluster) -> Iterator[Problem]:
+    """The nodes' image, and the agents', are built for one processor."""
+    for group, settings in enumerate(cluster.node_groups):
+        for index, instance_type in enumerate(settings.instance_types):
+            arm = _GRAVITON.match(instance_type) is not None
+            if arm is not (cluster.architecture is Architecture.ARM64):
+                yield Problem(
+                    f"cluster.nodeGroups[{group}].instanceTypes[{index}]",
+                    instance_type,
+                    f"has {'an Arm' if arm else 'an x86'} processor, and cluster.architecture is"
+                    f" {cluster.architecture}: change the one or the other",
+                )
+
+
+@rule
 def load_balancers_fit_the_compute(cluster: Cluster, ingress: Ingress) -> Iterator[Problem]:
     """Auto Mode's own controller does not know the annotations that an agent's Ingress sets."""
     if cluster.compute is Compute.AUTO_MODE and ingress.controller is IngressController.ALB:
@@ -273,18 +275,26 @@ def production_keeps_its_data(production: bool, database: Database) -> Iterator[
 
 
 @rule
-def production_is_closed(production: bool, network: Network, cluster: Cluster) -> Iterator[Problem]:
-    """Nobody but named networks reaches the API server, and traffic is on record."""
-    if not production:
-        return
-    for index, cidr in enumerate(cluster.endpoint_public_access_cidrs):
-        if ipaddress.IPv4Network(cidr).prefixlen < 16:
+def the_api_server_is_closed(
+    production: bool, public_cidrs: PublicCidrs, policy_exceptions: Sequence[PolicyException]
+) -> Iterator[Problem]:
+    """Nobody but named networks reaches the API server. Outside production an exception of the policy excuses it."""
+    excused = any(exception.rule == _CLOSED_ENDPOINT for exception in policy_exceptions)
+    smallest = _PRODUCTION_PREFIX if production else 0 if excused else _OPEN_PREFIX
+    for index, cidr in public_cidrs.items():
+        if ipaddress.IPv4Network(cidr).prefixlen < smallest:
             yield Problem(
                 f"cluster.endpointPublicAccessCidrs[{index}]",
                 cidr,
-                "opens the API server to the world: name your own networks, /16 or smaller, or leave the list empty",
+                f"opens the API server to the world: name your own networks, /{smallest} or smaller, or leave the"
+                " list empty",
             )
-    if not network.flow_logs:
+
+
+@rule
+def production_is_on_record(production: bool, network: Network) -> Iterator[Problem]:
+    """Who spoke to whom can be looked up after an incident."""
+    if production and not network.flow_logs:
         yield Problem("network.flowLogs", network.flow_logs, "production needs them: set it to true")
 
 

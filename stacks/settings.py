@@ -6,44 +6,50 @@ stand beside them; rules that bind several parts are in ``stacks.rules``.
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from components.cluster.node_groups import Architecture, CapacityType
 from components.network.network import NatGateways
 from components.stores.cache import MAJORS, CacheEngine
 from stacks.agent_settings import Agent, AgentDefaults
-from stacks.policy_exceptions import PolicyException
-from stacks.vocabulary import (
+from stacks.aws_vocabulary import (
     CacheNodeType,
     Cidr,
+    IamArn,
+    InstanceClass,
+    InstanceType,
+    LogRetentionDays,
+    Tags,
+    VpcCidr,
+)
+from stacks.policy_exceptions import PolicySettings
+from stacks.vocabulary import (
     Compute,
     Email,
     EngineVersion,
+    Flag,
     Fqdn,
-    IamArn,
     IngressController,
-    InstanceClass,
-    InstanceType,
     Issuer,
     KubernetesVersion,
-    LogRetentionDays,
     Model,
     Name,
+    Whole,
 )
 
 
 class Network(Model):
     """The VPC."""
 
-    cidr: Cidr
+    cidr: VpcCidr
     """Its addresses, which nothing that it is peered with may use."""
-    zones: Annotated[int, Field(ge=2, le=3)] = 2
+    zones: Annotated[Whole, Field(ge=2, le=3)] = 2
     """How many availability zones. EKS and RDS need two; not every region has more than three."""
     nat_gateways: NatGateways = NatGateways.SINGLE
     """One for the VPC, or one for each zone, which a zone's outage then does not cut off."""
     interface_endpoints: tuple[str, ...] = ()
     """AWS services reached privately, by their short names, such as ecr.api, ecr.dkr, logs, secretsmanager, sts."""
-    flow_logs: bool = False
+    flow_logs: Flag = False
     """Record accepted and refused traffic."""
 
 
@@ -56,11 +62,11 @@ class NodeGroup(Model):
     """Interchangeable types, the preferred first."""
     capacity_type: CapacityType = CapacityType.ON_DEMAND
     """On demand, or spot."""
-    min_size: Annotated[int, Field(ge=1, le=450)]
+    min_size: Annotated[Whole, Field(ge=1, le=450)]
     """The fewest nodes."""
-    max_size: Annotated[int, Field(ge=1, le=450)]
+    max_size: Annotated[Whole, Field(ge=1, le=450)]
     """The most nodes."""
-    disk_size: Annotated[int, Field(ge=20, le=16_384)] = 50
+    disk_size: Annotated[Whole, Field(ge=20, le=16_384)] = 50
     """GiB of encrypted gp3 on each node."""
 
     @model_validator(mode="after")
@@ -113,17 +119,17 @@ class Database(Model):
     """PostgreSQL's major version (17 or 18), or an exact one."""
     instance_class: InstanceClass
     """Its size, which also bounds its connections."""
-    allocated_storage: Annotated[int, Field(ge=20, le=65_536)] = 20
+    allocated_storage: Annotated[Whole, Field(ge=20, le=65_536)] = 20
     """GiB of gp3."""
-    max_allocated_storage: Annotated[int, Field(ge=20, le=65_536)] = 100
+    max_allocated_storage: Annotated[Whole, Field(ge=20, le=65_536)] = 100
     """GiB that storage autoscaling may grow it to."""
-    multi_az: bool = False
+    multi_az: Flag = False
     """A standby in another zone."""
-    deletion_protection: bool = False
+    deletion_protection: Flag = False
     """RDS refuses to delete it."""
-    backup_retention_days: Annotated[int, Field(ge=1, le=35)] = 7
+    backup_retention_days: Annotated[Whole, Field(ge=1, le=35)] = 7
     """How far back a point-in-time restore reaches."""
-    performance_insights: bool = False
+    performance_insights: Flag = False
     """Which queries load it, kept for seven days."""
 
     @model_validator(mode="after")
@@ -148,9 +154,9 @@ class Cache(Model):
     """The engine's version."""
     node_type: CacheNodeType = "cache.t4g.micro"
     """The size of each node."""
-    replicas: Annotated[int, Field(ge=0, le=5)] = 0
+    replicas: Annotated[Whole, Field(ge=0, le=5)] = 0
     """Copies in other zones; one or more bring automatic failover."""
-    snapshot_retention_days: Annotated[int, Field(ge=0, le=35)] = 0
+    snapshot_retention_days: Annotated[Whole, Field(ge=0, le=35)] = 0
     """Days that daily snapshots are kept; none when 0."""
 
     @model_validator(mode="after")
@@ -170,7 +176,7 @@ class Image(Model):
 
     context: str = "service"
     """The build context, a folder relative to Pulumi.yaml, with its Dockerfile."""
-    keep: Annotated[int, Field(ge=2, le=1000)] = 20
+    keep: Annotated[Whole, Field(ge=2, le=1000)] = 20
     """How many images the repository keeps, for roll-backs."""
 
 
@@ -185,22 +191,23 @@ class Ingress(Model):
     """Let's Encrypt writes here before a certificate ends unrenewed."""
     issuer: Issuer = Issuer.STAGING
     """Who signs certificates."""
-    replicas: Annotated[int, Field(ge=1, le=20)] = 1
+    replicas: Annotated[Whole, Field(ge=1, le=20)] = 1
     """Traefik's pods."""
-    idle_timeout: Annotated[int, Field(ge=60, le=4000)] = 350
+    idle_timeout: Annotated[Whole, Field(ge=60, le=4000)] = 350
     """Seconds that a connection may be silent: above the longest run, or its stream is cut."""
 
 
-class Settings(Model):
+class Settings(PolicySettings):
     """One stack."""
 
-    production: bool = False
-    """Turns the production rules on, and protects what holds data."""
+    # What policies read is read by itself as well, and then ignores the rest.
+    model_config = ConfigDict(extra="forbid")
+
     namespace: Name = "langgraph-agents"
     """The Kubernetes namespace of the agents."""
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: Tags = Field(default_factory=dict)
     """On every AWS resource, besides the project's and the stack's name."""
-    secret_recovery_days: Annotated[int, Field(ge=7, le=30)] = 7
+    secret_recovery_days: Annotated[Whole, Field(ge=7, le=30)] = 7
     """How long a deleted secret can be restored."""
     network: Network
     """The VPC."""
@@ -218,5 +225,3 @@ class Settings(Model):
     """What all agents share; each may set its own."""
     agents: Annotated[tuple[Agent, ...], Field(min_length=1)]
     """The agents."""
-    policy_exceptions: tuple[PolicyException, ...] = ()
-    """Production rules that single resources may break for a while."""

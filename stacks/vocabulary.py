@@ -1,13 +1,15 @@
-"""The words of a stack file: annotated types that say what a value must look like, and how to mend it."""
+"""The words of a stack file: annotated types that say what a value must look like, and how to mend it.
 
-import ipaddress
+Those that AWS defines are in ``stacks.aws_vocabulary``.
+"""
+
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
 
 
@@ -31,7 +33,8 @@ def sounds_secret(name: str) -> bool:
     return _SECRET_WORDS.search(name.upper()) is not None
 
 
-def _matches(pattern: str, remedy: str) -> Callable[[str], str]:
+def matches(pattern: str, remedy: str) -> Callable[[str], str]:
+    """A check that a text is ``pattern`` as a whole."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -42,18 +45,13 @@ def _matches(pattern: str, remedy: str) -> Callable[[str], str]:
     return check
 
 
-def _quoted_number(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f'YAML reads this as a number: put it in quotes, "{value}"')
-    return value
-
-
-def _cidr(value: str) -> str:
-    try:
-        ipaddress.IPv4Network(value)
-    except ValueError as error:
-        raise ValueError(f"write an IPv4 network such as 10.20.0.0/16 ({error})") from None
-    return value
+def _number_as_text(value: Any) -> Any:
+    """Kubernetes takes quantities as numbers, too."""
+    return (
+        f"{Decimal(str(value)):f}"
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else value
+    )
 
 
 _QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<suffix>m|k|Ki|M|Mi|G|Gi|T|Ti)?")
@@ -104,11 +102,17 @@ def _image_reference(value: str) -> str:
     return value
 
 
+Flag = Annotated[bool, Strict()]
+"""``true`` or ``false``: ``"no"`` and ``0`` would be true to one reader and false to another."""
+
+Whole = Annotated[int, Strict()]
+"""A whole number."""
+
 Name = Annotated[
     str,
     Field(max_length=24),
     AfterValidator(
-        _matches(
+        matches(
             r"[a-z]([a-z0-9-]*[a-z0-9])?",
             "use lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen",
         )
@@ -120,7 +124,7 @@ Fqdn = Annotated[
     str,
     Field(max_length=253),
     AfterValidator(
-        _matches(
+        matches(
             r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
             "write a full host name in lower case, such as support.agents.example.com",
         )
@@ -128,67 +132,40 @@ Fqdn = Annotated[
 ]
 Email = Annotated[
     str,
-    AfterValidator(_matches(r"[^@\s]+@[^@\s]+\.[^@\s]+", "write an e-mail address, such as ops@example.com")),
+    AfterValidator(matches(r"[^@\s]+@[^@\s]+\.[^@\s]+", "write an e-mail address, such as ops@example.com")),
 ]
-Cidr = Annotated[str, AfterValidator(_cidr)]
-Cpu = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v), AfterValidator(_cpu)]
-Memory = Annotated[str, AfterValidator(_memory)]
+Cpu = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_cpu)]
+Memory = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_memory)]
 Digest = Annotated[str, AfterValidator(_image_reference)]
 """An image by digest."""
 
 KubernetesVersion = Annotated[
     str,
-    BeforeValidator(_quoted_number),
-    AfterValidator(_matches(r"1\.\d{2}", 'write the minor version that EKS offers, in quotes: "1.36"')),
+    AfterValidator(matches(r"1\.\d{2}", 'write the minor version that EKS offers, in quotes: "1.36"')),
 ]
 EngineVersion = Annotated[
     str,
-    BeforeValidator(_quoted_number),
-    AfterValidator(_matches(r"\d+(\.\d+)*", 'write the engine version in quotes, such as "17" or "8.1"')),
-]
-InstanceClass = Annotated[
-    str,
-    AfterValidator(
-        _matches(r"db\.[a-z0-9-]+\.[a-z0-9]+", "write an RDS instance class, such as db.t4g.medium")
-    ),
-]
-CacheNodeType = Annotated[
-    str,
-    AfterValidator(
-        _matches(r"cache\.[a-z0-9-]+\.[a-z0-9]+", "write an ElastiCache node type, such as cache.t4g.small")
-    ),
-]
-InstanceType = Annotated[
-    str, AfterValidator(_matches(r"[a-z0-9-]+\.[a-z0-9-]+", "write an EC2 instance type, such as m7g.large"))
-]
-IamArn = Annotated[
-    str,
-    AfterValidator(
-        _matches(
-            r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+",
-            "write the ARN of an IAM role, such as arn:aws:iam::123456789012:role/platform-admin",
-        )
-    ),
-]
-SecretArn = Annotated[
-    str,
-    AfterValidator(
-        _matches(
-            r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}",
-            "write the secret's full ARN with its six-character suffix: an IAM policy must not need a wildcard",
-        )
-    ),
+    AfterValidator(matches(r"\d+(\.\d+)*", 'write the engine version in quotes, such as "17" or "8.1"')),
 ]
 EnvName = Annotated[
     str,
     AfterValidator(
-        _matches(r"[A-Z][A-Z0-9_]*", "use capital letters, digits and underscores, such as OPENAI_API_KEY")
+        matches(r"[A-Z][A-Z0-9_]*", "use capital letters, digits and underscores, such as OPENAI_API_KEY")
+    ),
+]
+KeyPrefix = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"[a-z0-9][a-z0-9_-]{0,62}",
+            "use at most 63 lower-case letters, digits, _ and -, starting with a letter or a digit; the colon is added",
+        )
     ),
 ]
 ModelName = Annotated[
     str,
     AfterValidator(
-        _matches(
+        matches(
             r"fake|[a-z0-9_]+:\S+",
             "write provider:model as init_chat_model takes it, such as openai:gpt-5-mini, or fake for no provider",
         )
@@ -197,49 +174,15 @@ ModelName = Annotated[
 CronSchedule = Annotated[
     str,
     AfterValidator(
-        _matches(
+        matches(
             r"(\S+\s+){4}\S+", 'write five cron fields in quotes, such as "17 3 * * *" for 03:17 UTC daily'
         )
     ),
 ]
 
 
-def _log_retention(value: int) -> int:
-    if value not in _LOG_RETENTION:
-        raise ValueError(
-            f"CloudWatch keeps logs for one of these numbers of days: {', '.join(map(str, _LOG_RETENTION))}"
-        )
-    return value
-
-
-# The values that CloudWatch Logs' PutRetentionPolicy accepts, up to ten years.
-_LOG_RETENTION = (
-    1,
-    3,
-    5,
-    7,
-    14,
-    30,
-    60,
-    90,
-    120,
-    150,
-    180,
-    365,
-    400,
-    545,
-    731,
-    1096,
-    1827,
-    2192,
-    2557,
-    2922,
-    3288,
-    3653,
-)
-LogRetentionDays = Annotated[int, AfterValidator(_log_retention)]
-Percent = Annotated[int, Field(ge=1, le=100)]
-Days = Annotated[int, Field(ge=1, le=3650)]
+Percent = Annotated[Whole, Field(ge=1, le=100)]
+Days = Annotated[Whole, Field(ge=1, le=3650)]
 
 
 class LogLevel(StrEnum):

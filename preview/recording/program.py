@@ -66,12 +66,11 @@ def make_plan(stack: str, project_dir: Path, before: Plan | None = None) -> Plan
         raise ProgramError(str(error)) from None
     except Exception as error:
         raise ProgramError(f"the program failed{_place(error, project_dir)}: {error!r}") from error
-    settings = source.config.get(f"{project}:settings")
     return Plan(
         project=project,
         stack=stack,
         region=region,
-        production=bool(isinstance(settings, dict) and settings.get("production")),
+        production=source.for_policies(project).production,
         resources={urn: _masked(recording.resources[urn]) for urn in sorted(recording.resources)},
         outputs=masked(recording.outputs),
     )
@@ -113,8 +112,7 @@ def _config(source: stackfile.StackFile, project: str) -> tuple[dict[str, str], 
 
 
 def _text(value: Any) -> str:
-    # YAML reads an unquoted date as one; the engine hands over text.
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """Everything that a preview knows of a stack, gathered for those who show it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import policies
 from policies.model import Finding
@@ -80,8 +79,11 @@ def _cost(base: Plan) -> cost.CostReport | None:
         return None
 
 
-def exceptions(stack: str, project_dir: Path) -> list[PolicyException]:
-    """The stack file's ``policyExceptions``; the program has validated them by now."""
-    config: Mapping[str, Any] = stackfile.load(project_dir, stack).config
-    settings = config.get(f"{stackfile.project_name(project_dir)}:settings") or {}
-    return [PolicyException.model_validate(entry) for entry in settings.get("policyExceptions") or ()]
+def exceptions(stack: str, project_dir: Path) -> Sequence[PolicyException]:
+    """The stack file's ``policyExceptions``.
+
+    Raises:
+        InputError: one is wrong.
+    """
+    project = stackfile.project_name(project_dir)
+    return stackfile.load(project_dir, stack).for_policies(project).policy_exceptions

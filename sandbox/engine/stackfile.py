@@ -1,4 +1,4 @@
-"""A stack file as the sandbox uses it: read as data, and run from a copy.
+"""A stack file as the sandbox and the preview use it: read as data, and run from a copy.
 
 Encrypted values (`secure:`) cannot be read without the stack's key, which nobody needs here. In the copy each is a
 stand-in, marked secret and encrypted for the sandbox; the file itself is never written.
@@ -16,6 +16,9 @@ import yaml
 
 from sandbox.cluster.nodes import Topology
 from sandbox.common.errors import InputError
+from stacks import reading
+from stacks.policy_exceptions import PolicySettings, policy_settings
+from stacks.problems import SettingsError
 
 # How the stack's own secrets are encrypted; the copy has a passphrase of its own.
 _ENCRYPTION = ("encryptionsalt", "encryptedkey", "secretsprovider")
@@ -26,16 +29,8 @@ _COMPLETE = "complete"
 
 
 @dataclass(frozen=True)
-class StackFile:
+class StackFile(reading.StackFile):
     """`Pulumi.<stack>.yaml` of a project."""
-
-    path: Path
-    content: dict[str, Any]
-
-    @property
-    def config(self) -> dict[str, Any]:
-        config: dict[str, Any] = self.content.get("config") or {}
-        return config
 
     def topology(self, project: str) -> Topology:
         """Where the stack's nodes are to stand.
@@ -49,7 +44,7 @@ class StackFile:
                 f"{self.path}: config aws:region is {region!r}: name the region, such as eu-central-1"
             )
         zones = self._setting(project, "network", "zones", 2)
-        if not isinstance(zones, int) or not 1 <= zones <= 6:
+        if type(zones) is not int or not 1 <= zones <= 6:
             raise InputError(f"{self.path}: settings.network.zones is {zones!r}: give a number from 1 to 6")
         return Topology(region, zones, str(self._setting(project, "cluster", "architecture", "amd64")))
 
@@ -59,12 +54,27 @@ class StackFile:
         Raises:
             InputError: they differ.
         """
-        wanted = str(self._setting(project, "cluster", "version", built))
+        version = self._setting(project, "cluster", "version", built)
+        wanted = self.written(["config", f"{project}:settings", "cluster", "version"], version) or str(
+            version
+        )
         if wanted != built:
             raise InputError(
                 f"{self.path}: settings.cluster.version is {wanted}, and the sandbox runs Kubernetes {built}: change"
                 " the one, or pin k8s.io/kubernetes and its parts in sandbox/binaries/go/kubernetes/go.mod to the other"
             )
+
+    def for_policies(self, project: str) -> PolicySettings:
+        """What the settings say to policies.
+
+        Raises:
+            InputError: that is wrong.
+        """
+        try:
+            stack = self.path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+            return policy_settings(self.config.get(f"{project}:settings"), stack=stack)
+        except SettingsError as error:
+            raise InputError(str(error)) from None
 
     def _setting(self, project: str, section: str, field: str, default: object) -> Any:
         settings = self.config.get(f"{project}:settings") or {}
@@ -76,13 +86,14 @@ def load(project: Path, stack: str) -> StackFile:
     """Read a stack's file.
 
     Raises:
-        InputError: there is none, or it is not YAML.
+        InputError: there is none, it is not YAML, or it has a key twice.
     """
     path = project / f"Pulumi.{stack}.yaml"
     if not path.exists():
         known = sorted(file.name.split(".")[1] for file in project.glob("Pulumi.*.yaml"))
         raise InputError(f"there is no {path}: give STACK={' or STACK='.join(known) or '<name>'}")
-    return StackFile(path, _mapping(path))
+    found = _read(path)
+    return StackFile(path, found.content, found.numbers)
 
 
 def project_name(project: Path) -> str:
@@ -94,7 +105,7 @@ def project_name(project: Path) -> str:
     path = project / "Pulumi.yaml"
     if not path.exists():
         raise InputError(f"{path} is missing: run in the folder of a Pulumi project")
-    name = _mapping(path).get("name")
+    name = _read(path).content.get("name")
     if not isinstance(name, str):
         raise InputError(f"{path}: name is {name!r}: give the project a name")
     return name
@@ -117,7 +128,7 @@ def copy(source: StackFile, work: Path) -> dict[str, str]:
     content: dict[str, Any] = {k: v for k, v in source.content.items() if k not in _ENCRYPTION}
     content["config"] = {key: _without_secure(value) for key, value in config.items()}
     # The salt stays from copy to copy, or each would encrypt the state anew.
-    salt = _mapping(target).get("encryptionsalt") if target.exists() else None
+    salt = _read(target).content.get("encryptionsalt") if target.exists() else None
     if salt:
         content["encryptionsalt"] = salt
     target.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -187,11 +198,8 @@ def _without_secure(value: Any) -> Any:
     return value
 
 
-def _mapping(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> reading.StackFile:
     try:
-        loaded = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from error
-    if loaded is not None and not isinstance(loaded, dict):
-        raise InputError(f"{path} holds a {type(loaded).__name__}: it has to be a mapping")
-    return loaded or {}
+        return reading.read(path)
+    except reading.StackFileError as error:
+        raise InputError(str(error)) from None

@@ -168,6 +168,13 @@ def test_rules_for_production_are_silent_in_development(pack: Pack, development_
     assert violations(development_pack, plan, keys) == set()
 
 
+def test_a_boolean_in_quotes_is_refused_and_never_taken_for_true() -> None:
+    plan = plan_of("dev")
+    with started({**settings_of("dev"), "production": "no"}) as stub, pytest.raises(grpc.RpcError) as caught:
+        violations(stub, plan, plan.of_type(KEY))
+    assert "write true or false, without quotes" in str(caught.value)
+
+
 def test_an_unprotected_resource_is_noticed_by_its_option(pack: Pack) -> None:
     plan = plan_of("dev")
     [database] = plan.of_type("aws:rds/instance:Instance")

@@ -1,6 +1,7 @@
 """The command: its files, its exit codes, and one clear message for each kind of bad input."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,15 @@ _BROKEN: dict[str, Any] = {
         lambda s: s["database"].update(instanceClass="large"),
         "write an RDS instance class",
     ),
-    "a size without a price": (lambda s: s["cache"].update(nodeType="cache.x9.large"), "cache.x9.large"),
+    "a size that there is not": (
+        lambda s: s["cache"].update(nodeType="cache.x9.large"),
+        "is not a node type of ElastiCache",
+    ),
+    "a size without a price": (
+        lambda s: s["cache"].update(nodeType="cache.r4.large"),
+        "the price table has no cache.r4.large",
+    ),
+    "a boolean in quotes": (lambda s: s.update(production="no"), "write true or false, without quotes"),
     "an exception from no rule": (
         lambda s: s.update(
             policyExceptions=[
@@ -200,6 +209,56 @@ def test_a_broken_stack_file_is_exit_code_2(
     code, _, err = _run("--project", project(tmp_path, settings=change), capsys=capsys)
     assert code == 2
     assert message in err
+
+
+def _rewritten(folder: Path, before: str, after: str) -> None:
+    file = folder / "Pulumi.dev.yaml"
+    assert before in file.read_text()
+    file.write_text(file.read_text().replace(before, after))
+
+
+def test_a_version_without_quotes_is_told_as_it_stands_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path)
+    _rewritten(folder, "version: '1.36'", "version: 1.30")
+    code, _, err = _run("--project", folder, capsys=capsys)
+    assert code == 2
+    assert 'cluster.version: 1.30\n      YAML reads this as a number: put it in quotes, "1.30"' in err
+
+
+@pytest.mark.parametrize("word", ["no", "off", "yes"])
+def test_words_that_only_some_readers_of_yaml_take_for_booleans_are_refused(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path)
+    _rewritten(folder, "production: false", f"production: {word}")
+    code, _, err = _run("--project", folder, capsys=capsys)
+    assert code == 2
+    assert f"production: {word}\n      write true or false" in err
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path)
+    _rewritten(folder, "production: false", "production: false\n    production: true")
+    code, _, err = _run("--project", folder, capsys=capsys)
+    assert code == 2
+    assert re.search(
+        r"production of config\.langgraph-agents:settings stands in line (\d+) and again in line", err
+    )
+
+
+def test_a_stack_may_have_any_name_beside_dev_and_prod(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path)
+    (folder / "Pulumi.prod.yaml").write_text((ROOT / "Pulumi.prod.yaml").read_text())
+    (folder / "Pulumi.case.yaml").write_text((folder / "Pulumi.dev.yaml").read_text())
+    code, _, _ = _run("--project", folder, "--stack", "case", capsys=capsys)
+    assert code == 0
+    assert json.loads((folder / "build" / "preview" / "case" / "plan.json").read_text())["stack"] == "case"
 
 
 def test_plans_of_another_version_or_stack_are_refused(

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stacks.loading import SettingsError, load
-from stacks.rules import Problem
+from stacks.problems import Problem
 from stacks.settings import Settings
 from tests.conftest import record_with
 from tests.stacks.stack_files import settings_of
@@ -104,7 +104,7 @@ def refused(file: dict[str, Any], stack: str) -> list[Problem]:
     try:
         load(file, stack=stack)
     except SettingsError as error:
-        return error.problems
+        return list(error.problems)
     return []
 
 

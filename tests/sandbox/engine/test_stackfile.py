@@ -108,8 +108,30 @@ def test_a_file_that_is_not_yaml_is_told_with_its_place(project: Path) -> None:
 @pytest.mark.parametrize("text", ["- a\n", "just words\n"])
 def test_a_file_that_is_no_mapping_is_refused(project: Path, text: str) -> None:
     (project / "Pulumi.dev.yaml").write_text(text)
-    with pytest.raises(InputError, match="has to be a mapping"):
+    with pytest.raises(InputError, match="has to be an object"):
         stackfile.load(project, "dev")
+
+
+def test_a_key_that_stands_twice_is_refused_before_anything_runs(project: Path) -> None:
+    (project / "Pulumi.dev.yaml").write_text("config:\n  a: 1\n  a: 2\n")
+    with pytest.raises(InputError, match=r"a of config stands in line 2 and again in line 3: keep one"):
+        stackfile.load(project, "dev")
+
+
+def test_a_stack_may_have_any_name_beside_those_that_are_there(project: Path) -> None:
+    write(project, {"aws:region": "eu-west-1"})
+    (project / "Pulumi.case.yaml").write_text("config: {aws:region: eu-central-1}\n")
+    assert stackfile.load(project, "case").topology(PROJECT).region == "eu-central-1"
+    with pytest.raises(InputError, match="STACK=case or STACK=dev"):
+        stackfile.load(project, "qa")
+
+
+def test_what_policies_ask_is_read_as_the_settings_are(project: Path) -> None:
+    assert (
+        write(project, {f"{PROJECT}:settings": {"production": True}}).for_policies(PROJECT).production is True
+    )
+    with pytest.raises(InputError, match=r"production: no\n +write true or false"):
+        write(project, {f"{PROJECT}:settings": {"production": "no"}}).for_policies(PROJECT)
 
 
 def test_the_nodes_stand_in_the_stacks_zones(project: Path) -> None:
@@ -124,6 +146,7 @@ def test_the_nodes_stand_in_the_stacks_zones(project: Path) -> None:
         ({}, "aws:region is None: name the region"),
         ({"aws:region": "r", f"{PROJECT}:settings": {"network": {"zones": "two"}}}, "network.zones is 'two'"),
         ({"aws:region": "r", f"{PROJECT}:settings": {"network": {"zones": 0}}}, "network.zones is 0"),
+        ({"aws:region": "r", f"{PROJECT}:settings": {"network": {"zones": True}}}, "network.zones is True"),
     ],
 )
 def test_a_setting_that_the_nodes_depend_on_is_refused_by_name(
@@ -140,6 +163,15 @@ def test_another_kubernetes_version_than_the_built_one_is_refused_with_the_remed
     ):
         source.check_kubernetes(PROJECT, "1.36")
     source.check_kubernetes(PROJECT, "1.35")
+
+
+def test_a_version_without_quotes_is_compared_as_it_is_written(project: Path) -> None:
+    text = f"config:\n  {PROJECT}:settings: {{cluster: {{version: 1.30}}}}\n"
+    (project / "Pulumi.dev.yaml").write_text(text)
+    source = stackfile.load(project, "dev")
+    source.check_kubernetes(PROJECT, "1.30")
+    with pytest.raises(InputError, match=r"cluster.version is 1.30, and"):
+        source.check_kubernetes(PROJECT, "1.36")
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""The words of a stack file that AWS defines: networks, tags, sizes, ARNs."""
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Collection
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from components.network.subnets import subnet_plan
+from components.stores.cache_nodes import NODE_TYPES
+from components.stores.max_connections import max_connections
+from stacks.vocabulary import Whole, matches
+
+
+def _cidr(value: str) -> str:
+    try:
+        ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"write an IPv4 network such as 10.20.0.0/16 ({error})") from None
+    return value
+
+
+_TAG = re.compile(r"[\w .:/=+@-]*")
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    problems = [f"{name} {problem}" for name, value in tags.items() if (problem := _tag_problem(name, value))]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return tags
+
+
+def _tag_problem(name: str, value: str) -> str | None:
+    """What AWS has against a tag: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html."""
+    if name.lower().startswith("aws:"):
+        return "begins with aws:, which AWS keeps for itself: choose another name"
+    if not 1 <= len(name) <= 128 or len(value) > 256:
+        return "is empty or too long: AWS takes names of 1 to 128 characters and values of at most 256"
+    if not _TAG.fullmatch(name) or not _TAG.fullmatch(value):
+        return "has a character that AWS refuses in tags: use letters, digits, spaces and . : / = + - @ _"
+    return None
+
+
+def _vpc_cidr(value: str) -> str:
+    subnet_plan(value, zones=2)
+    return value
+
+
+def _instance_class(value: str) -> str:
+    max_connections(value)
+    return value
+
+
+def _node_type(value: str) -> str:
+    return _one_of(value, NODE_TYPES, "a node type of ElastiCache", "cache.t4g.small")
+
+
+def _instance_type(value: str) -> str:
+    # The program needs the SDK's module anyway; whoever only reads settings for policies does not.
+    from pulumi_aws.ec2 import InstanceType as Known
+
+    return _one_of(value, [item.value for item in Known], "an EC2 instance type", "m7g.large")
+
+
+def _one_of(value: str, known: Collection[str], what: str, example: str) -> str:
+    if value not in known:
+        similar = difflib.get_close_matches(value, sorted(known), n=3)
+        raise ValueError(f"is not {what}: write one such as {' or '.join(similar or [example])}")
+    return value
+
+
+Cidr = Annotated[str, AfterValidator(_cidr)]
+VpcCidr = Annotated[Cidr, AfterValidator(_vpc_cidr)]
+"""A network that has room for all subnets."""
+InstanceClass = Annotated[
+    str,
+    AfterValidator(
+        matches(r"db\.[a-z0-9-]+\.[a-z0-9]+", "write an RDS instance class, such as db.t4g.medium")
+    ),
+    AfterValidator(_instance_class),
+]
+CacheNodeType = Annotated[str, AfterValidator(_node_type)]
+InstanceType = Annotated[str, AfterValidator(_instance_type)]
+IamArn = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+",
+            "write the ARN of an IAM role, such as arn:aws:iam::123456789012:role/platform-admin",
+        )
+    ),
+]
+SecretArn = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}",
+            "write the secret's full ARN with its six-character suffix: an IAM policy must not need a wildcard",
+        )
+    ),
+]
+Tags = Annotated[dict[str, str], AfterValidator(_tags)]
+"""Tags of AWS resources by name."""
+
+
+def _log_retention(value: int) -> int:
+    if value not in _LOG_RETENTION:
+        raise ValueError(
+            f"CloudWatch keeps logs for one of these numbers of days: {', '.join(map(str, _LOG_RETENTION))}"
+        )
+    return value
+
+
+# The values that CloudWatch Logs' PutRetentionPolicy accepts, up to ten years.
+_LOG_RETENTION = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+LogRetentionDays = Annotated[Whole, AfterValidator(_log_retention)]

@@ -1,0 +1,127 @@
+"""The one reader of a stack file, ``Pulumi.<stack>.yaml``: whoever looks at one reads it here, and reads the same.
+
+It reads YAML as the engine does: only ``true`` and ``false`` are booleans, ``no`` and ``on`` are text, and so are dates
+and ``1:30``; a key that stands twice in one object is refused.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Place = Sequence[str | int]
+"""Where a value stands: keys and indexes, from the top of the file."""
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class StackFileError(Exception):
+    """A file that cannot be read; the message names it, says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """A stack file as data."""
+
+    path: Path
+    content: dict[str, Any]
+    numbers: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, repr=False)
+    """Each number as it is written, by its place: ``1.30`` and ``1.3`` are one number, and two versions."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What stands under ``config:``."""
+        config: dict[str, Any] = self.content.get("config") or {}
+        return config
+
+    def written(self, place: Place, value: object) -> str | None:
+        """The text of the number ``value`` in the file; None when the file has no such number at ``place``."""
+        found: Any = self.content
+        try:
+            for step in place:
+                found = found[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+        return self.numbers.get(tuple(place)) if found == value else None
+
+
+def read(path: Path) -> StackFile:
+    """Read a YAML file that holds an object.
+
+    Raises:
+        StackFileError: it cannot be read, is not YAML, holds something else, or has a key twice.
+    """
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        try:
+            node = loader.get_single_node()
+            twice = list(_twice(node))
+            # Places of numbers are found before, for `<<` is resolved in the nodes themselves.
+            numbers = dict(_numbers(node))
+            content = None if node is None or twice else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except OSError as error:
+        raise StackFileError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise StackFileError(f"{path} is not YAML: {error}") from None
+    if twice:
+        raise StackFileError("\n".join(f"{path}: {problem}" for problem in twice))
+    if content is not None and not isinstance(content, dict):
+        kind = "list" if isinstance(content, list) else "single value"
+        raise StackFileError(f"{path} holds a {kind}: it has to be an object, with `config:` in it")
+    return StackFile(path, content or {}, numbers)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """YAML 1.2's numbers and booleans, which the engine's reader has, for YAML 1.1's."""
+
+
+_REPLACED = ("bool", "int", "float", "timestamp")
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in _REPLACED]
+    for first, resolvers in _Base.yaml_implicit_resolvers.items()
+}
+for _kind, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0x[0-9a-fA-F_]+|0b[01_]+|[0-9][0-9_]*)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def _children(node: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield str(key.value), value
+    elif isinstance(node, yaml.SequenceNode):
+        yield from enumerate(node.value)
+
+
+def _twice(node: Any, place: str = "") -> Iterator[str]:
+    """Each key that stands twice in one object, with both lines."""
+    if isinstance(node, yaml.MappingNode):
+        first: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            name, line = (key.tag, str(key.value)), key.start_mark.line + 1
+            if name in first:
+                where = f" of {place}" if place else ""
+                yield f"{key.value}{where} stands in line {first[name]} and again in line {line}: keep one"
+            first.setdefault(name, line)
+    for step, child in _children(node):
+        below = f"{place}[{step}]" if isinstance(step, int) else f"{place}.{step}" if place else step
+        yield from _twice(child, below)
+
+
+def _numbers(node: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(node, yaml.ScalarNode) and node.tag.rpartition(":")[2] in ("int", "float"):
+        yield place, node.value
+    for step, child in _children(node):
+        yield from _numbers(child, (*place, step))
