@@ -6,9 +6,11 @@ import logging
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from prometheus_client import start_http_server
+from starlette.types import Receive, Scope, Send
 
 from langgraph_agents_service.api.app import create_app
 from langgraph_agents_service.configuration.settings import Settings
@@ -69,8 +71,14 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartError, GraphsError or OSError if it cannot start."""
     app = create_app(settings)
     service: Service = app.state.service
+    state: dict[str, Any] = {}
+
+    async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {**state, **scope.get("state", {})}
+        await app(scope, receive, send)
+
     config = uvicorn.Config(
-        app,
+        with_state,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -82,7 +90,8 @@ async def serve(settings: Settings) -> None:
         lifespan="off",
     )
     server = Server(config, service)
-    async with service:
+    async with app.lifespan() as found:
+        state.update(found)
         metrics_server = (
             start_http_server(settings.metrics_port, settings.host) if settings.metrics_port else None
         )

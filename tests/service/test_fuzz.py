@@ -15,7 +15,7 @@ from tests.service.serving import KEY, Served
 pytestmark = pytest.mark.e2e
 
 _app = create_app(Settings(host="127.0.0.1", checkpointer="memory"))
-schema = schemathesis.openapi.from_dict(_app.openapi())
+schema = schemathesis.openapi.from_dict(_app.api.openapi())
 
 
 @schema.parametrize()

@@ -82,7 +82,7 @@ def test_the_page_is_served_in_development_only() -> None:
                 database_uri="postgresql://a:b@db/a?sslmode=require",
             )
         )
-        assert "/" not in {getattr(route, "path", None) for route in app.routes}
+        assert "/" not in {getattr(route, "path", None) for route in app.api.routes}
 
 
 async def test_a_key_that_asks_too_often_is_told_when_to_come_back(valkey_uri: str) -> None:

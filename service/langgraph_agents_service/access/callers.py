@@ -1,8 +1,8 @@
 """Who asks, and what for."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph_agents_service.access.authorization import Authorization
@@ -19,6 +19,8 @@ class Caller:
     user: User | None = None
     """Whom the project's own authentication found."""
     authorization: Authorization | None = None
+    configurable: Mapping[str, str] = field(default_factory=dict)
+    """What runs are given of the request's headers."""
 
     async def may(self, resource: str, action: str, value: MutableMapping[str, Any]) -> Owner:
         """What the caller may touch by this action. The project's handlers may change `value`, which holds what the

@@ -3,66 +3,118 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from langgraph_agents_service.api import assistants, errors, gateway, invoke, probes, runs, store, threads
+from langgraph_agents_service.api import (
+    assistants,
+    composed,
+    errors,
+    gateway,
+    invoke,
+    missing,
+    probes,
+    runs,
+    store,
+    threads,
+)
 from langgraph_agents_service.api.authentication import Authentication
+from langgraph_agents_service.api.composed import Application
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.configuration.settings import Environment, Settings
 from langgraph_agents_service.observability.tracing import telemetry
+from langgraph_agents_service.projects.http import Http
 from langgraph_agents_service.service import Service
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application of one process; its lifespan opens and closes the service."""
+def create_app(settings: Settings) -> Application:
+    """The application of one process; its lifespan opens and closes the service. Raises GraphsError."""
     service = Service(settings)
+    http = service.graphs.http
+    page = settings.environment is Environment.DEV
+    open_paths = OPEN_PATHS | ({"/"} if page else frozenset())
+    api = _api(service, http, page=page, untraced=OPEN_PATHS)
+    authentication = Middleware(Authentication, service=service, open_paths=open_paths)
+    # Cross-origin rules are outermost, because a browser's preflight request carries no key.
+    around_all = [*_cors(settings, http), Middleware(gateway.Gateway, service=service)]
+    if http.app is None:
+        for cls, args, kwargs in reversed([*around_all, authentication]):  # what is added last is outermost
+            api.add_middleware(cls, *args, **kwargs)
+        app: Any = api
+    else:
+        found = service.graphs.attribute("http.app", http.app)
+        app = composed.compose(
+            composed.checked(found, f"{settings.langgraph_config}: http.app: {http.app!r}"),
+            api,
+            around_all=around_all,
+            authentication=authentication,
+            protect_project=http.enable_custom_route_auth,
+            authentication_first=http.middleware_order == "auth_first",
+            reserved=OPEN_PATHS | (frozenset() if http.disable_meta else {"/docs", "/openapi.json"}),
+        )
+    service.app = app
+    return Application(app, api, http.mount_prefix)
 
+
+def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with service:
             yield
 
-    app = FastAPI(
+    api = FastAPI(
         title="LangGraph agent",
         description="The part of the Agent Server API that langgraph-sdk uses, and /invoke.",
         version="1",
         lifespan=lifespan,
         docs_url=None,
-        telemetry=telemetry(settings, untraced=OPEN_PATHS),
+        openapi_url=None if http.disable_meta else "/openapi.json",
+        telemetry=telemetry(service.settings, untraced=untraced),
         redoc_url=None,
     )
-    app.state.service = service
-    service.app = app
-    errors.install(app)
+    api.state.service = service
+    errors.install(api)
     # Routes are tried in this order: the busiest come first. Side by side, because a router inside the
     # application's would look for its route anew at each request.
     routers = (invoke.router, runs.router, threads.router, assistants.router, store.router, probes.router)
-    app.router.routes[:0] = [route for router in routers for route in router.routes]
-    open_paths = OPEN_PATHS
-    if settings.environment is Environment.DEV:
+    api.router.routes[:0] = [
+        route
+        for router in routers
+        for route in router.routes
+        if not http.disables(getattr(route, "path", ""))
+    ]
+    api.router.default = missing.answering(http)
+    if page:
         # The page itself holds nothing: what it shows comes over the API, with the key that the person enters.
-        open_paths |= {"/"}
-        page = files("langgraph_agents_service.api").joinpath("page.html").read_text()
+        text = files("langgraph_agents_service.api").joinpath("page.html").read_text()
 
-        @app.get("/", include_in_schema=False)
+        @api.get("/", include_in_schema=False)
         async def index() -> HTMLResponse:
-            return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY})
+            return HTMLResponse(
+                text, headers={"Content-Security-Policy": _PAGE_POLICY, "X-Frame-Options": "DENY"}
+            )
 
-    app.add_middleware(Authentication, service=service, open_paths=open_paths)
-    app.add_middleware(gateway.Gateway, service=service)
-    if settings.cors:
-        # Outside the gateway, because a browser's preflight request carries no key.
-        app.add_middleware(
+    return api
+
+
+def _cors(settings: Settings, http: Http) -> list[Middleware]:
+    if http.cors is not None:
+        return [Middleware(CORSMiddleware, **http.cors.given())]
+    if not settings.cors:
+        return []
+    return [
+        Middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors),
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["Content-Location", "Location", "X-Request-Id"],
         )
-    return app
+    ]
 
 
 _PAGE_POLICY = (

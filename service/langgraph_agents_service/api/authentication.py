@@ -1,17 +1,21 @@
 """Who asks: a key, the project's own authentication, or both; and how often they may."""
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.authentication import AuthCredentials
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from langgraph_agents_service.access import callers, inside
+from langgraph_agents_service.access import callers
 from langgraph_agents_service.access.authorization import RefusedError
 from langgraph_agents_service.access.callers import Caller
 from langgraph_agents_service.api.errors import answer
 from langgraph_agents_service.api.paths import OPEN_PATHS, path_of
 from langgraph_agents_service.service import Service
+
+SECRET_HEADERS = frozenset({"authorization", "cookie", "x-api-key", "x-service-key", "x-tenant-id"})
+"""Headers that neither runs nor logs are given, whatever the project includes."""
 
 
 class Authentication:
@@ -21,6 +25,7 @@ class Authentication:
         self._app = app
         self._service = service
         self._open_paths = open_paths
+        self._headers = service.graphs.http.configurable_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or path_of(scope) in self._open_paths:
@@ -34,11 +39,13 @@ class Authentication:
         except RefusedError as refused:
             await _refuse(refused, scope, receive, send)
             return
+        if self._headers is not None:
+            picked = self._headers.pick(scope["headers"], never=SECRET_HEADERS)
+            caller = replace(caller, configurable=picked)
         scope.setdefault("state", {})["caller"] = caller
         if caller.user is not None:
             scope["user"], scope["auth"] = caller.user, AuthCredentials(caller.user.permissions)
         callers.current.set(caller)
-        inside.here.set(self._service.serving)
         await self._app(scope, body.rest(), send)
 
 

@@ -10,6 +10,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from langgraph_agents_service.access import inside
+from langgraph_agents_service.api.authentication import SECRET_HEADERS
 from langgraph_agents_service.api.errors import ApiError, answer
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.observability import logs, metrics
@@ -28,6 +30,7 @@ class Gateway:
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
         self._service = service
+        self._headers = service.graphs.http.logging_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,6 +41,7 @@ class Gateway:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         logs.request_id.set(request_id)
+        inside.here.set(self._service.serving)
         status = 500
         started = False
 
@@ -80,23 +84,22 @@ class Gateway:
             metrics.active_requests.dec()
             self._count(scope, status, time.perf_counter() - begin)
 
-    @staticmethod
-    def _count(scope: Scope, status: int, seconds: float) -> None:
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         endpoint = getattr(route, "path", "(none)")
         method = scope["method"]
         metrics.series(metrics.requests, method, endpoint, status).inc()
         metrics.series(metrics.request_seconds, method, endpoint).observe(seconds)
         if endpoint not in OPEN_PATHS:
-            log.info(
-                "request",
-                extra={
-                    "method": method,
-                    "endpoint": endpoint,
-                    "status": status,
-                    "seconds": round(seconds, 4),
-                },
-            )
+            extra = {
+                "method": method,
+                "endpoint": endpoint,
+                "status": status,
+                "seconds": round(seconds, 4),
+            }
+            if self._headers is not None:
+                extra["headers"] = self._headers.pick(scope["headers"], never=SECRET_HEADERS)
+            log.info("request", extra=extra)
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

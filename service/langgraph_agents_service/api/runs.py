@@ -100,6 +100,9 @@ async def allow(caller: Caller, run: Run, *, thread_id: str | None, if_not_exist
     run.owner = caller.owner
     if user := caller.travels():
         run.payload["user"] = user
+    if caller.configurable:
+        config = run.payload["config"]
+        config["configurable"] = {**(config.get("configurable") or {}), **caller.configurable}
     asked: dict[str, Any] = {
         "thread_id": uuid.UUID(thread_id) if thread_id else None,
         "assistant_id": uuid.UUID(run.assistant_id),

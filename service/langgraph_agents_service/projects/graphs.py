@@ -18,6 +18,9 @@ from dotenv import dotenv_values
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from pydantic import ValidationError
+
+from langgraph_agents_service.projects.http import Http
 
 NAMESPACE = uuid.UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 """LangGraph Server makes the id of a graph's default assistant as a UUID5 of its name in this one."""
@@ -58,14 +61,36 @@ class Graphs:
         self._config = config.resolve()
         self._stack = AsyncExitStack()
         self._graphs: dict[str, Graph] = {}
-        self.auth: Any = None
+        self._document: dict[str, Any] | None = None
         self._by_id: dict[str, Graph] = {}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """langgraph.json, after what it says of paths and variables has been done. Raises GraphsError."""
+        if self._document is None:
+            document = self._read()
+            self._prepare(document)
+            self._document = document
+        return self._document
+
+    @property
+    def auth(self) -> Any:
+        return self.document.get("auth")
+
+    @property
+    def http(self) -> Http:
+        """Raises GraphsError."""
+        try:
+            return Http.model_validate(self.document.get("http") or {})
+        except ValidationError as error:
+            faults = "; ".join(
+                f"http.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+            )
+            raise GraphsError(f"{self._config}: {faults}") from None
 
     async def load(self) -> None:
         """Import every graph, and compile those that do not depend on a run. Raises GraphsError."""
-        document = self._read()
-        self._prepare(document)
-        self.auth = document.get("auth")
+        document = self.document
         for name, entry in document["graphs"].items():
             path, description = (entry, None) if isinstance(entry, str) else _described(name, entry)
             attribute = self.attribute(f"graphs.{name}", path)

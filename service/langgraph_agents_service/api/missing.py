@@ -1,0 +1,50 @@
+"""Answers to paths that the service does not have: what the Agent Server API has there is named, not just absent."""
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from langgraph_agents_service.api.errors import answer
+from langgraph_agents_service.api.paths import path_of
+from langgraph_agents_service.projects.http import Http
+
+_FEATURES = (
+    (r"/(threads/[^/]+/)?runs/crons(/.*)?", "crons"),
+    (r"/threads/[^/]+/(stream|commands)(/.*)?", "streams of events of a thread"),
+    (r"/threads/[^/]+/copy", "copies of threads"),
+    (r"/threads/prune", "pruning of threads over the API"),
+    (r"/runs/batch", "batches of runs"),
+    (r"/runs/cancel", "cancelling of many runs"),
+    (r"/assistants(/.*)?", "this operation on assistants"),
+    (r"/threads/[^/]+/runs(/.*)?", "this operation on runs"),
+    (r"/threads(/.*)?", "this operation on threads"),
+    (r"/runs(/.*)?", "this operation on runs"),
+    (r"/store(/.*)?", "this operation on the store"),
+    (r"/mcp(/.*)?", "MCP"),
+    (r"/a2a(/.*)?", "A2A"),
+    (r"/ui(/.*)?", "user interfaces that belong to graphs"),
+    (r"/metrics", "metrics on this port (METRICS_PORT has them)"),
+    (r"/info", "information about the server"),
+    (r"/docs", "a page of the API"),
+)
+"""What the Agent Server API has, the special before the general."""
+
+
+def answering(http: Http) -> ASGIApp:
+    """What answers when no route does."""
+
+    async def missing(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        path = path_of(scope)
+        refusal = answer(404, f"there is no {path[:200]}")
+        if not http.disables(path):
+            for pattern, feature in _FEATURES:
+                if re.fullmatch(pattern, path):
+                    asked = f"{scope['method']} {path[:200]}"
+                    refusal = answer(501, f"{asked}: this service does not have {feature}")
+                    break
+        await refusal(scope, receive, send)
+
+    return missing
