@@ -1,18 +1,15 @@
 """Makes the plan of a stack: runs its program as ``pulumi up`` would, on the stack's own file."""
 
 import json
-import os
 import runpy
-import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from preview.recording.plan import Plan, PlannedResource, masked
 from sandbox.common.errors import InputError, SandboxError
 from sandbox.engine import stackfile
+from sandbox.engine.folder import in_folder
 
 
 class ProgramError(SandboxError):
@@ -50,7 +47,7 @@ def make_plan(stack: str, project_dir: Path, before: Plan | None = None) -> Plan
         runpy.run_path(str(project_dir / "__main__.py"), run_name="__main__")
 
     try:
-        with _in(project_dir):
+        with in_folder(project_dir):
             recording = record(
                 program,
                 project=project,
@@ -113,16 +110,3 @@ def _config(source: stackfile.StackFile, project: str) -> tuple[dict[str, str], 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-@contextmanager
-def _in(folder: Path) -> Iterator[None]:
-    """The program runs in its own folder and finds its own modules first, as under ``pulumi up``."""
-    before = Path.cwd()
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        os.chdir(before)

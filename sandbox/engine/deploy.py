@@ -3,12 +3,10 @@
 import ast
 import contextlib
 import importlib
-import os
 import runpy
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +35,7 @@ from sandbox.common.state import State
 from sandbox.engine import checkpoint, stackfile
 from sandbox.engine.checkpoint import Checkpoint
 from sandbox.engine.events import Watch
+from sandbox.engine.folder import in_folder
 from sandbox.engine.stackfile import StackFile
 from sandbox.providers.cloud import PACKAGES, Emulated
 from sandbox.providers.server import Backend, served
@@ -91,7 +90,7 @@ class Deployment:
             InputError: the program refused its settings.
             SandboxError: the preview or the update failed; with the engine's and the API server's words.
         """
-        with served(backends) as providers, self._in_project():
+        with served(backends) as providers, in_folder(self._project):
             # Meanwhile the engine starts, which takes as long as a third of the imports.
             self._imports.start()
             stand_ins = stackfile.copy(self._source, self._state.work)
@@ -160,18 +159,6 @@ class Deployment:
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
         paths = [Path(place) for place in places if place]
         return any(path.is_relative_to(self._project) and "site-packages" not in path.parts for path in paths)
-
-    @contextmanager
-    def _in_project(self) -> Iterator[None]:
-        """The program runs in its own folder and finds its own modules first, as under `pulumi up`."""
-        before = Path.cwd()
-        os.chdir(self._project)
-        sys.path.insert(0, str(self._project))
-        try:
-            yield
-        finally:
-            sys.path.remove(str(self._project))
-            os.chdir(before)
 
     def _preview(self, stack: Stack) -> Watch:
         with step("Preview") as progress:

@@ -261,6 +261,23 @@ def test_a_stack_may_have_any_name_beside_dev_and_prod(
     assert json.loads((folder / "build" / "preview" / "case" / "plan.json").read_text())["stack"] == "case"
 
 
+def test_a_project_with_a_package_called_stacks_runs_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "__init__.py").write_text("")
+    (tmp_path / "stacks" / "mine.py").write_text("GREETING = 'from its own package'\n")
+    (tmp_path / "__main__.py").write_text(
+        "import pulumi\nfrom stacks.mine import GREETING\npulumi.export('greeting', GREETING)\n"
+    )
+    (tmp_path / "Pulumi.yaml").write_text("name: other\nruntime: python\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {aws:region: eu-central-1}\n")
+    code, _, err = _run("--project", tmp_path, capsys=capsys)
+    assert (code, err) == (0, "")
+    plan = json.loads((tmp_path / "build" / "preview" / "dev" / "plan.json").read_text())
+    assert plan["outputs"] == {"greeting": "from its own package"}
+
+
 def test_plans_of_another_version_or_stack_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
