@@ -1,35 +1,29 @@
-"""One agent, composed: its database and secrets, its identities, its server, and what keeps them."""
+"""One agent, composed in the order in which its parts need each other.
 
-import hashlib
+What it is to know (``agent_secrets``), which pods may read that (``agent_access``), whom they may speak to, the
+migration of its database, its server, and what keeps the server: scaling, retention, the way in.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_random as random
 
-from components.cluster.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.edge.ingress import AlbIngress, IngressArgs, TraefikIngress
-from components.naming import IAM_ROLE_NAME, labels, safe_name, selector_labels
-from components.secrets.secret_mount import SecretMount, SecretMountArgs
-from components.secrets.secrets import Secret, SecretArgs
-from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs
+from components.naming import labels, selector_labels
 from components.workload.autoscaling import Autoscaling, AutoscalingArgs
 from components.workload.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
 from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from components.workload.pod import ContainerResources
 from components.workload.workload import Workload, WorkloadArgs
-from stacks.agent_settings import Agent, AgentSecret
+from stacks.agent_access import SecretAccess, grant
+from stacks.agent_secrets import ApiKeys, deploy_secrets
+from stacks.agent_settings import Agent
 from stacks.platform import AlbPlatform, Platform
-from stacks.service import (
-    DATABASE_ADMIN_URI,
-    DATABASE_URI,
-    METRICS_PORT,
-    PORT,
-    REDIS_URI,
-    plain_variables,
-)
-from stacks.settings import Settings
-from stacks.vocabulary import SecretSource
+from stacks.service import METRICS_PORT, PORT, plain_variables
+from stacks.settings import Ingress, Network, Settings
+
+__all__ = ["ApiKeys", "DeployedAgent", "deploy_agent"]
 
 
 @dataclass(frozen=True)
@@ -39,33 +33,8 @@ class DeployedAgent:
     url: pulumi.Output[str]
     image: pulumi.Output[str]
     """By digest."""
-    secret_arns: dict[str, pulumi.Output[str]]
+    secret_arns: Mapping[str, pulumi.Output[str]]
     """By the name of the file that each becomes."""
-
-
-ApiKeys = pulumi.Output[dict[str, dict[str, str]]]
-"""``langgraph-agents:apiKeys``, secret: values by agent and name."""
-
-
-@dataclass(frozen=True)
-class _Agent:
-    """One agent while it is composed: what all of its parts need."""
-
-    agent: Agent
-    settings: Settings
-    platform: Platform
-    child: pulumi.ResourceOptions
-
-    @property
-    def migrate(self) -> str:
-        """Names what the migration Job alone has."""
-        return f"{self.agent.name}-migrate"
-
-    def labels(self, component: str) -> dict[str, str]:
-        return labels(name=self.agent.name, component=component, instance=self.platform.stack)
-
-    def variables(self) -> dict[str, str]:
-        return {**plain_variables(self.agent, production=self.settings.production), **self.agent.env}
 
 
 def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys) -> DeployedAgent:
@@ -73,242 +42,169 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     group = pulumi.ComponentResource(
         "langgraph-agents:stacks:Agent", agent.name, opts=pulumi.ResourceOptions(providers=platform.providers)
     )
-    this = _Agent(agent, settings, platform, pulumi.ResourceOptions(parent=group))
+    opts = pulumi.ResourceOptions(parent=group)
     image = pulumi.Output.from_input(agent.image or platform.image)
+    variables = {**plain_variables(agent, production=settings.production), **agent.env}
 
-    database = _database(this)
-    secrets = {
-        DATABASE_URI: database.secret,
-        REDIS_URI: platform.cache.secrets[agent.name],
-        **{
-            s.name: _secret(this, s, api_keys) for s in agent.secrets if s.source is not SecretSource.EXISTING
-        },
-    }
-    files = {
-        **{name: secret.arn for name, secret in secrets.items()},
-        **{secret.name: pulumi.Output.from_input(secret.arn) for secret in agent.secrets if secret.arn},
-    }
-    policies = _network_policies(this)
-    migration = _migration(this, image, database, policies)
-    mount = _mount(this, agent.name, files)
-    workload = _workload(
-        this,
-        image,
-        mount,
-        secrets_version=_version(*secrets.values()),
-        rollout_after=(_identity(this, agent.name, files).association, migration.job, policies.server),
-    )
-    _autoscaling(this, workload)
-    _retention(this, image, mount, workload)
-    url = _ingress(this, workload)
+    secrets = deploy_secrets(agent, settings, platform, api_keys, opts)
+    served = _labels(agent, platform, "server")
+    migrate = grant(f"{agent.name}-migrate", secrets.migration, platform, settings.namespace, served, opts)
+    serve = grant(agent.name, secrets.server, platform, settings.namespace, served, opts)
+    policies = _network_policies(agent, settings.network, platform, opts)
+    migration = _migration(agent, platform, image, variables, migrate, policies, opts)
+    workload = _workload(agent, platform, image, variables, serve, (migration.job, policies.server), opts)
+    _autoscaling(agent, platform, workload, opts)
+    _retention(agent, platform, image, serve, workload, opts)
+    url = _ingress(agent, settings.ingress, platform, workload, opts)
     group.register_outputs({"url": url})
-    return DeployedAgent(url=url, image=image, secret_arns=files)
+    return DeployedAgent(url=url, image=image, secret_arns=secrets.server.arns)
 
 
-def _database(this: _Agent) -> AgentDatabase:
-    platform, name = this.platform, this.agent.name
-    return AgentDatabase(
-        f"{name}-database",
-        AgentDatabaseArgs(
-            database=_identifier(name),
-            username=_identifier(name),
-            address=platform.database.address,
-            port=platform.database.port,
-            secret_name=platform.secret_name(name, "database"),
-            secrets_kms_key_arn=platform.secrets_key_arn,
-            recovery_window_days=this.settings.secret_recovery_days,
-            protect=this.settings.production,
-        ),
-        this.child,
-    )
+def _labels(agent: Agent, platform: Platform, component: str) -> dict[str, str]:
+    return labels(name=agent.name, component=component, instance=platform.stack)
 
 
-def _secret(this: _Agent, secret: AgentSecret, api_keys: ApiKeys) -> Secret:
-    agent = this.agent.name
-    name = f"{agent}-{secret.name.lower().replace('_', '-')}"
-    value: pulumi.Output[str] | None = None
-    if secret.source is SecretSource.CONFIG:
-        value = api_keys.apply(lambda keys: keys[agent][secret.name])
-    elif secret.source is SecretSource.GENERATED:
-        value = random.RandomPassword(f"{name}-value", length=40, special=False, opts=this.child).result
-    return Secret(
-        name,
-        SecretArgs(
-            secret_name=this.platform.secret_name(agent, secret.name),
-            description=f"{secret.name} of the agent {agent}",
-            value=value,
-            kms_key_arn=this.platform.secrets_key_arn,
-            recovery_window_days=this.settings.secret_recovery_days,
-            protect=this.settings.production,
-        ),
-        this.child,
-    )
-
-
-def _identity(this: _Agent, service_account: str, arns: Mapping[str, pulumi.Output[str]]) -> WorkloadIdentity:
-    platform = this.platform
-    return WorkloadIdentity(
-        f"{service_account}-identity",
-        WorkloadIdentityArgs(
-            role_name=safe_name(platform.name, service_account, limit=IAM_ROLE_NAME),
-            cluster_name=platform.cluster.name,
-            cluster_arn=platform.cluster.arn,
-            namespace=this.settings.namespace,
-            service_account=service_account,
-            region=platform.region,
-            secret_arns=[arns[name] for name in sorted(arns)],
-            kms_key_arn=platform.secrets_key_arn,
-        ),
-        this.child,
-    )
-
-
-def _mount(this: _Agent, class_name: str, arns: Mapping[str, pulumi.Output[str]]) -> SecretMount:
-    return SecretMount(
-        f"{class_name}-secrets",
-        SecretMountArgs(
-            namespace=this.platform.namespace.namespace,
-            class_name=class_name,
-            region=this.platform.region,
-            labels=this.labels("server"),
-            files=arns,
-            crds_ready=this.platform.addons.secrets_store,
-        ),
-        this.child,
-    )
-
-
-def _network_policies(this: _Agent) -> NetworkPolicies:
-    platform = this.platform
+def _network_policies(
+    agent: Agent, network: Network, platform: Platform, opts: pulumi.ResourceOptions
+) -> NetworkPolicies:
     return NetworkPolicies(
-        f"{this.agent.name}-network",
+        f"{agent.name}-network",
         NetworkPoliciesArgs(
             namespace=platform.namespace.namespace,
-            agent=this.agent.name,
-            labels=this.labels("server"),
-            server_labels=selector_labels(name=this.agent.name, component="server"),
-            maintenance_labels={"app.kubernetes.io/name": this.agent.name},
+            agent=agent.name,
+            labels=_labels(agent, platform, "server"),
+            server_labels=selector_labels(name=agent.name, component="server"),
+            maintenance_labels={"app.kubernetes.io/name": agent.name},
             maintenance_components=("migrate", "prune"),
             port=PORT,
             metrics_port=METRICS_PORT,
             callers=platform.callers,
             scrapers=platform.scrapers,
             database_cidrs=platform.subnets.database,
-            vpc_cidr=this.settings.network.cidr,
-            endpoint_cidrs=platform.subnets.private if this.settings.network.interface_endpoints else (),
+            vpc_cidr=network.cidr,
+            endpoint_cidrs=platform.subnets.private if network.interface_endpoints else (),
         ),
-        this.child,
+        opts,
     )
 
 
 def _migration(
-    this: _Agent, image: pulumi.Output[str], database: AgentDatabase, policies: NetworkPolicies
+    agent: Agent,
+    platform: Platform,
+    image: pulumi.Output[str],
+    variables: Mapping[str, str],
+    access: SecretAccess,
+    policies: NetworkPolicies,
+    opts: pulumi.ResourceOptions,
 ) -> Migration:
-    platform = this.platform
-    files = {DATABASE_URI: database.secret.arn, DATABASE_ADMIN_URI: platform.database.admin_secret.arn}
     return Migration(
-        f"{this.agent.name}-migration",
+        f"{agent.name}-migration",
         MigrationArgs(
             namespace=platform.namespace.namespace,
-            agent=this.agent.name,
+            agent=agent.name,
             image=image,
-            labels=this.labels("migrate"),
-            variables=this.variables(),
-            service_account=this.migrate,
-            secret_provider_class=_mount(this, this.migrate, files).class_name,
-            secrets_version=_version(database.secret, platform.database.admin_secret),
+            labels=_labels(agent, platform, "migrate"),
+            variables=variables,
+            service_account=access.service_account,
+            secret_provider_class=access.secret_provider_class,
+            secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
-            run_after=(
-                _identity(this, this.migrate, files).association,
-                policies.maintenance,
-                *platform.pods_ready,
-            ),
+            run_after=(access.granted, policies.maintenance, *platform.pods_ready),
         ),
-        this.child,
+        opts,
     )
 
 
 def _workload(
-    this: _Agent,
+    agent: Agent,
+    platform: Platform,
     image: pulumi.Output[str],
-    mount: SecretMount,
-    *,
-    secrets_version: pulumi.Output[str],
+    variables: Mapping[str, str],
+    access: SecretAccess,
     rollout_after: tuple[pulumi.Resource, ...],
+    opts: pulumi.ResourceOptions,
 ) -> Workload:
-    agent, resources = this.agent, this.agent.resources
+    requests, limits = agent.resources.requests, agent.resources.limits
     return Workload(
         f"{agent.name}-workload",
         WorkloadArgs(
-            namespace=this.platform.namespace.namespace,
+            namespace=platform.namespace.namespace,
             agent=agent.name,
             image=image,
-            labels=this.labels("server"),
+            labels=_labels(agent, platform, "server"),
             selector=selector_labels(name=agent.name, component="server"),
-            variables=this.variables(),
-            secret_provider_class=mount.class_name,
-            secrets_version=secrets_version,
-            certificates_config_map=this.platform.namespace.certificates_config_map,
+            variables=variables,
+            secret_provider_class=access.secret_provider_class,
+            secrets_version=access.version,
+            certificates_config_map=platform.namespace.certificates_config_map,
             resources=ContainerResources(
-                cpu_request=resources.requests.cpu,
-                memory_request=resources.requests.memory,
-                cpu_limit=resources.limits.cpu,
-                memory_limit=resources.limits.memory,
+                cpu_request=requests.cpu,
+                memory_request=requests.memory,
+                cpu_limit=limits.cpu,
+                memory_limit=limits.memory,
             ),
             port=PORT,
             metrics_port=METRICS_PORT,
             pre_stop_seconds=agent.lifetimes.pre_stop,
             grace_period_seconds=agent.lifetimes.grace_period,
-            rollout_after=rollout_after,
+            rollout_after=(access.granted, *rollout_after),
         ),
-        this.child,
+        opts,
     )
 
 
-def _autoscaling(this: _Agent, workload: Workload) -> None:
+def _autoscaling(agent: Agent, platform: Platform, workload: Workload, opts: pulumi.ResourceOptions) -> None:
     Autoscaling(
-        f"{this.agent.name}-autoscaling",
+        f"{agent.name}-autoscaling",
         AutoscalingArgs(
-            namespace=this.platform.namespace.namespace,
+            namespace=platform.namespace.namespace,
             deployment=workload.deployment_name,
-            labels=this.labels("server"),
-            min_replicas=this.agent.replicas.min,
-            max_replicas=this.agent.replicas.max,
-            cpu_percent=this.agent.autoscaling.cpu,
-            memory_percent=this.agent.autoscaling.memory,
+            labels=_labels(agent, platform, "server"),
+            min_replicas=agent.replicas.min,
+            max_replicas=agent.replicas.max,
+            cpu_percent=agent.autoscaling.cpu,
+            memory_percent=agent.autoscaling.memory,
         ),
-        this.child,
+        opts,
     )
 
 
-def _retention(this: _Agent, image: pulumi.Output[str], mount: SecretMount, workload: Workload) -> None:
+def _retention(
+    agent: Agent,
+    platform: Platform,
+    image: pulumi.Output[str],
+    access: SecretAccess,
+    workload: Workload,
+    opts: pulumi.ResourceOptions,
+) -> None:
     Retention(
-        f"{this.agent.name}-retention",
+        f"{agent.name}-retention",
         RetentionArgs(
-            namespace=this.platform.namespace.namespace,
-            agent=this.agent.name,
+            namespace=platform.namespace.namespace,
+            agent=agent.name,
             image=image,
-            labels=this.labels("prune"),
+            labels=_labels(agent, platform, "prune"),
             service_account=workload.service_account,
-            secret_provider_class=mount.class_name,
+            secret_provider_class=access.secret_provider_class,
             config_map=workload.config_map,
-            certificates_config_map=this.platform.namespace.certificates_config_map,
-            idle_days=this.agent.retention.idle_days,
-            schedule=this.agent.retention.schedule,
+            certificates_config_map=platform.namespace.certificates_config_map,
+            idle_days=agent.retention.idle_days,
+            schedule=agent.retention.schedule,
         ),
-        this.child,
+        opts,
     )
 
 
-def _ingress(this: _Agent, workload: Workload) -> pulumi.Output[str]:
-    agent, platform = this.agent, this.platform
+def _ingress(
+    agent: Agent, settings: Ingress, platform: Platform, workload: Workload, opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
     name = f"{agent.name}-ingress"
     args = IngressArgs(
         namespace=platform.namespace.namespace,
         agent=agent.name,
         host=agent.host,
         service_name=workload.service_name,
-        labels=this.labels("server"),
+        labels=_labels(agent, platform, "server"),
         average=agent.rate_limit.average,
         burst=agent.rate_limit.burst,
     )
@@ -318,23 +214,11 @@ def _ingress(this: _Agent, workload: Workload) -> pulumi.Output[str]:
             name,
             args,
             hosted_zone_id=ingress.hosted_zone_id,
-            idle_timeout_seconds=this.settings.ingress.idle_timeout,
+            idle_timeout_seconds=settings.idle_timeout,
             group=platform.name,
             controller_ready=ingress.controller_ready,
-            opts=this.child,
+            opts=opts,
         ).url
     return TraefikIngress(
-        name, args, cluster_issuer=ingress.issuer, crds_ready=ingress.controller_ready, opts=this.child
+        name, args, cluster_issuer=ingress.issuer, crds_ready=ingress.controller_ready, opts=opts
     ).url
-
-
-def _identifier(name: str) -> str:
-    """A PostgreSQL identifier that needs no quotes."""
-    return name.replace("-", "_")
-
-
-def _version(*secrets: Secret) -> pulumi.Output[str]:
-    """Changes when a value of ``secrets`` does; tells nothing of the values."""
-    return pulumi.Output.all(*[secret.version_id for secret in secrets]).apply(
-        lambda versions: hashlib.sha256("\0".join(versions).encode()).hexdigest()[:16]
-    )

@@ -1,0 +1,68 @@
+"""Second of an agent: which of its pods may read which of its secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.cluster.identity import WorkloadIdentity, WorkloadIdentityArgs
+from components.naming import IAM_ROLE_NAME, safe_name
+from components.secrets.secret_mount import SecretMount, SecretMountArgs
+from stacks.agent_secrets import SecretFiles
+from stacks.platform import Platform
+
+
+@dataclass(frozen=True)
+class SecretAccess:
+    """The right of one service account to its files."""
+
+    service_account: str
+    secret_provider_class: pulumi.Output[str]
+    """Mounts the files."""
+    version: pulumi.Output[str]
+    """As of ``SecretFiles``."""
+    granted: pulumi.Resource
+    """The leaf that pods wait for: before it they may read nothing."""
+
+
+def grant(
+    service_account: str,
+    files: SecretFiles,
+    platform: Platform,
+    namespace: str,
+    labels: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+) -> SecretAccess:
+    """Let pods of ``service_account`` read ``files``, and nothing else in AWS.
+
+    Args:
+        namespace: by name, so that the identity need not wait for the namespace itself.
+        labels: of the object that mounts the files.
+    """
+    identity = WorkloadIdentity(
+        f"{service_account}-identity",
+        WorkloadIdentityArgs(
+            role_name=safe_name(platform.name, service_account, limit=IAM_ROLE_NAME),
+            cluster_name=platform.cluster.name,
+            cluster_arn=platform.cluster.arn,
+            namespace=namespace,
+            service_account=service_account,
+            region=platform.region,
+            secret_arns=[files.arns[name] for name in sorted(files.arns)],
+            kms_key_arn=platform.secrets_key_arn,
+        ),
+        opts,
+    )
+    mount = SecretMount(
+        f"{service_account}-secrets",
+        SecretMountArgs(
+            namespace=platform.namespace.namespace,
+            class_name=service_account,
+            region=platform.region,
+            labels=labels,
+            files=files.arns,
+            crds_ready=platform.addons.secrets_store,
+        ),
+        opts,
+    )
+    return SecretAccess(service_account, mount.class_name, files.version, identity.association)
