@@ -13,6 +13,7 @@ from prometheus_client import start_http_server
 from starlette.types import Receive, Scope, Send
 
 from langgraph_agents_service.api.app import create_app
+from langgraph_agents_service.api.connection import Connection
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.service import Service
 
@@ -79,6 +80,7 @@ async def serve(settings: Settings) -> None:
 
     config = uvicorn.Config(
         with_state,
+        http=Connection,
         host=settings.host,
         port=settings.port,
         log_config=None,

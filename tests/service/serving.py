@@ -12,6 +12,7 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from langgraph_agents_service.api.app import create_app
+from langgraph_agents_service.api.connection import Connection
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.ports import free_port
 from langgraph_agents_service.service import Service
@@ -33,7 +34,7 @@ class Served:
 
 
 @contextmanager
-def serving(**settings: Any) -> Iterator[Served]:
+def serving(*, connection: type[Connection] = Connection, **settings: Any) -> Iterator[Served]:
     """A service with these settings, in a thread of this process."""
     port = free_port()
     values = {
@@ -46,7 +47,8 @@ def serving(**settings: Any) -> Iterator[Served]:
         **settings,
     }
     app = create_app(Settings(**values))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="on"))
+    config = uvicorn.Config(app, http=connection, host="127.0.0.1", port=port, log_config=None, lifespan="on")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -8,9 +8,10 @@ import re
 import secrets
 import time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from langgraph_agents_service.access import inside
+from langgraph_agents_service.access import callers, inside
 from langgraph_agents_service.api.authentication import SECRET_HEADERS
 from langgraph_agents_service.api.errors import ApiError, answer
 from langgraph_agents_service.api.paths import OPEN_PATHS
@@ -33,6 +34,9 @@ class Gateway:
         self._headers = service.graphs.http.logging_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Tasks inherit the context of the request before on the same connection, where requests are pipelined.
+        callers.current.set(None)
+        inside.here.set(self._service.serving)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -41,7 +45,6 @@ class Gateway:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         logs.request_id.set(request_id)
-        inside.here.set(self._service.serving)
         status = 500
         started = False
 
@@ -69,6 +72,8 @@ class Gateway:
             if started:
                 raise
             await answer(error.status_code, error.detail)(scope, receive, send_on)
+        except ClientDisconnect:
+            status = 499  # as proxies count a client that left before it had sent all
         except Exception as error:
             log.error(
                 "request failed",
