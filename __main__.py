@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pulumi
 
-from stacks.loading import SettingsError, load
+from stacks.loading import SettingsError, load, parsed
 from stacks.stack import compose
 
 config = pulumi.Config()
@@ -12,10 +12,10 @@ stack = pulumi.get_stack()
 region = pulumi.Config("aws").require("region")
 try:
     settings = load(
-        config.get_object("settings"),
+        parsed(config.get("settings")),
         stack=stack,
         region=region,
-        api_keys=config.get_object("apiKeys"),
+        api_keys=parsed(config.get("apiKeys")),
         source=Path(f"Pulumi.{stack}.yaml"),
     )
 except SettingsError as error:

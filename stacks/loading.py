@@ -1,6 +1,7 @@
 """From a stack's configuration to ``Settings``, or to every problem of the file at once."""
 
 import inspect
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +17,18 @@ from stacks.rules import RULES, ApiKeys
 from stacks.settings import Settings
 from stacks.wording import Written, field_problems
 
-__all__ = ["SettingsError", "load"]
+__all__ = ["SettingsError", "load", "parsed"]
 
 _SETTINGS = "langgraph-agents:settings"
 _STACK_NAME = re.compile(r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
+
+
+def parsed(text: str | None) -> object:
+    """A value of Pulumi's configuration: the data that it is in JSON, or the text itself where it is none."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return text
 
 
 def load(
@@ -33,7 +42,7 @@ def load(
     """Validate ``langgraph-agents:settings``.
 
     Args:
-        raw: the object as Pulumi hands it over.
+        raw: the object as Pulumi hands it over, parsed.
         stack: the stack's name, which also names the file in messages.
         region: ``aws:region``; None leaves it unchecked.
         api_keys: ``langgraph-agents:apiKeys``, an object of values by agent and name; only its keys are looked at.

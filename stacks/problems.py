@@ -50,7 +50,16 @@ def _shown(problem: Problem) -> str:
         return "(not set)"
     if sounds_secret(problem.field) or _MAY_HOLD_A_SECRET.search(problem.field):
         return "(hidden)"
+    text = _text(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def _text(value: Any) -> str:
+    """A value as a stack file would have it; of an object only the names, for its values may be secrets."""
     if isinstance(value, dict):
         return f"{{{', '.join(map(str, value))}}}"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)

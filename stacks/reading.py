@@ -61,6 +61,7 @@ def read(path: Path) -> StackFile:
             twice = list(_twice(node))
             # Places of numbers are found before, for `<<` is resolved in the nodes themselves.
             numbers = dict(_numbers(node))
+            _keys_are_text(node)
             content = None if node is None or twice else loader.construct_document(node)
         finally:
             loader.dispose()
@@ -73,11 +74,17 @@ def read(path: Path) -> StackFile:
     if content is not None and not isinstance(content, dict):
         kind = "list" if isinstance(content, list) else "single value"
         raise StackFileError(f"{path} holds a {kind}: it has to be an object, with `config:` in it")
+    if content and not isinstance(content.get("config") or {}, dict):
+        raise StackFileError(f"{path}: config is no object: write settings under it, such as aws:region")
     return StackFile(path, content or {}, numbers)
 
 
 class _Loader(_Base):  # type: ignore[misc]
     """YAML 1.2's numbers and booleans, which the engine's reader has, for YAML 1.1's."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts every text in quotes that either version of YAML reads as something else."""
 
 
 _REPLACED = ("bool", "int", "float", "timestamp")
@@ -94,7 +101,15 @@ for _kind, _pattern, _first in (
         "-+.0123456789",
     ),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), list(_first))
+    for _reads_or_writes in (_Loader, _Dumper):
+        _reads_or_writes.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), list(_first)
+        )
+
+
+def text(content: Mapping[str, Any]) -> str:
+    """The text of a stack file that reads as ``content``."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False)
 
 
 def _children(node: Any) -> Iterator[tuple[str | int, Any]]:
@@ -108,16 +123,25 @@ def _children(node: Any) -> Iterator[tuple[str | int, Any]]:
 def _twice(node: Any, place: str = "") -> Iterator[str]:
     """Each key that stands twice in one object, with both lines."""
     if isinstance(node, yaml.MappingNode):
-        first: dict[tuple[str, str], int] = {}
+        first: dict[str, int] = {}
         for key, _ in node.value:
-            name, line = (key.tag, str(key.value)), key.start_mark.line + 1
+            name, line = str(key.value), key.start_mark.line + 1
             if name in first:
                 where = f" of {place}" if place else ""
-                yield f"{key.value}{where} stands in line {first[name]} and again in line {line}: keep one"
+                yield f"{name}{where} stands in line {first[name]} and again in line {line}: keep one"
             first.setdefault(name, line)
     for step, child in _children(node):
         below = f"{place}[{step}]" if isinstance(step, int) else f"{place}.{step}" if place else step
         yield from _twice(child, below)
+
+
+def _keys_are_text(node: Any) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                key.tag = "tag:yaml.org,2002:str"
+    for _, child in _children(node):
+        _keys_are_text(child)
 
 
 def _numbers(node: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:

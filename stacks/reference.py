@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from stacks.agent_settings import Agent, AgentDefaults
 from stacks.settings import Settings
-from stacks.vocabulary import Model
+from stacks.vocabulary import Model, model_in
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "configuration.md"
 
@@ -28,6 +28,9 @@ A stack file, `Pulumi.<stack>.yaml`, holds three things under `config:`
   is changed, each with its field, its value and what to do;
 - `langgraph-agents:apiKeys`: values of secrets whose `source` is `config`, by agent and name, encrypted by
   `pulumi config set --secret --path apiKeys.<agent>.<NAME>`.
+
+Only `true` and `false` are booleans, numbers stand without quotes and versions in quotes (`"1.30"`, for `1.30` is the
+number 1.3), and a key may stand once in an object.
 
 A setting without a default has to be set. What stands under `defaults` holds for every agent that does not set it
 itself; objects merge, lists and values replace.
@@ -54,19 +57,13 @@ def _section(path: str, model: type[Model], title: str) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, field in fields.items():
         key = field.alias or name
-        inner = _model_in(field.annotation)
+        inner = model_in(field.annotation)
         if inner is not None:
             below = key if path == "settings" else f"{path}.{key}"
             nested.append((f"{below}[]" if _is_list(field.annotation) else below, inner))
         yield f"| `{key}` | {field.description or ''} | {_type(field)} | {_default(field)} |"
     for below, inner in nested:
         yield from _section(below, inner, below)
-
-
-def _model_in(annotation: Any) -> type[Model] | None:
-    if inspect.isclass(annotation) and issubclass(annotation, Model):
-        return annotation
-    return next((found for arg in typing.get_args(annotation) if (found := _model_in(arg))), None)
 
 
 def _is_list(annotation: Any) -> bool:

@@ -3,11 +3,12 @@
 Those that AWS defines are in ``stacks.aws_vocabulary``.
 """
 
+import inspect
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
@@ -23,6 +24,13 @@ class Model(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+
+def model_in(annotation: Any) -> type[Model] | None:
+    """The part of a stack file that a field holds, by itself or in a list; None where it holds none."""
+    if inspect.isclass(annotation) and issubclass(annotation, Model):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := model_in(arg))), None)
 
 
 _SECRET_WORDS = re.compile(r"(KEY|TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL)S?$")

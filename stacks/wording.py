@@ -3,16 +3,14 @@
 Pydantic speaks of Python: tuples, instances, Nones. Whoever writes a stack file knows lists, objects and texts.
 """
 
-import inspect
-import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from stacks.problems import Problem, dotted
-from stacks.vocabulary import Model
+from stacks.vocabulary import Model, model_in
 
 Path = list[int | str]
 Written = Callable[[Path, object], str | None]
@@ -83,13 +81,26 @@ def _remedy(detail: Any, model: type[Model], path: Path, text: str | None) -> st
         return f"is not a setting here. Known: {known}" if known else "is not a setting here: remove it"
     wanted = _wanted(kind, context, model, path)
     if value is None:
-        return f"nothing stands behind it: {wanted}{_or_remove(model, path)}"
+        return f"is empty: {wanted}{_or_remove(model, path)}"
     if kind == "string_type" and isinstance(value, bool):
         word = str(value).lower()
         return f'YAML reads this as true or false: to mean the text, put it in quotes, "{word}"'
     if kind == "string_type" and isinstance(value, int | float):
-        return f'YAML reads this as a number: put it in quotes, "{text or value}"'
+        quoted = text or str(value)
+        return _against(quoted, model, path) or f'YAML reads this as a number: put it in quotes, "{quoted}"'
     return wanted
+
+
+def _against(text: str, model: type[Model], path: Path) -> str | None:
+    """What is wrong with a number even when it stands in quotes."""
+    field = _field_at(model, path)
+    try:
+        if field is not None:
+            TypeAdapter(field.rebuild_annotation()).validate_python(text)
+    except ValidationError as error:
+        (detail, *_) = error.errors(include_url=False)
+        return _remedy(detail, model, path, None)
+    return None
 
 
 def _wanted(kind: str, context: Mapping[str, Any], model: type[Model], path: Path) -> str:
@@ -156,15 +167,9 @@ def _model_at(model: type[Model], path: Path) -> type[Model] | None:
         if isinstance(step, int):
             continue
         field = _named(found, step) if found else None
-        found = _model_in(field.annotation) if field else None
+        found = model_in(field.annotation) if field else None
     return found
 
 
 def _named(model: type[Model], key: str) -> FieldInfo | None:
     return next((field for field in model.model_fields.values() if field.alias == key), None)
-
-
-def _model_in(annotation: Any) -> type[Model] | None:
-    if inspect.isclass(annotation) and issubclass(annotation, Model):
-        return annotation
-    return next((found for arg in typing.get_args(annotation) if (found := _model_in(arg))), None)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sandbox.cluster.nodes import Topology
 from sandbox.common.errors import InputError
 from stacks import reading
@@ -131,7 +129,7 @@ def copy(source: StackFile, work: Path) -> dict[str, str]:
     salt = _read(target).content.get("encryptionsalt") if target.exists() else None
     if salt:
         content["encryptionsalt"] = salt
-    target.write_text(yaml.safe_dump(content, sort_keys=False))
+    target.write_text(reading.text(content))
     return {
         path: _stand_in(path, encrypted)
         for key, value in source.config.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from preview.__main__ import main
 from tests.preview.projects import ROOT, Settings, project, project_plan
@@ -248,6 +249,27 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(
     assert re.search(
         r"production of config\.langgraph-agents:settings stands in line (\d+) and again in line", err
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("langgraph-agents:settings", "settings: sk-very-secret-or-not\n      write an object"),
+        ("langgraph-agents:apiKeys", "apiKeys: (hidden)\n      holds one object for each agent"),
+    ],
+)
+def test_a_text_for_a_whole_object_is_told_with_what_to_write(
+    key: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path)
+    file = folder / "Pulumi.dev.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["config"][key] = "sk-very-secret-or-not"
+    file.write_text(yaml.safe_dump(content))
+    code, _, err = _run("--project", folder, capsys=capsys)
+    assert code == 2
+    assert message in err
+    assert ("sk-very-secret" in err) is (key == "langgraph-agents:settings")
 
 
 def test_a_stack_may_have_any_name_beside_dev_and_prod(

@@ -243,6 +243,12 @@ def test_a_secret_pasted_into_the_wrong_place_is_not_repeated(path: str, value: 
     assert "sk-very-secret" not in str(caught.value)
 
 
+def test_a_list_and_an_object_are_shown_without_the_values_of_objects() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(changed("dev", "colours", [{"api": "sk-very-secret"}, None, True, "red"]), stack="f")
+    assert "colours: [{api}, null, true, red]" in str(caught.value)
+
+
 def test_the_message_names_the_file_the_field_the_value_and_the_remedy() -> None:
     with pytest.raises(SettingsError) as caught:
         load(changed("prod", "cache.replicas", 0), stack="prod")

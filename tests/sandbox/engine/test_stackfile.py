@@ -1,5 +1,6 @@
 """The copy of a stack file that the sandbox runs on."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from sandbox.cluster.nodes import Topology
 from sandbox.common.errors import InputError
 from sandbox.engine import stackfile
+from stacks import reading
 
 PROJECT = "langgraph-agents"
 
@@ -21,7 +23,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def write(project: Path, config: dict[str, Any], **more: Any) -> stackfile.StackFile:
-    (project / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": config, **more}))
+    (project / "Pulumi.dev.yaml").write_text(json.dumps({"config": config, **more}))
     return stackfile.load(project, "dev")
 
 
@@ -55,6 +57,18 @@ def test_the_copy_has_no_encrypted_value_and_keeps_all_others(project: Path) -> 
         f"{PROJECT}:apiKeys": {"support": {"note": "plain"}},
         f"{PROJECT}:list": ["a", ""],
     }
+
+
+@pytest.mark.parametrize(
+    "text", ["12e4", "1e3", "no", "true", "1:30", "2027-01-31", "1.30", "null", "~", "0x1f"]
+)
+def test_a_text_in_quotes_is_a_text_in_the_copy_whatever_it_looks_like(project: Path, text: str) -> None:
+    stackfile.copy(write(project, {"aws:region": "r", "p:text": text}), project / "work")
+    line = next(
+        line for line in (project / "work" / "Pulumi.dev.yaml").read_text().splitlines() if "p:text" in line
+    )
+    assert line.strip() == f"p:text: '{text}'"
+    assert reading.read(project / "work" / "Pulumi.dev.yaml").config["p:text"] == text
 
 
 def test_the_file_itself_is_never_written(project: Path) -> None:
