@@ -23,6 +23,9 @@ UNSET = {
     "MAX_CONCURRENT_RUNS",
     "QUEUE_TIMEOUT_SECONDS",
     "LEASE_SECONDS",
+    "MAX_RECURSION_LIMIT",
+    "REQUIRE_API_KEY_WITH_AUTH",
+    "STORE_SHARED",
     "MAX_RUN_ATTEMPTS",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     # Filled in by a person, in the agent's own secret.

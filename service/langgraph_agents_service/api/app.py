@@ -18,13 +18,13 @@ from langgraph_agents_service.api import (
     invoke,
     missing,
     probes,
-    runs,
     store,
     threads,
 )
 from langgraph_agents_service.api.authentication import Authentication
 from langgraph_agents_service.api.composed import Application
 from langgraph_agents_service.api.paths import OPEN_PATHS
+from langgraph_agents_service.api.runs import stateless, threaded
 from langgraph_agents_service.configuration.settings import Environment, Settings
 from langgraph_agents_service.observability.tracing import telemetry
 from langgraph_agents_service.projects.http import Http
@@ -80,7 +80,15 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
     errors.install(api)
     # Routes are tried in this order: the busiest come first. Side by side, because a router inside the
     # application's would look for its route anew at each request.
-    routers = (invoke.router, runs.router, threads.router, assistants.router, store.router, probes.router)
+    routers = (
+        invoke.router,
+        threaded.router,
+        stateless.router,
+        threads.router,
+        assistants.router,
+        store.router,
+        probes.router,
+    )
     api.router.routes[:0] = [
         route
         for router in routers

@@ -10,8 +10,9 @@ from fastapi.responses import StreamingResponse
 
 from langgraph_agents_service.api import states
 from langgraph_agents_service.api.errors import RETRY_AFTER, ApiError
-from langgraph_agents_service.persistence.registry.base import Event, Json, Owner, Run
+from langgraph_agents_service.persistence.registry.base import Event, NotFoundError, Owner, Run
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
+from langgraph_agents_service.runs.runner import UNAVAILABLE
 from langgraph_agents_service.runs.wire import dumps, sse
 from langgraph_agents_service.service import Service
 
@@ -139,7 +140,7 @@ def stream(
             if pending is not None:
                 pending.cancel()
             if not ended and cancel_on_disconnect:
-                await cancel(service, run, owner, execution)
+                _cancel_soon(service, run, owner, execution)
 
     return StreamingResponse(
         body(),
@@ -180,7 +181,7 @@ async def wait(
             if not waiting.done():
                 waiting.cancel()
                 if cancel_on_disconnect:
-                    await cancel(service, run, owner, execution)
+                    _cancel_soon(service, run, owner, execution)
 
     return StreamingResponse(body(), media_type="application/json", headers=headers)
 
@@ -207,24 +208,37 @@ def _answer(found: Outcome) -> bytes:
     return dumps(found.values)
 
 
+_cancelling: set[asyncio.Task[None]] = set()
+
+
+def _cancel_soon(service: Service, run: Run, owner: Owner, execution: Execution | None) -> None:
+    """Cancel in a task of its own: the one of the request is being cancelled itself, and may not wait any more."""
+
+    async def cancel_it() -> None:
+        try:
+            await cancel(service, run, owner, execution)
+        except (NotFoundError, *UNAVAILABLE) as error:
+            log.warning("a run whose client left goes on", extra={"error": type(error).__name__})
+
+    task = asyncio.create_task(cancel_it())
+    _cancelling.add(task)
+    task.add_done_callback(_cancelling.discard)
+
+
 async def cancel(service: Service, run: Run, owner: Owner, execution: Execution | None) -> None:
+    execution = execution or service.runner.find(run.run_id)
     if execution is not None:
         execution.stop(Stop.CANCEL)
     else:
         await service.registry.cancel(run.thread_id, run.run_id, owner)
 
 
-def document(run: Run) -> Json:
-    return {
-        "run_id": run.run_id,
-        "thread_id": run.thread_id,
-        "assistant_id": run.assistant_id,
-        "created_at": run.created_at,
-        "updated_at": run.updated_at,
-        "status": run.status,
-        "metadata": run.metadata,
-        "multitask_strategy": run.multitask_strategy,
-        "kwargs": {
-            key: value for key, value in run.payload.items() if key not in ("input", "command", "user")
-        },
-    }
+async def settled_start(execution: Execution | None) -> None:
+    """Wait until the graph has taken the input, so that a refusal still has its own status."""
+    if execution is None:
+        return
+    await execution.started.wait()
+    if execution.outcome.done():
+        found = execution.outcome.result()
+        if found.refused:
+            raise ApiError(422, f"the graph refuses this input: {(found.error or {}).get('message')}")

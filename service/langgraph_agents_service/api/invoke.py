@@ -6,10 +6,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from langgraph.errors import GraphRecursionError
 
-from langgraph_agents_service.api import follow, runs
+from langgraph_agents_service.api import follow
 from langgraph_agents_service.api.bodies import DirectRoute
 from langgraph_agents_service.api.context import caller_of, service_of
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
+from langgraph_agents_service.api.runs import making
 from langgraph_agents_service.api.schemas import Answer, Invoke
 from langgraph_agents_service.runs.wire import dumps
 
@@ -26,11 +27,11 @@ async def invoke(request: Request, body: Invoke) -> Response:
         raise ApiError(422, "thread_id: CHECKPOINTER=none keeps no threads; leave it out")
     assistant_id = body.assistant_id or service.graphs.names[0]
     # No stream modes: nobody reads along, so that its events need not be made.
-    run = runs.new(service, body, assistant_id, str(body.thread_id or uuid.uuid4()), stream_mode=[])
-    owner = await runs.allow(
+    run = making.new(service, body, assistant_id, str(body.thread_id or uuid.uuid4()), stream_mode=[])
+    owner = await making.allow(
         caller, run, thread_id=None if stateless else run.thread_id, if_not_exists="create"
     )
-    headers = runs.headers_of(run, stateless=stateless)
+    headers = making.headers_of(run, stateless=stateless)
     if stateless:
         found = await service.runner.run_stateless(run, left=request.is_disconnected)
     else:

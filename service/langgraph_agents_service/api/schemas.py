@@ -19,8 +19,14 @@ class Body(BaseModel):
 
 
 class Config(Body):
+    """What of a `RunnableConfig` can travel: all but its callbacks."""
+
     # Factories, because pydantic makes a deep copy of a default.
     tags: list[str] = Field(default_factory=list)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    run_name: str | None = None
+    run_id: UUID | None = Field(None, description="Taken, and not used: a run has an id of its own.")
+    max_concurrency: int | None = Field(None, ge=1)
     recursion_limit: int | None = Field(None, ge=1)
     configurable: dict[str, Any] = Field(default_factory=dict)
 
@@ -84,6 +90,19 @@ class RunCreate(Question):
         return [str(mode) for mode in given]
 
 
+RunField = Literal[
+    "run_id",
+    "thread_id",
+    "assistant_id",
+    "created_at",
+    "updated_at",
+    "status",
+    "metadata",
+    "kwargs",
+    "multitask_strategy",
+]
+
+
 class StatelessRunCreate(RunCreate):
     on_completion: Literal["delete", "keep"] | None = None
 
@@ -107,14 +126,23 @@ class Answer(BaseModel):
     interrupts: list[Interrupt] = Field(description="What the graph waits for; answer with `command.resume`.")
 
 
+class Ttl(Body):
+    """How long a thread stays after its last change."""
+
+    ttl: float = Field(gt=0, le=10**9, description="Minutes.")
+    strategy: Literal["delete", "keep_latest"] = "delete"
+
+
 class ThreadCreate(Body):
     thread_id: UUID | None = None
-    metadata: Metadata = {}
+    metadata: Metadata | None = None
     if_exists: Literal["raise", "do_nothing"] = "raise"
+    ttl: Ttl | None = None
 
 
 class ThreadUpdate(Body):
-    metadata: Metadata
+    metadata: Metadata | None = None
+    ttl: Ttl | None = None
 
 
 class ThreadCount(Body):
@@ -123,7 +151,17 @@ class ThreadCount(Body):
 
 
 ThreadField = Literal[
-    "thread_id", "created_at", "updated_at", "metadata", "status", "values", "interrupts", "config", "context"
+    "thread_id",
+    "created_at",
+    "updated_at",
+    "state_updated_at",
+    "metadata",
+    "config",
+    "context",
+    "status",
+    "error",
+    "values",
+    "interrupts",
 ]
 
 

@@ -1,9 +1,10 @@
 """The states of threads as the API shows them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StateSnapshot
+from langgraph.types import Interrupt, StateSnapshot
 
 from langgraph_agents_service.api.errors import ApiError
 from langgraph_agents_service.api.schemas import Checkpoint
@@ -52,7 +53,7 @@ def document(snapshot: StateSnapshot) -> Document:
             "name": task.name,
             "path": task.path,
             "error": repr(task.error) if task.error else None,
-            "interrupts": list(task.interrupts),
+            "interrupts": interrupts(task.interrupts),
             "checkpoint": _checkpoint(task.state) if isinstance(task.state, dict) else None,
             "state": document(task.state) if isinstance(task.state, StateSnapshot) else None,
             "result": task.result,
@@ -65,10 +66,17 @@ def document(snapshot: StateSnapshot) -> Document:
         "tasks": tasks,
         "metadata": snapshot.metadata or {},
         "created_at": snapshot.created_at,
-        "checkpoint": _checkpoint(snapshot.config),
-        "parent_checkpoint": _checkpoint(snapshot.parent_config),
-        "interrupts": list(snapshot.interrupts),
+        "checkpoint": (here := _checkpoint(snapshot.config)),
+        "parent_checkpoint": (parent := _checkpoint(snapshot.parent_config)),
+        "checkpoint_id": here and here["checkpoint_id"],
+        "parent_checkpoint_id": parent and parent["checkpoint_id"],
+        "interrupts": interrupts(snapshot.interrupts),
     }
+
+
+def interrupts(given: Sequence[Interrupt]) -> list[Document]:
+    """What a state waits for; the id is what `resume` names."""
+    return [{"id": interrupt.id, "value": interrupt.value} for interrupt in given]
 
 
 def _checkpoint(config: RunnableConfig | None) -> Document | None:

@@ -13,7 +13,7 @@ from langgraph_agents_service.api.bodies import StrictRoute
 from langgraph_agents_service.api.context import CallerDep, ServiceDep
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
 from langgraph_agents_service.api.schemas import Body
-from langgraph_agents_service.api.threads import json
+from langgraph_agents_service.api.wire import json
 from langgraph_agents_service.persistence.registry.filters import Filter
 
 router = APIRouter(prefix="/store", tags=["store"], route_class=StrictRoute, responses=ANSWERS)

@@ -2,10 +2,11 @@
 
 import asyncio
 import uuid
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from langchain_core.runnables import RunnableConfig
 
 from langgraph_agents_service.api import states
@@ -28,16 +29,13 @@ from langgraph_agents_service.api.schemas import (
     ThreadCreate,
     ThreadSearch,
     ThreadUpdate,
+    Ttl,
 )
+from langgraph_agents_service.api.wire import json, selected
 from langgraph_agents_service.persistence.registry.base import Owner, Thread, ThreadBusyError, ThreadStatus
-from langgraph_agents_service.runs.wire import dumps
 from langgraph_agents_service.service import Service
 
 router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute, responses=ANSWERS)
-
-
-def json(value: Any, status: int = 200) -> Response:
-    return Response(dumps(value), status, media_type="application/json")
 
 
 def _document(thread: Thread) -> dict[str, Any]:
@@ -45,12 +43,23 @@ def _document(thread: Thread) -> dict[str, Any]:
         "thread_id": thread.thread_id,
         "created_at": thread.created_at,
         "updated_at": thread.updated_at,
+        "state_updated_at": thread.state_updated_at,
         "metadata": thread.metadata,
         "status": thread.status,
-        "config": {},
+        "config": thread.config,
+        "error": thread.error if thread.status is ThreadStatus.ERROR else None,
         "values": None,
         "interrupts": {},
     }
+
+
+def _ttl(service: Service, ttl: Ttl | None) -> tuple[float, str] | None:
+    """Raises ApiError 422 where nothing would remove the thread."""
+    if ttl is not None and not service.registry.durable:
+        raise ApiError(
+            422, "ttl: threads have a lifetime of their own with CHECKPOINTER=postgres only; leave it out"
+        )
+    return (ttl.ttl, ttl.strategy) if ttl else None
 
 
 async def _with_state(service: Service, thread: Thread) -> dict[str, Any]:
@@ -61,7 +70,7 @@ async def _with_state(service: Service, thread: Thread) -> dict[str, Any]:
             snapshot = await graph.aget_state(states.config_of(thread.thread_id))
             document["values"] = snapshot.values or None
             document["interrupts"] = {
-                task.id: list(task.interrupts) for task in snapshot.tasks if task.interrupts
+                task.id: states.interrupts(task.interrupts) for task in snapshot.tasks if task.interrupts
             }
     return document
 
@@ -70,11 +79,13 @@ async def _with_state(service: Service, thread: Thread) -> dict[str, Any]:
 async def create(body: ThreadCreate, service: ThreadsDep, caller: CallerDep) -> Response:
     asked: dict[str, Any] = {
         "thread_id": body.thread_id or uuid.uuid4(),
-        "metadata": body.metadata,
+        "metadata": body.metadata or {},
         "if_exists": body.if_exists,
     }
+    minutes, strategy = _ttl(service, body.ttl) or (None, None)
     owner = await caller.may("threads", "create", asked)
     thread = Thread(str(asked["thread_id"]), owner.name, asked["metadata"])
+    thread.ttl_minutes, thread.ttl_strategy = minutes, strategy
     made = await service.registry.create_thread(thread, owner, reuse=body.if_exists == "do_nothing")
     return json(_document(made))
 
@@ -93,14 +104,12 @@ async def search(body: ThreadSearch, service: ThreadsDep, caller: CallerDep) -> 
         sort_by=body.sort_by,
         descending=body.sort_order == "desc",
     )
-    wanted = set(body.select) if body.select is not None else None
+    wanted = set(body.select) if body.select else None
     if wanted is None or wanted & {"values", "interrupts"}:
         documents = await asyncio.gather(*(_with_state(service, thread) for thread in threads))
     else:
         documents = [_document(thread) for thread in threads]
-    if wanted is not None:
-        documents = [{name: d[name] for name in d if name in wanted} for d in documents]
-    return json(documents)
+    return json([selected(document, body.select) for document in documents])
 
 
 @router.post("/count")
@@ -111,15 +120,38 @@ async def count(body: ThreadCount, service: ThreadsDep, caller: CallerDep) -> in
 
 
 @router.get("/{thread_id}")
-async def get(thread_id: ThreadId, service: ThreadsDep, owner: Reader) -> Response:
-    return json(await _with_state(service, await service.registry.get_thread(thread_id, owner)))
+async def get(
+    thread_id: ThreadId,
+    service: ThreadsDep,
+    owner: Reader,
+    include: Annotated[str, Query(description="`ttl`, to be told of its lifetime.")] = "",
+) -> Response:
+    thread = await service.registry.get_thread(thread_id, owner)
+    document = await _with_state(service, thread)
+    if "ttl" in [name.strip() for name in include.split(",")] and thread.ttl_minutes is not None:
+        document["ttl"] = {
+            "strategy": thread.ttl_strategy,
+            "ttl_minutes": thread.ttl_minutes,
+            "expires_at": thread.updated_at + timedelta(minutes=thread.ttl_minutes),
+        }
+    return json(document)
 
 
 @router.patch("/{thread_id}")
-async def update(thread_id: ThreadId, body: ThreadUpdate, service: ThreadsDep, caller: CallerDep) -> Response:
-    asked: dict[str, Any] = {"thread_id": UUID(thread_id), "metadata": body.metadata}
+async def update(
+    thread_id: ThreadId,
+    body: ThreadUpdate,
+    service: ThreadsDep,
+    caller: CallerDep,
+    prefer: Annotated[str | None, Header()] = None,
+) -> Response:
+    asked: dict[str, Any] = {"thread_id": UUID(thread_id), "metadata": body.metadata or {}}
     owner = await caller.may("threads", "update", asked)
-    return json(_document(await service.registry.update_thread(thread_id, owner, asked["metadata"])))
+    ttl = _ttl(service, body.ttl)
+    thread = await service.registry.update_thread(thread_id, owner, asked["metadata"], ttl=ttl)
+    if prefer == "return=minimal":
+        return Response(status_code=204)
+    return json(await _with_state(service, thread))
 
 
 @router.delete("/{thread_id}", status_code=204)

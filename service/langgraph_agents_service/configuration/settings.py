@@ -173,7 +173,15 @@ class Settings(ModelSettings, DatabaseSettings):
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="Port of `/metrics`, kept off the API's port. 0 serves none."
     )
-    max_iterations: int = Field(25, ge=1, le=1000, description="Highest recursion limit of a run.")
+    max_iterations: int = Field(
+        25, ge=1, le=1000, description="Recursion limit of a run that does not ask for one."
+    )
+    max_recursion_limit: int = Field(
+        10_007,
+        ge=1,
+        le=1_000_000,
+        description="Highest recursion limit that a run may ask for. The default is what a `RemoteGraph` asks for.",
+    )
 
     checkpointer: Checkpointer = Field(
         Checkpointer.POSTGRES, description="Where threads, runs and checkpoints live."
@@ -183,7 +191,7 @@ class Settings(ModelSettings, DatabaseSettings):
         description="When a checkpoint is written: before the next step, beside it, at the end.",
     )
     multitask_strategy: MultitaskStrategy = Field(
-        MultitaskStrategy.REJECT,
+        MultitaskStrategy.ENQUEUE,
         description="A second run on a busy thread, where the request does not say: refuse it, or queue it.",
     )
     redis_uri: ValkeyUri = Field(

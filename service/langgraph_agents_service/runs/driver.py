@@ -94,13 +94,18 @@ class Driver:
         }
         if fork and (checkpoint := run.payload.get("checkpoint")):
             configurable |= checkpoint
-        return {
+        config: RunnableConfig = {
             "configurable": configurable,
             "recursion_limit": given.get("recursion_limit") or self._settings.max_iterations,
             "tags": given.get("tags") or [],
             "metadata": {**run.metadata, "run_id": run.run_id},
             "callbacks": list(self._callbacks),
         }
+        if given.get("run_name"):
+            config["run_name"] = given["run_name"]
+        if given.get("max_concurrency"):
+            config["max_concurrency"] = given["max_concurrency"]
+        return config
 
     async def compiled(self, graph: Graph, config: RunnableConfig, *, stateless: bool = False) -> AnyGraph:
         compiled = await graph.compiled(config)

@@ -55,6 +55,14 @@ class Thread:
     status: ThreadStatus = ThreadStatus.IDLE
     created_at: datetime = field(default_factory=now)
     updated_at: datetime = field(default_factory=now)
+    state_updated_at: datetime = field(default_factory=now)
+    config: Json = field(default_factory=dict)
+    """Of its assistants and runs, as `of_thread` merges them."""
+    error: Json | None = None
+    """How its last run failed."""
+    ttl_minutes: float | None = None
+    """How long it stays after its last change; None: as long as the service's own settings say."""
+    ttl_strategy: str | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +76,9 @@ class Run:
     owner: str = ""
     """Whose it is: the owner of its thread, on whichever process it executes."""
     metadata: Json = field(default_factory=dict)
+    """Once it is entered, together with that of its assistant and thread."""
+    assistant: Json = field(default_factory=dict)
+    """`metadata` and `config` of its assistant, which stand below the thread's and its own."""
     multitask_strategy: str = "reject"
     status: RunStatus = RunStatus.RUNNING
     attempt: int = 1
@@ -79,6 +90,12 @@ class Run:
     """Whether its thread was made together with it, and so has no checkpoints."""
     created_at: datetime = field(default_factory=now)
     updated_at: datetime = field(default_factory=now)
+
+    @property
+    def own_config(self) -> Json:
+        """What its thread keeps of its config."""
+        given = self.payload.get("config") or {}
+        return {name: value for name, value in given.items() if name != "configurable"}
 
 
 @dataclass(slots=True)
@@ -104,6 +121,13 @@ class Orders:
     """Runs that wait, in all."""
 
 
+def of_thread(assistant: Json, thread: Json, run: Json) -> Json:
+    """The config of a thread, when a run with a config begins on it. What the run alone is configured with stays its
+    own."""
+    configurable = {**(assistant.get("configurable") or {}), **(thread.get("configurable") or {})}
+    return {**assistant, **thread, **run, "configurable": configurable}
+
+
 class NotFoundError(Exception):
     """There is no such thread or run, or it belongs to another key."""
 
@@ -127,8 +151,10 @@ class Registry(Protocol):
 
     async def get_thread(self, thread_id: str, owner: Owner) -> Thread: ...
 
-    async def update_thread(self, thread_id: str, owner: Owner, metadata: Json) -> Thread:
-        """Merge metadata into the thread's."""
+    async def update_thread(
+        self, thread_id: str, owner: Owner, metadata: Json, *, ttl: tuple[float, str] | None = None
+    ) -> Thread:
+        """Merge metadata into the thread's, and give it another life time: minutes and strategy."""
 
     async def search_threads(
         self,
@@ -150,7 +176,8 @@ class Registry(Protocol):
     async def delete_thread(self, thread_id: str, owner: Owner) -> None:
         """Raises ThreadBusyError while a run is active."""
 
-    async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None: ...
+    async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
+        """After its state has been changed other than by a run."""
 
     async def begin(
         self, run: Run, owner: Owner, *, create_thread: bool, start: bool, attended: bool = False

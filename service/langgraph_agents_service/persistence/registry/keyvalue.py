@@ -6,7 +6,7 @@ lives and dies with the process that took it: to have runs outlive it, use CHECK
 
 import time
 from collections.abc import Sequence, Set
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from langgraph_agents_service.persistence.registry.base import (
     ThreadExistsError,
     ThreadStatus,
     now,
+    of_thread,
 )
 from langgraph_agents_service.persistence.registry.documents import Documents
 
@@ -76,9 +77,13 @@ class KeyValueRegistry:
             thread.status = ThreadStatus.BUSY
         return thread
 
-    async def update_thread(self, thread_id: str, owner: Owner, metadata: Json) -> Thread:
+    async def update_thread(
+        self, thread_id: str, owner: Owner, metadata: Json, *, ttl: tuple[float, str] | None = None
+    ) -> Thread:
         thread = await self.get_thread(thread_id, owner)
         thread.metadata |= metadata
+        if ttl:
+            thread.ttl_minutes, thread.ttl_strategy = ttl
         await self._save(thread)
         return thread
 
@@ -132,11 +137,13 @@ class KeyValueRegistry:
         await self._documents.remove(f"runs:{thread_id}", *runs)
         await self._documents.remove(f"owner:{owner.name}", thread_id)
 
-    async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
+    async def set_thread_status(
+        self, thread_id: str, status: ThreadStatus, error: Json | None = None
+    ) -> None:
         (document,) = await self._documents.get(f"thread:{thread_id}")
         if document is not None:
             thread = _thread(document)
-            thread.status = status
+            thread.status, thread.error, thread.state_updated_at = status, error, now()
             await self._save(thread)
 
     async def _save(self, thread: Thread) -> None:
@@ -149,17 +156,24 @@ class KeyValueRegistry:
     async def begin(
         self, run: Run, owner: Owner, *, create_thread: bool, start: bool, attended: bool = False
     ) -> Run:
+        names = {"graph_id": run.graph_id, "assistant_id": run.assistant_id}
+        below = run.assistant.get("config") or {}
         if create_thread:
-            thread = Thread(run.thread_id, owner.name, {**run.metadata, "graph_id": run.graph_id})
+            thread = Thread(run.thread_id, owner.name, {**run.metadata, **names})
+            thread.config = of_thread(below, {}, run.own_config)
             try:
                 thread = await self.create_thread(thread, owner, reuse=True)
             except ThreadExistsError:
                 raise NotFoundError from None
         else:
             thread = await self.get_thread(run.thread_id, owner)
-        if thread.metadata.get("graph_id") != run.graph_id:
-            thread.metadata["graph_id"] = run.graph_id
+        config = of_thread(below, thread.config, run.own_config)
+        if not names.items() <= thread.metadata.items() or config != thread.config:
+            thread.metadata |= names
+            thread.config = config
             await self._save(thread)
+        above = {**thread.metadata, **run.metadata, **names}
+        run.metadata = {**(run.assistant.get("metadata") or {}), **above}
         if start and thread.status is not ThreadStatus.BUSY and await self._take(run):
             run.status, run.attempt = RunStatus.RUNNING, 1
         elif run.multitask_strategy == "reject" and (start or thread.status is ThreadStatus.BUSY):
@@ -204,7 +218,7 @@ class KeyValueRegistry:
         run.status, run.error = status, error
         try:
             await self._save_run(run)
-            await self.set_thread_status(run.thread_id, thread_status)
+            await self.set_thread_status(run.thread_id, thread_status, error)
         finally:
             await self._let_go(run)
         return True
@@ -295,17 +309,25 @@ def _dump(document: Thread | Run) -> bytes:
 
 
 def _load(document: bytes) -> dict[str, Any]:
-    fields: dict[str, Any] = orjson.loads(document)
-    for name in ("created_at", "updated_at"):
-        fields[name] = datetime.fromisoformat(fields[name])
-    return fields
+    found: dict[str, Any] = orjson.loads(document)
+    for name in ("created_at", "updated_at", "state_updated_at"):
+        if name in found:
+            found[name] = datetime.fromisoformat(found[name])
+    return found
 
 
 def _thread(document: bytes) -> Thread:
-    fields = _load(document)
-    return Thread(**{**fields, "status": ThreadStatus(fields["status"])})
+    found = _load(document)
+    found.setdefault("state_updated_at", found["updated_at"])
+    return Thread(**{**_known(found, Thread), "status": ThreadStatus(found["status"])})
 
 
 def _run(document: bytes) -> Run:
-    fields = _load(document)
-    return Run(**{**fields, "status": RunStatus(fields["status"])})
+    found = _load(document)
+    return Run(**{**_known(found, Run), "status": RunStatus(found["status"])})
+
+
+def _known(given: dict[str, Any], kind: type[Thread | Run]) -> dict[str, Any]:
+    """Without what only a newer version knows, which serves beside this one during a rollout."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in given.items() if name in names}

@@ -64,7 +64,8 @@ class PostgresRegistry:
 
     async def create_thread(self, thread: Thread, owner: Owner, *, reuse: bool) -> Thread:
         rows = await self._database.fetch(
-            statements.CREATE_THREAD, (thread.thread_id, thread.owner, Jsonb(thread.metadata))
+            statements.CREATE_THREAD,
+            (thread.thread_id, thread.owner, Jsonb(thread.metadata), thread.ttl_minutes, thread.ttl_strategy),
         )
         if rows:
             return _thread(rows[0])
@@ -79,9 +80,19 @@ class PostgresRegistry:
         rows = await self._database.fetch(statements.GET_THREAD, _owned(owner, thread_id=thread_id))
         return _thread(_one(rows))
 
-    async def update_thread(self, thread_id: str, owner: Owner, metadata: Json) -> Thread:
+    async def update_thread(
+        self, thread_id: str, owner: Owner, metadata: Json, *, ttl: tuple[float, str] | None = None
+    ) -> Thread:
+        minutes, strategy = ttl or (None, None)
         rows = await self._database.fetch(
-            statements.UPDATE_THREAD, _owned(owner, thread_id=thread_id, metadata=Jsonb(metadata))
+            statements.UPDATE_THREAD,
+            _owned(
+                owner,
+                thread_id=thread_id,
+                metadata=Jsonb(metadata),
+                ttl_minutes=minutes,
+                ttl_strategy=strategy,
+            ),
         )
         return _thread(_one(rows))
 
@@ -138,6 +149,7 @@ class PostgresRegistry:
             if row["entered"]:
                 run.status, run.attempt = RunStatus(row["entered"]), row["attempt"]
                 run.created_at = run.updated_at = row["created_at"]
+                run.metadata = orjson.loads(row["metadata"])
                 run.fresh_thread = row["fresh"]
                 return run
             if row["known"] is None and create_thread:
@@ -161,6 +173,8 @@ class PostgresRegistry:
                     run.graph_id,
                     orjson.dumps(run.payload).decode(),
                     orjson.dumps(run.metadata).decode(),
+                    orjson.dumps({"metadata": {}, "config": {}, **run.assistant}).decode(),
+                    orjson.dumps(run.own_config).decode(),
                     run.multitask_strategy,
                     run.record_events,
                     create_thread,
@@ -313,6 +327,11 @@ def _thread(row: DictRow) -> Thread:
         status=ThreadStatus(row["status"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        state_updated_at=row["state_updated_at"] or row["updated_at"],
+        config=row["config"],
+        error=orjson.loads(row["error"]) if row["error"] else None,
+        ttl_minutes=row["ttl_minutes"],
+        ttl_strategy=row["ttl_strategy"],
     )
 
 

@@ -12,20 +12,24 @@ _STATUS = """CASE WHEN EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = t.
                                 AND r.status IN ('pending', 'running'))
              THEN 'busy' ELSE t.status END"""
 
-_THREAD = f"t.thread_id, t.owner, t.metadata, t.created_at, t.updated_at, {_STATUS} AS status"
+_THREAD = f"""t.thread_id, t.owner, t.metadata, t.config, t.error, t.ttl_minutes, t.ttl_strategy, t.created_at,
+              t.updated_at, COALESCE(t.state_updated_at, t.updated_at) AS state_updated_at, {_STATUS} AS status"""
 
 _RUN = """r.run_id, (SELECT t.owner FROM agent_threads t WHERE t.thread_id = r.thread_id) AS owner,
           r.thread_id, r.assistant_id, r.graph_id, r.payload, r.metadata, r.multitask_strategy,
           r.status, r.attempt, r.error, r.record_events, r.created_at, r.updated_at"""
 
 CREATE_THREAD = """
-INSERT INTO agent_threads (thread_id, owner, metadata) VALUES (%s, %s, %s)
+INSERT INTO agent_threads (thread_id, owner, metadata, ttl_minutes, ttl_strategy, state_updated_at)
+VALUES (%s, %s, %s, %s, %s, now())
 ON CONFLICT (thread_id) DO NOTHING RETURNING *"""
 
 GET_THREAD = f"SELECT {_THREAD} FROM agent_threads t WHERE t.thread_id = %(thread_id)s AND {_OWNED}"  # noqa: S608
 
 UPDATE_THREAD = f"""
-UPDATE agent_threads t SET metadata = t.metadata || %(metadata)s, updated_at = now()
+UPDATE agent_threads t
+SET metadata = t.metadata || %(metadata)s, updated_at = now(),
+    ttl_minutes = COALESCE(%(ttl_minutes)s, t.ttl_minutes), ttl_strategy = COALESCE(%(ttl_strategy)s, t.ttl_strategy)
 WHERE t.thread_id = %(thread_id)s AND {_OWNED} RETURNING {_THREAD}"""  # noqa: S608
 
 _FOUND = f"""
@@ -52,34 +56,48 @@ DELETE FROM agent_threads t WHERE t.thread_id = %(thread_id)s AND {_OWNED}
                   WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running'))
 RETURNING t.thread_id"""  # noqa: S608
 
-SET_THREAD_STATUS = "UPDATE agent_threads SET status = %s, updated_at = now() WHERE thread_id = %s"
+SET_THREAD_STATUS = """
+UPDATE agent_threads SET status = %s, error = NULL, updated_at = now(), state_updated_at = now()
+WHERE thread_id = %s"""
+
+# Whose config a thread gets when a run begins on it: `of_thread` in base.py says the same.
+_CONFIG = """(assistant -> 'config') || {thread} || config
+          || jsonb_build_object('configurable', COALESCE(assistant -> 'config' -> 'configurable', '{{}}')
+                                                || COALESCE({thread} -> 'configurable', '{{}}'))"""
+
+_NAMES = "jsonb_build_object('graph_id', graph_id, 'assistant_id', assistant_id)"
 
 _BEGIN = """
 WITH item AS (
   SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-                       %b::text[], %b::text[], %b::bool[], %b::bool[], %b::bool[], %b::bool[])
-    AS i(run_id, thread_id, owner, allowed, assistant_id, graph_id, payload, metadata,
-         strategy, record_events, create_thread, start, enqueue)
+                       %b::text[], %b::text[], %b::text[], %b::text[], %b::bool[], %b::bool[], %b::bool[],
+                       %b::bool[])
+    AS i(run_id, thread_id, owner, allowed, assistant_id, graph_id, payload, given_metadata, given_assistant,
+         given_config, strategy, record_events, create_thread, start, enqueue),
+    LATERAL (SELECT given_metadata::jsonb AS metadata, given_assistant::jsonb AS assistant,
+                    given_config::jsonb AS config) AS j
 ), first AS (
-  SELECT DISTINCT ON (thread_id) run_id, thread_id, owner,
-         metadata::jsonb || jsonb_build_object('graph_id', graph_id) AS metadata
+  SELECT DISTINCT ON (thread_id) run_id, thread_id, owner, metadata || {names} AS metadata, {new_config} AS config
   FROM item WHERE create_thread
 ), made AS (
-  INSERT INTO agent_threads (thread_id, owner, metadata)
-  SELECT thread_id, owner, metadata FROM first
+  INSERT INTO agent_threads (thread_id, owner, metadata, config, state_updated_at)
+  SELECT thread_id, owner, metadata, config, now() FROM first
   ON CONFLICT (thread_id) DO NOTHING
-  RETURNING thread_id, owner, metadata
+  RETURNING thread_id, owner, metadata, config
 ), threads AS (
-  SELECT thread_id, owner, metadata FROM made
-  UNION
-  SELECT t.thread_id, t.owner, t.metadata FROM agent_threads t
+  SELECT thread_id, owner, metadata, config FROM made
+  UNION ALL
+  SELECT t.thread_id, t.owner, t.metadata, t.config FROM agent_threads t
   WHERE t.thread_id = ANY (SELECT thread_id FROM item)
 ), known AS (
-  SELECT item.run_id FROM item JOIN threads USING (thread_id, owner)
+  SELECT item.run_id, (assistant -> 'metadata') || threads.metadata || item.metadata || {names} AS run_metadata,
+         {changed_config} AS thread_config
+  FROM item JOIN threads USING (thread_id, owner)
   WHERE {admitted} OR item.run_id IN (SELECT first.run_id FROM first JOIN made USING (thread_id))
 ), entering AS (
-  SELECT item.*, EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = item.thread_id
-                         AND r.status IN ('pending', 'running')) AS busy
+  SELECT item.*, known.run_metadata, known.thread_config,
+         EXISTS (SELECT 1 FROM agent_runs r WHERE r.thread_id = item.thread_id
+                 AND r.status IN ('pending', 'running')) AS busy
   FROM item JOIN known USING (run_id)
   WHERE NOT EXISTS (SELECT 1 FROM agent_runs r WHERE r.run_id = item.run_id)
 ), entered AS (
@@ -89,20 +107,20 @@ WITH item AS (
          CASE WHEN start AND NOT busy THEN 'running' ELSE 'pending' END,
          CASE WHEN start AND NOT busy THEN %s::uuid END,
          CASE WHEN start AND NOT busy THEN 1 ELSE 0 END,
-         payload, metadata, strategy, record_events
+         payload, run_metadata::text, strategy, record_events
   FROM entering WHERE enqueue OR NOT busy
   ON CONFLICT DO NOTHING
-  RETURNING run_id, status, attempt, created_at
+  RETURNING run_id, status, attempt, created_at, metadata
 ), named AS (
-  UPDATE agent_threads t
-  SET metadata = t.metadata || jsonb_build_object('graph_id', entering.graph_id)
+  UPDATE agent_threads t SET metadata = t.metadata || {names}, config = thread_config
   FROM entering WHERE t.thread_id = entering.thread_id
-    AND t.metadata ->> 'graph_id' IS DISTINCT FROM entering.graph_id
+    AND (NOT t.metadata @> {names} OR t.config <> thread_config)
 )
 SELECT item.run_id, {commit}
        COALESCE(entered.status, before.status) AS entered,
        COALESCE(entered.attempt, before.attempt) AS attempt,
        COALESCE(entered.created_at, before.created_at) AS created_at,
+       COALESCE(entered.metadata, before.metadata) AS metadata,
        CASE WHEN item.thread_id IN (SELECT thread_id FROM threads)
             THEN item.run_id IN (SELECT run_id FROM known) END AS known,
        item.thread_id IN (SELECT thread_id FROM made) AS fresh
@@ -111,6 +129,12 @@ LEFT JOIN entered USING (run_id)
 LEFT JOIN agent_runs before USING (run_id)""".replace(
     "{admitted}", admitted("item.allowed::jsonb", "threads.metadata")
 )
+for _part, _sql in (
+    ("{names}", _NAMES),
+    ("{new_config}", _CONFIG.format(thread="'{}'::jsonb")),
+    ("{changed_config}", _CONFIG.format(thread="threads.config").replace("|| config", "|| item.config")),
+):
+    _BEGIN = _BEGIN.replace(_part, _sql)
 
 # The commit of a run whose client waits need not reach the disk by itself: nothing has been promised yet, and the
 # commits of its checkpoints, which are waited for, take it along. The same goes for its end: a crash of the
@@ -141,9 +165,10 @@ WITH item AS (
   UPDATE agent_runs r SET status = item.status, error = NULLIF(item.error, ''), updated_at = now(), worker_id = NULL
   FROM item WHERE r.run_id = item.run_id AND r.attempt = item.attempt AND r.worker_id = %s
     AND r.status = 'running'
-  RETURNING r.run_id, r.thread_id, item.thread_status
+  RETURNING r.run_id, r.thread_id, r.error, item.thread_status
 )
-UPDATE agent_threads t SET status = ended.thread_status, updated_at = now()
+UPDATE agent_threads t
+SET status = ended.thread_status, error = ended.error, updated_at = now(), state_updated_at = now()
 FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id, {commit}""".replace(
     "{commit}", _RELAXED
 )
@@ -204,7 +229,7 @@ WITH dead AS (
   WHERE r.status = 'running'
     AND NOT EXISTS (SELECT 1 FROM agent_workers w WHERE w.worker_id = r.worker_id
                     AND w.beat_at >= now() - make_interval(secs => %(lease)s))
-  RETURNING r.thread_id, r.status
+  RETURNING r.thread_id, r.status, r.error
 )
-UPDATE agent_threads t SET status = 'error' FROM orphans
+UPDATE agent_threads t SET status = 'error', error = orphans.error, updated_at = now() FROM orphans
 WHERE t.thread_id = orphans.thread_id AND orphans.status = 'error'"""

@@ -1,0 +1,1 @@
+"""Runs: create, wait for, stream, join and cancel them."""

@@ -1,0 +1,150 @@
+"""From what a request asks to the run that does it."""
+
+import uuid
+from typing import Any
+
+from langgraph_agents_service.access.callers import Caller
+from langgraph_agents_service.api.context import find_graph
+from langgraph_agents_service.api.errors import ApiError
+from langgraph_agents_service.api.schemas import Checkpoint, Question, RunCreate
+from langgraph_agents_service.persistence.registry.base import Json, Owner, Run
+from langgraph_agents_service.service import Service
+
+SYSTEM = {"created_by": "system"}
+"""The metadata of the assistants that graphs have of their own."""
+
+
+def new(service: Service, body: Question, assistant_id: str, thread_id: str, **more: Any) -> Run:
+    """A run of what a request asks, with `more` of its payload. Raises ApiError for what it must not ask."""
+    graph = find_graph(service, assistant_id)
+    limit = service.settings.max_recursion_limit
+    if (body.config.recursion_limit or 0) > limit:
+        raise ApiError(
+            422, f"config.recursion_limit: {body.config.recursion_limit} is above MAX_RECURSION_LIMIT={limit}"
+        )
+    config = body.config.model_dump(mode="json", exclude_unset=True)
+    return Run(
+        run_id=str(uuid.uuid4()),
+        thread_id=thread_id,
+        assistant_id=graph.assistant_id,
+        graph_id=graph.graph_id,
+        multitask_strategy=service.settings.multitask_strategy.value,
+        assistant={"metadata": SYSTEM, "config": {}},
+        payload={
+            "input": body.input,
+            "command": body.command.model_dump(mode="json") if body.command else None,
+            "config": config,
+            **more,
+        },
+    )
+
+
+def build(service: Service, body: RunCreate, thread_id: str) -> Run:
+    """The run that a request describes. Raises ApiError for what it must not ask."""
+    checkpoint = None
+    if named := named_checkpoint(body):
+        checkpoint = {"checkpoint_ns": named.checkpoint_ns, "checkpoint_id": str(named.checkpoint_id)}
+    run = new(
+        service,
+        body,
+        body.assistant_id,
+        thread_id,
+        context=body.context,
+        checkpoint=checkpoint,
+        stream_mode=body.modes,
+        stream_subgraphs=body.stream_subgraphs,
+        interrupt_before=body.interrupt_before,
+        interrupt_after=body.interrupt_after,
+        durability=body.durability,
+    )
+    run.metadata = body.metadata
+    run.record_events = body.stream_resumable
+    if body.multitask_strategy:
+        run.multitask_strategy = (
+            "enqueue" if body.multitask_strategy == "interrupt" else body.multitask_strategy
+        )
+    return run
+
+
+def named_checkpoint(body: RunCreate) -> Checkpoint | None:
+    if body.checkpoint_id is not None:
+        return Checkpoint(checkpoint_id=body.checkpoint_id)
+    return body.checkpoint if body.checkpoint and body.checkpoint.checkpoint_id else None
+
+
+async def allow(caller: Caller, run: Run, *, thread_id: str | None, if_not_exists: str = "reject") -> Owner:
+    """Ask whether the caller may create this run, and let it travel on the caller's behalf. The project's handlers may
+    change the run's metadata and config. Raises RefusedError."""
+    run.owner = caller.owner
+    if user := caller.travels():
+        run.payload["user"] = user
+    if caller.configurable:
+        config = run.payload["config"]
+        config["configurable"] = {**(config.get("configurable") or {}), **caller.configurable}
+    asked: dict[str, Any] = {
+        "thread_id": uuid.UUID(thread_id) if thread_id else None,
+        "assistant_id": uuid.UUID(run.assistant_id),
+        "run_id": uuid.UUID(run.run_id),
+        "status": "pending",
+        "metadata": run.metadata,
+        "prevent_insert_if_inflight": run.multitask_strategy == "reject",
+        "multitask_strategy": run.multitask_strategy,
+        "if_not_exists": if_not_exists,
+        "after_seconds": 0,
+        "kwargs": {name: value for name, value in run.payload.items() if name != "user"},
+    }
+    owner = await caller.may("threads", "create_run", asked)
+    run.payload |= asked["kwargs"]
+    run.metadata = {**(run.payload["config"].get("metadata") or {}), **asked["metadata"]}
+    return owner
+
+
+def document(run: Run) -> Json:
+    """A run as the API shows it."""
+    asked = run.payload
+    return {
+        "run_id": run.run_id,
+        "thread_id": run.thread_id,
+        "assistant_id": run.assistant_id,
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+        "status": run.status,
+        "metadata": run.metadata,
+        "multitask_strategy": run.multitask_strategy,
+        "kwargs": {
+            "input": asked.get("input"),
+            "command": asked.get("command"),
+            "config": _config(run),
+            "context": asked.get("context"),
+            "checkpoint": asked.get("checkpoint"),
+            "stream_mode": asked.get("stream_mode"),
+            "subgraphs": asked.get("stream_subgraphs", False),
+            "resumable": run.record_events,
+            "interrupt_before": asked.get("interrupt_before"),
+            "interrupt_after": asked.get("interrupt_after"),
+            "durability": asked.get("durability"),
+            "temporary": False,
+        },
+    }
+
+
+def _config(run: Run) -> Json:
+    given = run.payload.get("config") or {}
+    names = {
+        "run_id": run.run_id,
+        "thread_id": run.thread_id,
+        "graph_id": run.graph_id,
+        "assistant_id": run.assistant_id,
+    }
+    return {
+        **given,
+        "metadata": run.metadata,
+        "configurable": {**(given.get("configurable") or {}), **names},
+    }
+
+
+def headers_of(run: Run, *, stateless: bool = False) -> dict[str, str]:
+    """Where a client that was cut off asks again."""
+    if stateless:
+        return {"Content-Location": f"/runs/{run.run_id}"}
+    return {"Content-Location": f"/threads/{run.thread_id}/runs/{run.run_id}"}
