@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive, Scope
@@ -19,18 +20,20 @@ class Dependencies:
             for name, hint, default in _declared(function)
         ]
         self.names = frozenset(parameter.name for parameter in self._parameters)
-        self._route = APIRoute("/", _endpoint(self._parameters)) if self._parameters else None
+        self._app = None
+        if self._parameters:
+            self._app = AsyncExitStackMiddleware(APIRoute("/", _endpoint(self._parameters)).app)
 
     async def values(self, scope: Scope, receive: Receive) -> dict[str, Any]:
         """Raises what the dependencies raise, and RequestValidationError."""
-        if self._route is None:
+        if self._app is None:
             return {}
         found: dict[str, Any] = {}
 
         async def send(_message: Message) -> None:
             return None
 
-        await self._route.app({**scope, "state": {"found": found}}, receive, send)
+        await self._app({**scope, "state": {"found": found}}, receive, send)
         return found
 
 

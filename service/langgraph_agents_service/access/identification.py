@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 from starlette.types import Receive, Scope
@@ -36,6 +37,7 @@ class Identification:
         self._studio = studio
         self._also_key = settings.require_api_key_with_auth
         self._limit = settings.rate_limit_per_minute
+        self._host = settings.host.lower()
         # Without keys nobody can tell who uses Studio: only the person at this machine, in development.
         self._open_studio = settings.listens_on_loopback and settings.environment is Environment.DEV
 
@@ -46,6 +48,11 @@ class Identification:
         inside: Caller | None = scope.get(IN_PROCESS)
         if inside is not None:
             return replace(inside, authorization=self._authorization)
+        if self.foreign(scope):
+            raise RefusedError(
+                403,
+                "without API_KEYS this service answers at its own address only; the Host header names another",
+            )
         caller = await self._identify(scope, body, path_params)
         seconds = await self._access.wait_seconds(_counted(caller))
         if seconds:
@@ -55,6 +62,21 @@ class Identification:
                 {"Retry-After": str(seconds)},
             )
         return caller
+
+    def foreign(self, scope: Scope) -> bool:
+        """Whether a page of another site asks a service that asks nobody for a key: its name may lead to this machine
+        by now, for which browsers look at names only."""
+        if self._authorization is not None or self._access.needs_key:
+            return False
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        name = name.strip("[]").lower()
+        if name in ("", "localhost", self._host) or name.endswith(".localhost"):
+            return False
+        try:
+            return not ip_address(name).is_loopback
+        except ValueError:
+            return True
 
     async def _identify(
         self, scope: Scope, body: Callable[[], Receive], path_params: Callable[[], dict[str, Any]]

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -101,7 +101,9 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         text = files("langgraph_agents_service.api").joinpath("page.html").read_text()
 
         @api.get("/", include_in_schema=False)
-        async def index() -> HTMLResponse:
+        async def index(request: Request) -> HTMLResponse:
+            if service.identification.foreign(request.scope):
+                raise errors.ApiError(403, "the Host header names another address than this service's")
             return HTMLResponse(
                 text, headers={"Content-Security-Policy": _PAGE_POLICY, "X-Frame-Options": "DENY"}
             )

@@ -5,6 +5,7 @@ the service reads the environment. `python -m langgraph_agents_service settings`
 holds.
 """
 
+import json
 import os
 from enum import StrEnum
 from functools import cached_property
@@ -168,7 +169,10 @@ class Settings(ModelSettings, DatabaseSettings):
     """The settings of the serving process."""
 
     log_content: bool = Field(False, description="Log inputs and outputs of runs. They may be personal data.")
-    host: str = Field("0.0.0.0", description="Address to listen on. Anything but loopback needs API_KEYS.")  # noqa: S104
+    host: str = Field(
+        "0.0.0.0",  # noqa: S104
+        description="Address to listen on. Anything but loopback needs API_KEYS, or `auth` in langgraph.json.",
+    )
     port: int = Field(8000, ge=1, le=65535, description="Port of the API and the probes.")
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="Port of `/metrics`, kept off the API's port. 0 serves none."
@@ -261,7 +265,9 @@ class Settings(ModelSettings, DatabaseSettings):
             )
         if self.checkpointer is Checkpointer.VALKEY and not self.redis_uri.get_secret_value():
             problems.append("REDIS_URI is empty, and CHECKPOINTER=valkey needs it; set it, or choose another")
-        if not self.keys and not self.listens_on_loopback:
+        if self.require_api_key_with_auth and not self.keys:
+            problems.append("API_KEYS is empty, and REQUIRE_API_KEY_WITH_AUTH needs it; set keys")
+        if not self.keys and not self.project_authenticates and not self.listens_on_loopback:
             problems.append(
                 f"API_KEYS is empty while HOST={self.host} is open to others; set keys, or HOST=127.0.0.1"
             )
@@ -281,7 +287,7 @@ class Settings(ModelSettings, DatabaseSettings):
             )
         if self.model == "fake":
             problems.append("MODEL=fake is refused in prod; name a real model, e.g. openai:gpt-5-mini")
-        if not self.keys:
+        if not self.keys and not self.project_authenticates:
             problems.append("API_KEYS is empty, which is refused in prod; set at least one key")
         if any(len(key.partition(":")[2] or key) < 16 for key in self.keys):
             problems.append(
@@ -296,6 +302,16 @@ class Settings(ModelSettings, DatabaseSettings):
         """The entries of API_KEYS: `key`, or `name:key` for threads that outlive a change of the key."""
         text = self.api_keys.get_secret_value().replace(",", "\n")
         return tuple(key.strip() for key in text.splitlines() if key.strip())
+
+    @cached_property
+    def project_authenticates(self) -> bool:
+        """Whether langgraph.json has `auth`, so that nobody needs a key. What is wrong with the file is said when it is
+        read for all that it holds."""
+        try:
+            document = json.loads(self.langgraph_config.read_text())
+        except (OSError, ValueError):
+            return False
+        return isinstance(document, dict) and bool(document.get("auth"))
 
     @cached_property
     def cors(self) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """A project's own application beside the service: routes, middleware, lifespan, exception handlers."""
 
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -127,6 +129,23 @@ def test_its_routes_can_be_given_the_services_authentication(tmp_path: Path) -> 
                 http.post("/threads", json={}, headers=ann)
                 assert http.get("/inside", headers=ann).json() == 1
                 assert http.get("/inside", headers={"Authorization": "Bearer token-of-bob"}).json() == 0
+
+
+def test_a_request_does_not_act_for_the_one_before_it_on_the_same_connection(tmp_path: Path) -> None:
+    ann, bob = ({"Authorization": f"Bearer token-of-{name}"} for name in ("ann", "bob"))
+    bare = {"app": f"{PROJECTS}/routed/web.py:bare"}
+    with routed(tmp_path, bare, auth=True, api_keys="") as served, client(served) as http:
+        for headers in (ann, bob, bob):
+            http.post("/threads", json={}, headers=headers)
+        address = urlsplit(served.url)
+        with socket.create_connection((str(address.hostname), int(address.port or 0))) as raw:
+            first = b"GET /assistants/headers/schemas HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer token-of-ann\r\n\r\n"
+            raw.sendall(first + b"GET /inside HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            answers = b"".join(iter(lambda: raw.recv(65536), b""))
+        assert answers.count(b"HTTP/1.1 200") == 2
+        assert answers.endswith(b"3"), (
+            "all that there is, as for any code of the project's own outside of a run"
+        )
 
 
 def test_authentication_can_come_before_its_middleware(tmp_path: Path) -> None:

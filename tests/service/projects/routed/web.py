@@ -96,3 +96,8 @@ async def talk(socket: WebSocket) -> None:
     await socket.accept()
     await socket.send_text("hello " + getattr(socket.scope.get("user"), "identity", "nobody"))
     await socket.close()
+
+
+bare = FastAPI()
+"""Without middleware, and so without tasks between the server and a route."""
+bare.get("/inside")(inside)
