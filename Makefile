@@ -10,7 +10,12 @@ INSTALLED := $(VENV)/.installed
 # uv as requirements-dev.txt pins it, with its hashes: it installs everything else.
 UV_PIN := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements-dev.txt
 
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+# Companies' proxies sign with certificates that only the system knows; uv looks there when it is told to.
+UV := $(BIN)/uv --system-certs
+UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put the certificate of your network's proxy into the \
+  system's store (Debian: /usr/local/share/ca-certificates, then update-ca-certificates), or name it in SSL_CERT_FILE
+
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help venv up rehearse status down agent preview bench test e2e lint reference lock
@@ -77,7 +82,7 @@ $(INSTALLED): requirements-dev.txt
 	@test -x $(BIN)/uv || { $(UV_PIN) > $(VENV)/uv.txt && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt; } || { \
 	  echo "uv could not be installed: PyPI has to be reachable"; exit 1; }
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements-dev.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes -r requirements-dev.txt || { echo "$(UV_FAILED)"; exit 1; }
 	@$(BIN)/python -c 'import pathlib, sysconfig; \
 	  site = pathlib.Path(sysconfig.get_path("purelib")); \
 	  (site / "langgraph-agents-service.pth").write_text(str(pathlib.Path("service").resolve()))'

@@ -73,7 +73,7 @@ def _installed(peer: Peer) -> Path | None:
     folder = _CACHE / peer.package.translate(str.maketrans("[]=", "---"))
     if not (folder / "installed").exists():
         print(f"installing {peer.package} for comparison ...", flush=True)
-        uv = [sys.executable, "-m", "uv"]
+        uv = [sys.executable, "-m", "uv", "--system-certs"]
         done = subprocess.run(
             [*uv, "venv", "--quiet", "--clear", "--python", _python(peer.python), str(folder)], check=False
         )

@@ -31,10 +31,10 @@ def install(folder: Path) -> Path:
     complete = environment / "complete"
     if not complete.exists():
         # Beside this interpreter, where requirements-dev.txt put it.
-        uv = Path(sys.executable).with_name("uv")
-        _run([str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(environment)])
+        uv = [str(Path(sys.executable).with_name("uv")), "--system-certs"]
+        _run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment)])
         _run(
-            [str(uv), "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)],
+            [*uv, "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)],
             VIRTUAL_ENV=str(environment),
         )
         complete.touch()

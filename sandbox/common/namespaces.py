@@ -163,8 +163,7 @@ class Namespaces:
         """End every process within, and remove what lies outside. It is no error when nothing is there."""
         first = self._first()
         if first is not None:
-            first.kill()
-            psutil.wait_procs([first], timeout=_SECONDS)
+            processes.kill([first])
         processes.end_wrappers(self._state.id)
         # The link would go with the namespace, but some moments later.
         subprocess.run(["ip", "link", "delete", self._name], capture_output=True, check=False)
@@ -175,7 +174,7 @@ class Namespaces:
     def _first(self) -> psutil.Process | None:
         """The process that holds the namespaces, once it is done with their making."""
         found = processes.running(self._state.id).get(ROLE, [])
-        return next((process for process in found if process.name() == "catatonit"), None)
+        return next((process for process in found if processes.name(process) == "catatonit"), None)
 
     def _connect(self, first: int, addresses: Addresses) -> None:
         inside, block, machine = _LINK_INSIDE, addresses.block, addresses.machine

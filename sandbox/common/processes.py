@@ -58,14 +58,20 @@ def end_wrappers(sandbox_id: str) -> None:
 
 
 def stop(processes: Iterable[psutil.Process], grace: float = 5.0) -> None:
-    """End processes: ask first, and after `grace` seconds insist."""
+    """End processes: ask first, and after `grace` seconds insist. It is no error when one has ended by itself."""
     asked = list(processes)
     for process in asked:
         _signal(process, insist=False)
     _, left = psutil.wait_procs(asked, timeout=grace)
-    for process in left:
+    kill(left)
+
+
+def kill(processes: Iterable[psutil.Process], patience: float = 10.0) -> None:
+    """End processes at once, and wait until they are gone. It is no error when one has ended by itself."""
+    asked = list(processes)
+    for process in asked:
         _signal(process, insist=True)
-    psutil.wait_procs(left, timeout=grace)
+    psutil.wait_procs(asked, timeout=patience)
 
 
 def listening(process: psutil.Process) -> list[str]:
@@ -81,11 +87,16 @@ def _environment(process: psutil.Process) -> Mapping[str, str]:
     return {} if _is_wrapper(process) else _marks(process)
 
 
-def _is_wrapper(process: psutil.Process) -> bool:
+def name(process: psutil.Process) -> str:
+    """The name of a process; empty when it has ended, as any may between two looks at it."""
     try:
-        return process.name() in _WRAPPERS
+        return str(process.name())
     except psutil.Error:
-        return False
+        return ""
+
+
+def _is_wrapper(process: psutil.Process) -> bool:
+    return name(process) in _WRAPPERS
 
 
 def _marks(process: psutil.Process) -> Mapping[str, str]:

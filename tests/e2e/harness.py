@@ -79,6 +79,23 @@ class Sandbox:
         assert done.code == 0, done.out
         return done
 
+    def killed(self, after: float) -> str:
+        """Start `make up`, kill it after so many seconds, and return what it had printed last."""
+        with subprocess.Popen(
+            self.command("up"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as started:
+            try:
+                out, _ = started.communicate(timeout=after)
+            except subprocess.TimeoutExpired:
+                os.kill(started.pid, signal.SIGKILL)
+                # What it started may hold its output for longer than it lived.
+                out = ""
+                if started.stdout is not None:
+                    os.set_blocking(started.stdout.fileno(), False)
+                    out = started.stdout.read() or ""
+                    started.stdout.close()
+        return (out.splitlines() or ["nothing yet"])[-1]
+
     def interrupted(self, signal_number: int) -> int:
         """Start an update, end it by a signal in its midst, and return its exit code."""
         command = self.command("up")

@@ -31,6 +31,8 @@ def environment(**settings: Any) -> dict[str, str]:
     """The environment of a service: these settings, and defaults fit for tests."""
     values: dict[str, Any] = {
         "HOST": "127.0.0.1",
+        # Whatever is not told a port of its own has a free one, beside anything that listens on the default.
+        "PORT": free_port(),
         "METRICS_PORT": 0,
         "LANGGRAPH_CONFIG": GRAPHS,
         "API_KEYS": KEY,

@@ -39,7 +39,7 @@ async def test_a_factory_may_be_a_context_manager_that_lives_as_long_as_the_serv
     )
     graphs = await loaded(tmp_path, {"graphs": {"managed": "./g.py:manage"}})
 
-    closed = sys.modules["langgraph_agents_graph_managed"].closed
+    closed = sys.modules["langgraph_agents_graph_graphs.managed"].closed
     assert closed == []
     await graphs.close()
     assert closed == [1]

@@ -10,6 +10,7 @@ import yaml
 from sandbox.binaries import definitions
 from sandbox.binaries.golang import Go
 from sandbox.cluster import addons, nodes
+from sandbox.cluster.api import Object
 from sandbox.cluster.nodes import Topology
 from sandbox.common.errors import SandboxError
 from tests.sandbox.fakes import FakeApi
@@ -49,6 +50,36 @@ def test_a_definition_that_is_never_served_is_told_by_name(
     (tmp_path / "w.json").write_text(json.dumps(definition))
     with pytest.raises(SandboxError, match=r"does not serve w\.x"):
         addons.ensure(FakeApi(), tmp_path)  # type: ignore[arg-type]
+
+
+class Restarted(FakeApi):
+    """A server that was killed while it set a definition up: it goes on when the definition changes."""
+
+    def apply(self, manifest: Object, *, dry_run: bool = False, force: bool = False) -> Object:
+        key = (manifest["kind"], None, manifest["metadata"]["name"])
+        before = self.objects[key]["metadata"].get("annotations") if key in self.objects else None
+        live = super().apply(manifest, dry_run=dry_run, force=force)
+        served = before != manifest["metadata"].get("annotations")
+        live["status"] = {"conditions": [{"type": "Established", "status": str(served)}]}
+        return live
+
+
+def test_a_definition_that_a_killed_server_left_half_set_up_is_set_up_after_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addons, "_NUDGE_SECONDS", 0.05)
+    monkeypatch.setattr(addons, "_ESTABLISHED_SECONDS", 5.0)
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "w.x", "annotations": {"made-by": "its project"}},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(definition))
+    api = Restarted()
+    api.apply(definition)
+    addons.ensure(api, tmp_path)  # type: ignore[arg-type]
+    live = api.objects["CustomResourceDefinition", None, "w.x"]
+    assert live["metadata"]["annotations"]["made-by"] == "its project"
 
 
 @pytest.fixture

@@ -48,6 +48,16 @@ def test_a_process_is_found_by_its_sandbox_and_role(log: Path) -> None:
     assert not processes.running(_id(log.parent, "theirs"))
 
 
+def test_a_process_that_ended_between_two_looks_is_no_error(log: Path) -> None:
+    started = _start(log, "mine", "etcd", SLEEP)
+    (found,) = processes.running(_id(log.parent, "mine"))["etcd"]
+    started.kill()
+    started.wait()
+    assert processes.name(found) == ""
+    processes.stop([found])
+    processes.kill([found])
+
+
 def test_a_process_outlives_its_starters_terminal(log: Path) -> None:
     started = _start(log, "mine", "etcd", SLEEP)
     ours = subprocess.run(
