@@ -28,8 +28,6 @@ UNSET = {
     "STORE_SHARED",
     "MAX_RUN_ATTEMPTS",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "REQUIRE_API_KEY_WITH_AUTH",
-    "STORE_SHARED",
     # Filled in by a person, in the agent's own secret.
     "API_KEYS",
 }
