@@ -9,12 +9,15 @@ from stacks.problems import SettingsError
 from stacks.vocabulary import Flag, Model
 from stacks.wording import field_problems
 
+# What the engine hands over behind a day that stands without quotes.
+_MIDNIGHT = " 00:00:00 +0000 UTC"
+
 
 def _day(value: Any) -> date:
     try:
-        return value if isinstance(value, date) else date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError('write a day as year-month-day, in quotes, such as "2027-01-31"') from None
+        return value if isinstance(value, date) else date.fromisoformat(value.removesuffix(_MIDNIGHT))
+    except (AttributeError, ValueError):
+        raise ValueError('write a day as year-month-day, such as "2027-01-31"') from None
 
 
 class PolicyException(Model):
@@ -27,7 +30,7 @@ class PolicyException(Model):
     reason: Annotated[str, Field(min_length=10)]
     """Why, for those who read it later."""
     expires: Annotated[date, BeforeValidator(_day)]
-    """The last day, in quotes: "2027-01-31"."""
+    """The last day, such as "2027-01-31"."""
 
 
 class PolicySettings(Model):

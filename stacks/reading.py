@@ -1,12 +1,14 @@
 """The one reader of a stack file, ``Pulumi.<stack>.yaml``: whoever looks at one reads it here, and reads the same.
 
-It reads YAML as the engine does: only ``true`` and ``false`` are booleans, ``no`` and ``on`` are text, and so are dates
-and ``1:30``; a key that stands twice in one object is refused.
+It reads YAML as the engine does: only ``true`` and ``false`` are booleans, ``no``, ``on`` and ``1:30`` are text, and so
+are dates; a key that stands twice in one object is refused.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +89,14 @@ class _Dumper(yaml.SafeDumper):
     """Puts every text in quotes that either version of YAML reads as something else."""
 
 
-_REPLACED = ("bool", "int", "float", "timestamp")
+_REPLACED = ("bool", "int", "float")
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in _REPLACED]
     for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
 for _kind, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(0x[0-9a-fA-F_]+|0b[01_]+|[0-9][0-9_]*)", "-+0123456789"),
+    ("int", r"[-+]?(0x[0-9a-fA-F_]+|0b[01_]+|0o[0-7_]+|[0-9][0-9_]*)", "-+0123456789"),
     (
         "float",
         r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
@@ -105,6 +107,36 @@ for _kind, _pattern, _first in (
         _reads_or_writes.add_implicit_resolver(
             f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), list(_first)
         )
+
+
+def _number(loader: Any, node: Any) -> int | float | str:
+    """As the engine hands it over: JSON does not tell 3.0 from 3, and what no float holds stays a text."""
+    plain = node.value.replace("_", "").lower()
+    # 0 stands for what the prefix says; a leading zero is an old way to say octal.
+    for base in (0, 8):
+        try:
+            return int(plain, base)
+        except ValueError:
+            continue
+    number: float = loader.construct_yaml_float(node)
+    if math.isinf(number) and "inf" not in plain:
+        return str(node.value)
+    return int(number) if number.is_integer() else number
+
+
+def _day_or_time(loader: Any, node: Any) -> str:
+    """As the engine hands it over: the text that Go makes of it."""
+    try:
+        found = loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return str(node.value)
+    zone = f"{found:%z}" if isinstance(found, datetime) and found.utcoffset() else "+0000"
+    return f"{found:%Y-%m-%d %H:%M:%S} {zone} {'UTC' if zone == '+0000' else zone}"
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _day_or_time)
 
 
 def text(content: Mapping[str, Any]) -> str:

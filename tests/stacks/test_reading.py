@@ -22,15 +22,28 @@ def file(tmp_path: Path) -> Path:
         ("on", "on"),
         ("12", 12),
         ("1.30", 1.3),
-        ("1e3", 1000.0),
+        ("3.0", 3),
+        ("1e3", 1000),
+        ("1_000", 1000),
+        ("0777", 511),
+        ("0999", 999),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("0b11", 3),
+        (".5", 0.5),
+        ("12e4567", "12e4567"),
         ("1:30", "1:30"),
-        ("2027-01-31", "2027-01-31"),
+        ("2027-01-31", "2027-01-31 00:00:00 +0000 UTC"),
+        ("2027-01-31 10:00:00", "2027-01-31 10:00:00 +0000 UTC"),
+        ("2027-02-31", "2027-02-31"),
+        ('"2027-01-31"', "2027-01-31"),
         ('"12"', "12"),
         ("", None),
         ("~", None),
     ],
 )
 def test_a_value_is_what_the_engine_reads(file: Path, text: str, value: Any) -> None:
+    """The values are those of `pulumi config --json`."""
     file.write_text(f"config:\n  a: {text}\n")
     found = read(file).config["a"]
     assert (found, type(found)) == (value, type(value))

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ CASES: list[tuple[str, Any, str, str]] = [
         "policyExceptions",
         [{"rule": "r", "resource": "x", "reason": "no data yet", "expires": 20270131}],
         "policyExceptions[0].expires",
-        'in quotes, such as "2027-01-31"',
+        'write a day as year-month-day, such as "2027-01-31"',
     ),
 ]
 
@@ -197,6 +198,13 @@ def test_an_open_api_server_can_be_excused_outside_production_alone() -> None:
         raw = changed(stack, "cluster.endpointPublicAccessCidrs", ["0.0.0.0/0"])
         raw["policyExceptions"] = [{**excuse, "rule": "closed-cluster-endpoint"}]
         assert bool(problems(raw)) is not excused
+
+
+@pytest.mark.parametrize("expires", ["2027-01-31", "2027-01-31 00:00:00 +0000 UTC"])
+def test_the_last_day_of_an_exception_may_stand_with_or_without_quotes(expires: str) -> None:
+    entry = {"rule": "backups", "resource": "x", "reason": "no data yet", "expires": expires}
+    (exception,) = policy_settings({"policyExceptions": [entry]}, stack="dev").policy_exceptions
+    assert exception.expires == date(2027, 1, 31)
 
 
 @pytest.mark.parametrize("value", ["no", "true", 1, 0, None])
