@@ -19,7 +19,8 @@ from components.workload.workload import Workload, WorkloadArgs
 from stacks.agent_access import SecretAccess, grant
 from stacks.agent_secrets import ApiKeys, deploy_secrets
 from stacks.agent_settings import Agent
-from stacks.platform import AlbPlatform, Platform
+from stacks.platform import Platform
+from stacks.platform_ingress import AlbPlatform
 from stacks.service import METRICS_PORT, PORT, plain_variables
 from stacks.settings import Ingress, Network, Settings
 

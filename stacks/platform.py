@@ -13,14 +13,10 @@ from components.cluster.cluster import Cluster, ClusterArgs
 from components.cluster.kubeconfig import kubeconfig
 from components.cluster.network_policy_controller import NetworkPolicyController
 from components.cluster.node_groups import Architecture, NodeGroupArgs
-from components.edge.certificate_issuer import CertificateIssuer, CertificateIssuerArgs
-from components.edge.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
 from components.edge.traefik import NAMESPACE as TRAEFIK_NAMESPACE
 from components.edge.traefik import POD_LABELS as TRAEFIK_PODS
-from components.edge.traefik import Traefik, TraefikArgs
 from components.naming import (
     ELASTICACHE_REPLICATION_GROUP_ID,
-    LOAD_BALANCER_NAME,
     PART_OF,
     RDS_IDENTIFIER,
     labels,
@@ -36,6 +32,7 @@ from components.stores.rds_ca import rds_ca
 from components.workload.image import Image, ImageArgs
 from components.workload.namespace import AgentNamespace, NamespaceArgs
 from components.workload.network_policies import Peer, cidr_peers, namespace_peer
+from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
 from stacks.settings import Settings
 from stacks.vocabulary import Compute, IngressController
@@ -44,22 +41,6 @@ _PLATFORMS = {
     Architecture.X86_64: "linux/amd64",
     Architecture.ARM64: "linux/arm64",
 }
-
-
-@dataclass(frozen=True)
-class TraefikPlatform:
-    """Traefik serves Ingresses, cert-manager signs for them."""
-
-    controller_ready: pulumi.Resource
-    issuer: pulumi.Output[str]
-
-
-@dataclass(frozen=True)
-class AlbPlatform:
-    """Application Load Balancers serve Ingresses, ACM signs for them."""
-
-    controller_ready: pulumi.Resource
-    hosted_zone_id: pulumi.Output[str]
 
 
 @dataclass(frozen=True)
@@ -185,7 +166,7 @@ def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
         secrets_key_arn=secrets_key.arn,
         image=image,
         namespace=namespace,
-        ingress=_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
+        ingress=deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
         callers=callers,
         scrapers=[namespace_peer("monitoring")],
         pods_ready=tuple(addon for addon in (addons.coredns, addons.secrets_store) if addon is not None),
@@ -375,57 +356,3 @@ def _image(settings: Settings, name: str, region: str, opts: pulumi.ResourceOpti
         ),
         opts,
     ).ref
-
-
-def _ingress(
-    settings: Settings,
-    name: str,
-    region: str,
-    network: Network,
-    addons: Addons,
-    shared: dict[str, str],
-    hosted_zone_id: pulumi.Output[str],
-    opts: pulumi.ResourceOptions,
-) -> TraefikPlatform | AlbPlatform:
-    wanted = settings.ingress
-    controller: tuple[pulumi.Resource, ...] = ()
-    if addons.load_balancer_controller is not None:
-        controller = (
-            LoadBalancerController(
-                "load-balancer-controller",
-                LoadBalancerControllerArgs(
-                    cluster_name=name,
-                    region=region,
-                    vpc_id=network.vpc_id,
-                    replicas=2 if settings.production else 1,
-                    run_after=(addons.load_balancer_controller.association,),
-                ),
-                opts,
-            ).release,
-        )
-    if wanted.controller is IngressController.ALB:
-        return AlbPlatform(controller_ready=controller[0], hosted_zone_id=hosted_zone_id)
-    traefik = Traefik(
-        "traefik",
-        TraefikArgs(
-            labels=shared,
-            replicas=wanted.replicas,
-            idle_timeout_seconds=wanted.idle_timeout,
-            load_balancer_name=safe_name(name, limit=LOAD_BALANCER_NAME),
-            auto_mode=not controller,
-            run_after=controller,
-        ),
-        opts,
-    )
-    issuer = CertificateIssuer(
-        "certificate-issuer",
-        CertificateIssuerArgs(
-            issuer=wanted.issuer,
-            email=wanted.email,
-            ingress_class="traefik",
-            labels=shared,
-            crds_ready=addons.cert_manager,
-        ),
-        opts,
-    )
-    return TraefikPlatform(controller_ready=traefik.release, issuer=issuer.issuer_name)
