@@ -218,6 +218,27 @@ async def test_no_free_place_is_answered_with_503_and_a_time() -> None:
             assert (await client.post("/invoke", json=steps())).status_code == 200
 
 
+async def test_one_key_cannot_keep_the_others_from_a_place() -> None:
+    limits: dict[str, Any] = {
+        "max_concurrent_runs": 3,
+        "max_concurrent_runs_per_caller": 2,
+        "queue_timeout_seconds": 5,
+    }
+    with serving(checkpointer="memory", **limits) as served:
+        mine, others = ({"X-API-Key": key.partition(":")[2]} for key in (KEY, OTHER_KEY))
+        async with httpx.AsyncClient(base_url=served.url, verify=False) as client:  # noqa: S501
+            slow = steps(input={"seconds": 0.2})
+            asked = [asyncio.create_task(client.post("/invoke", json=slow, headers=mine)) for _ in range(12)]
+            await asyncio.sleep(0.2)
+            other = await asyncio.wait_for(client.post("/invoke", json=steps(), headers=others), 2)
+            assert other.status_code == 200
+            answers = await asyncio.gather(*asked)
+            assert sorted(answer.status_code for answer in answers) == [200] * 2 + [429] * 10
+            refused = next(answer for answer in answers if answer.status_code == 429)
+            assert refused.headers["retry-after"] == "1"
+            assert (await client.post("/invoke", json=steps(), headers=mine)).status_code == 200
+
+
 async def test_a_client_that_leaves_cancels_its_stateless_run(in_memory: Served) -> None:
     async with httpx.AsyncClient(
         base_url=in_memory.url,

@@ -14,7 +14,8 @@ from langgraph_agents_service.persistence.registry.base import (
     ThreadBusyError,
     ThreadExistsError,
 )
-from langgraph_agents_service.runs.runner import UNAVAILABLE, OverloadedError
+from langgraph_agents_service.runs.places import CrowdedError, OverloadedError
+from langgraph_agents_service.runs.runner import UNAVAILABLE
 
 RETRY_AFTER = {"Retry-After": "1"}
 
@@ -27,7 +28,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         409: "A run is active on the thread, or the id is taken.",
         413: "The body is larger than MAX_REQUEST_BYTES.",
         422: "What is wrong with the request.",
-        429: "More requests than RATE_LIMIT_PER_MINUTE.",
+        429: "More requests than RATE_LIMIT_PER_MINUTE, or runs than MAX_CONCURRENT_RUNS_PER_CALLER.",
         503: "No place or no storage; try again after `Retry-After` seconds.",
     }.items()
 }
@@ -90,6 +91,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OverloadedError)
     async def _overloaded(_request: Request, _error: OverloadedError) -> JSONResponse:
         return answer(503, "no place became free in time; try again", RETRY_AFTER)
+
+    @app.exception_handler(CrowdedError)
+    async def _crowded(_request: Request, _error: CrowdedError) -> JSONResponse:
+        text = "as many runs as MAX_CONCURRENT_RUNS_PER_CALLER are in progress for you; wait for one to end"
+        return answer(429, text, RETRY_AFTER)
 
     @app.exception_handler(InvalidUpdateError)
     @app.exception_handler(EmptyInputError)

@@ -215,6 +215,13 @@ class Settings(ModelSettings, DatabaseSettings):
     max_concurrent_runs: int = Field(
         100, ge=1, le=100_000, description="Runs that one process executes at once."
     )
+    max_concurrent_runs_per_caller: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Runs that one key or user may wait for at once, on one process; then 429. "
+        "0: as many as there are places.",
+    )
     queue_timeout_seconds: float = Field(
         10,
         gt=0,

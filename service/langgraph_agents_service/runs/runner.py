@@ -23,6 +23,7 @@ from langgraph_agents_service.persistence.registry.base import (
 )
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
+from langgraph_agents_service.runs.places import Places
 from langgraph_agents_service.runs.wire import dumps
 
 POLL_SECONDS = 0.5
@@ -39,10 +40,6 @@ log = logging.getLogger(__name__)
 tracer = trace.get_tracer("langgraph-agents")
 
 
-class OverloadedError(Exception):
-    """No place became free in QUEUE_TIMEOUT_SECONDS, or the process is about to end."""
-
-
 class Runner:
     """The runs of one process."""
 
@@ -50,7 +47,7 @@ class Runner:
         self.registry = registry
         self.driver = driver
         self._settings = settings
-        self._places = asyncio.Semaphore(settings.max_concurrent_runs)
+        self._places = Places(settings)
         self._executions: dict[str, Execution] = {}
         self._wake = asyncio.Event()
         self._housekeeper: asyncio.Task[None] | None = None
@@ -93,32 +90,32 @@ class Runner:
     async def start(self, run: Run, owner: Owner, *, create_thread: bool) -> Execution | None:
         """Execute a run now. None: its thread is taken, and the run waits in the registry.
 
-        Raises OverloadedError, NotFoundError, ThreadBusyError.
+        Raises OverloadedError, CrowdedError, NotFoundError, ThreadBusyError.
         """
         run.owner = owner.name
-        await self._place(run.graph_id)
+        await self._place(run)
         try:
             await self.registry.begin(run, owner, create_thread=create_thread, start=True, attended=True)
         except BaseException:
-            self._places.release()
+            self._places.give(run)
             raise
         if run.status is RunStatus.RUNNING:
             return self._spawn(Execution(run))
-        self._places.release()
+        self._places.give(run)
         self._expecting = True
         return None
 
     async def submit(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
         """Execute a run as soon as there is a place for it, here or on another process."""
         run.owner = owner.name
-        start = not self._places.locked() and not self.draining
+        start = not self._places.full and not self.draining
         if start:
-            await self._places.acquire()
+            await self._places.take(run)
         try:
             await self.registry.begin(run, owner, create_thread=create_thread, start=start)
         finally:
             if start and run.status is not RunStatus.RUNNING:
-                self._places.release()
+                self._places.give(run)
         if start and run.status is RunStatus.RUNNING:
             self._spawn(Execution(run))
         else:
@@ -126,13 +123,13 @@ class Runner:
 
     async def start_stateless(self, run: Run) -> Execution:
         """Execute a run that nobody can come back to: no thread, no checkpoints, no entry in the registry."""
-        await self._place(run.graph_id)
+        await self._place(run)
         return self._spawn(Execution(run, stateless=True))
 
     async def run_stateless(self, run: Run, *, left: Callable[[], Awaitable[bool]]) -> Outcome:
         """Execute such a run for a client that waits for its outcome, in the task of its request: a task of its own
         would take a tenth of the service's share of the time. It is cancelled when the client has `left`."""
-        await self._place(run.graph_id)
+        await self._place(run)
         execution = Execution(run, stateless=True, left=left)
         execution.task = asyncio.current_task()
         self._enter(execution)
@@ -142,17 +139,10 @@ class Runner:
             self._leave(execution)
         return execution.outcome.result()
 
-    async def _place(self, graph_id: str) -> None:
+    async def _place(self, run: Run) -> None:
         begin = time.perf_counter()
-        if self._places.locked():
-            try:
-                async with asyncio.timeout(self._settings.queue_timeout_seconds):
-                    await self._places.acquire()
-            except TimeoutError:
-                raise OverloadedError from None
-        else:
-            await self._places.acquire()
-        metrics.series(metrics.queue_seconds, graph_id).observe(time.perf_counter() - begin)
+        await self._places.ask(run)
+        metrics.series(metrics.queue_seconds, run.graph_id).observe(time.perf_counter() - begin)
 
     def _spawn(self, execution: Execution) -> Execution:
         self._enter(execution)
@@ -167,7 +157,7 @@ class Runner:
     def _leave(self, execution: Execution) -> None:
         self._executions.pop(execution.run.run_id, None)
         metrics.active_runs.dec()
-        self._places.release()
+        self._places.give(execution.run)
         if self._expecting:
             self._wake.set()
 
@@ -326,5 +316,5 @@ class Runner:
         free = self._settings.max_concurrent_runs - len(self._executions)
         if free > 0:
             for run in await self.registry.claim(min(free, 10), self.driver.graphs.names):
-                await self._places.acquire()
+                await self._places.take(run)
                 self._spawn(Execution(run))
