@@ -20,6 +20,9 @@ from langgraph_agents_service.configuration.describe import faults
 from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
 from langgraph_agents_service.observability.health import Check, Health
 from langgraph_agents_service.persistence import valkey_client
+from langgraph_agents_service.persistence.assistants.base import Assistants
+from langgraph_agents_service.persistence.assistants.keyvalue import KeyValueAssistants
+from langgraph_agents_service.persistence.assistants.postgres import PostgresAssistants
 from langgraph_agents_service.persistence.database import TRANSIENT, Database
 from langgraph_agents_service.persistence.registry.base import Registry
 from langgraph_agents_service.persistence.registry.documents import MemoryDocuments, ValkeyDocuments
@@ -60,6 +63,7 @@ class Service:
         self.health = Health(self._checks())
         self.saver: BaseCheckpointSaver[Any] | None
         self.registry: Registry
+        self.assistants: Assistants
         self.store: Stores | None
         self.runner: Runner
 
@@ -95,7 +99,7 @@ class Service:
             await self._reach()
             if self.database is not None:
                 await self.database.open()
-            self.saver, self.registry = self._storage()
+            self.saver, self.registry, self.assistants = self._storage()
             self.store = self._stores()
             store = self.store.runs if self.store else None
             driver = Driver(self.settings, self.graphs, self.registry, self.saver, store)
@@ -126,7 +130,7 @@ class Service:
         studio = not self.graphs.auth.get("disable_studio_auth", False)
         return Identification(self.settings, self.access, authorization, studio=studio)
 
-    def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry]:
+    def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry, Assistants]:
         settings = self.settings
         if self.database is not None and settings.checkpointer is Checkpointer.POSTGRES:
             from langgraph_agents_service.persistence.checkpointers.postgres import GroupCommitSaver
@@ -134,7 +138,7 @@ class Service:
             registry = PostgresRegistry(
                 self.database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_run_attempts
             )
-            return GroupCommitSaver(self.database), registry
+            return GroupCommitSaver(self.database), registry, PostgresAssistants(self.database)
         if settings.checkpointer is Checkpointer.VALKEY and self.valkey is not None:
             # Imported only here: the package brings boto3 along, which takes a second.
             from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
@@ -142,9 +146,11 @@ class Service:
             ttl = settings.checkpoint_ttl_seconds
             saver = PrefixedValkeySaver(self.valkey, prefix=settings.cache_key_prefix, ttl_seconds=ttl)
             documents = ValkeyDocuments(self.valkey, settings.cache_key_prefix)
-            return saver, KeyValueRegistry(documents, ttl_seconds=ttl)
+            registry_in_valkey = KeyValueRegistry(documents, ttl_seconds=ttl)
+            return saver, registry_in_valkey, KeyValueAssistants(documents)
         saver_in_memory = InMemorySaver() if settings.checkpointer is Checkpointer.MEMORY else None
-        return saver_in_memory, KeyValueRegistry(MemoryDocuments(), ttl_seconds=None)
+        memory = MemoryDocuments()
+        return saver_in_memory, KeyValueRegistry(memory, ttl_seconds=None), KeyValueAssistants(memory)
 
     def _stores(self) -> Stores | None:
         """None: there is no place for them."""

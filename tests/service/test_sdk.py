@@ -49,7 +49,7 @@ async def test_a_run_without_a_thread_answers_and_keeps_nothing(client: LangGrap
 
 async def test_assistants_are_found_by_name_and_by_id(client: LangGraphClient) -> None:
     found = await client.assistants.search(limit=10)
-    assert {a["graph_id"] for a in found} == {"agent", "steps", "ask"}
+    assert {a["graph_id"] for a in found} == {"agent", "steps", "nested", "ask"}
     for assistant in found:
         assert await client.assistants.get(assistant["assistant_id"]) == assistant
         assert await client.assistants.get(assistant["graph_id"]) == assistant
@@ -61,7 +61,7 @@ async def test_assistants_are_found_by_name_and_by_id(client: LangGraphClient) -
 
 
 async def test_an_unknown_assistant_is_answered_with_the_known_ones(client: LangGraphClient) -> None:
-    with pytest.raises(NotFoundError, match="agent, steps, ask"):
+    with pytest.raises(NotFoundError, match="agent, steps, nested, ask"):
         await client.assistants.get("nobody")
 
 

@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from langgraph_agents_service.api import (
-    assistants,
     composed,
     errors,
     gateway,
@@ -21,6 +20,8 @@ from langgraph_agents_service.api import (
     store,
     threads,
 )
+from langgraph_agents_service.api.assistants import graphs as assistant_graphs
+from langgraph_agents_service.api.assistants import routes as assistants
 from langgraph_agents_service.api.authentication import Authentication
 from langgraph_agents_service.api.composed import Application
 from langgraph_agents_service.api.paths import OPEN_PATHS
@@ -86,6 +87,7 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         stateless.router,
         threads.router,
         assistants.router,
+        assistant_graphs.router,
         store.router,
         probes.router,
     )

@@ -10,7 +10,6 @@ from langgraph_agents_service.access.callers import Caller
 from langgraph_agents_service.api.authentication import caller_in
 from langgraph_agents_service.api.errors import ApiError
 from langgraph_agents_service.persistence.registry.base import Owner
-from langgraph_agents_service.projects.graphs import Graph
 from langgraph_agents_service.service import Service
 
 
@@ -75,13 +74,3 @@ Reader = Annotated[Owner, Depends(_asking("read"))]
 Updater = Annotated[Owner, Depends(_asking("update"))]
 Deleter = Annotated[Owner, Depends(_asking("delete"))]
 Searcher = Annotated[Owner, Depends(_asking("search"))]
-
-
-def find_graph(service: Service, assistant_id: str) -> Graph:
-    """Raises ApiError 404, with what there is."""
-    graph = service.graphs.find(assistant_id)
-    if graph is None:
-        raise ApiError(
-            404, f"there is no assistant {assistant_id!r}; there is: {', '.join(service.graphs.names)}"
-        )
-    return graph

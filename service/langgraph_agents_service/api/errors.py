@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from langgraph.errors import EmptyInputError, InvalidUpdateError
 
 from langgraph_agents_service.access.authorization import RefusedError
+from langgraph_agents_service.persistence.assistants.base import AssistantExistsError
 from langgraph_agents_service.persistence.registry.base import (
     NotFoundError,
     ThreadBusyError,
@@ -87,6 +88,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ThreadExistsError)
     async def _exists(_request: Request, _error: ThreadExistsError) -> JSONResponse:
         return answer(409, "this thread id is taken; choose another, or use if_exists=do_nothing")
+
+    @app.exception_handler(AssistantExistsError)
+    async def _assistant_exists(_request: Request, _error: AssistantExistsError) -> JSONResponse:
+        return answer(409, "this assistant id is taken; choose another, or use if_exists=do_nothing")
 
     @app.exception_handler(OverloadedError)
     async def _overloaded(_request: Request, _error: OverloadedError) -> JSONResponse:

@@ -27,7 +27,9 @@ async def invoke(request: Request, body: Invoke) -> Response:
         raise ApiError(422, "thread_id: CHECKPOINTER=none keeps no threads; leave it out")
     assistant_id = body.assistant_id or service.graphs.names[0]
     # No stream modes: nobody reads along, so that its events need not be made.
-    run = making.new(service, body, assistant_id, str(body.thread_id or uuid.uuid4()), stream_mode=[])
+    run = await making.new(
+        service, caller, body, assistant_id, str(body.thread_id or uuid.uuid4()), stream_mode=[]
+    )
     owner = await making.allow(
         caller, run, thread_id=None if stateless else run.thread_id, if_not_exists="create"
     )

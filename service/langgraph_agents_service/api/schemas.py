@@ -193,20 +193,57 @@ class HistoryQuery(Body):
     checkpoint: Checkpoint | None = None
 
 
-class AssistantSearch(Body):
-    graph_id: str | None = None
-    name: str | None = None
-    metadata: Metadata = {}
-    limit: int = Field(10, ge=1, le=1000)
-    offset: int = Field(0, ge=0, le=2**31)
-    sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] | None = None
-    sort_order: Literal["asc", "desc"] | None = None
+AssistantField = Literal[
+    "assistant_id",
+    "graph_id",
+    "name",
+    "description",
+    "config",
+    "context",
+    "created_at",
+    "updated_at",
+    "metadata",
+    "version",
+]
 
 
 class AssistantCount(Body):
     graph_id: str | None = None
     name: str | None = None
-    metadata: Metadata = {}
+    metadata: Metadata | None = None
+
+
+class AssistantSearch(AssistantCount):
+    limit: int = Field(10, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+    sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] | None = None
+    sort_order: Literal["asc", "desc"] | None = None
+    select: list[AssistantField] | None = None
+
+
+class AssistantUpdate(Body):
+    graph_id: str | None = None
+    config: Config | None = None
+    context: dict[str, Any] | None = None
+    metadata: Metadata | None = None
+    name: str | None = Field(None, max_length=1000)
+    description: str | None = None
+
+
+class AssistantCreate(AssistantUpdate):
+    graph_id: str
+    assistant_id: UUID | None = None
+    if_exists: Literal["raise", "do_nothing"] = "raise"
+
+
+class AssistantVersions(Body):
+    metadata: Metadata | None = None
+    limit: int = Field(10, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+
+
+class AssistantLatest(Body):
+    version: int = Field(ge=1, le=2**31 - 1)
 
 
 Limit = Annotated[int, Field(ge=1, le=1000)]

@@ -20,6 +20,7 @@ from langgraph_agents_service.api.context import (
     Updater,
 )
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
+from langgraph_agents_service.api.removal import remove
 from langgraph_agents_service.api.schemas import (
     Checkpoint,
     HistoryQuery,
@@ -156,13 +157,7 @@ async def update(
 
 @router.delete("/{thread_id}", status_code=204)
 async def delete(thread_id: ThreadId, service: ThreadsDep, owner: Deleter) -> None:
-    thread = await service.registry.get_thread(thread_id, owner)
-    if thread.status is ThreadStatus.BUSY:
-        raise ThreadBusyError
-    # The checkpoints first: should the process die here, nobody who takes the id later finds them.
-    if service.saver is not None:
-        await service.saver.adelete_thread(thread_id)
-    await service.registry.delete_thread(thread_id, owner)
+    await remove(service, thread_id, owner)
 
 
 @router.get("/{thread_id}/state")

@@ -15,3 +15,14 @@ def json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -
 def selected(document: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
     """What was asked for of a document; all of it if nothing was said."""
     return document if not fields else {name: document[name] for name in document if name in fields}
+
+
+def page(documents: Sequence[Any], *, limit: int, offset: int) -> Response:
+    """A page of documents, given one more than its limit if there are more; headers tell where it goes on."""
+    if len(documents) <= limit:
+        return json(documents, headers={"X-Pagination-Total": str(offset + len(documents))})
+    following = str(offset + limit)
+    return json(
+        documents[:limit],
+        headers={"X-Pagination-Total": str(offset + limit + 1), "X-Pagination-Next": following},
+    )

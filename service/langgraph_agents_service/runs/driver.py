@@ -1,6 +1,7 @@
 """How a run drives its graph: the config and input that it gets, and the stream that comes out."""
 
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints, is_typeddict
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
@@ -65,7 +66,7 @@ class Driver:
         async for chunk in compiled.astream(
             None if resumes else _input(payload, compiled),
             config,
-            context=payload.get("context"),
+            context=_context(compiled, payload.get("context")),
             stream_mode=translator.modes,
             subgraphs=payload.get("stream_subgraphs", False),
             interrupt_before=payload.get("interrupt_before"),
@@ -136,6 +137,20 @@ class Driver:
         return graph is not None and bool(
             (await (await self.compiled(graph, config)).aget_state(config)).next
         )
+
+
+def _context(graph: AnyGraph, given: Json | None) -> Any:
+    """What of a run's context the graph's schema has. The rest may be meant for another graph, or have been
+    `configurable` all along."""
+    schema = graph.context_schema
+    if not given or schema is None:
+        return given
+    names = getattr(schema, "model_fields", None) or getattr(schema, "__annotations__", None)
+    if is_dataclass(schema):
+        names = {field.name for field in fields(schema)}
+    elif is_typeddict(schema):
+        names = get_type_hints(schema)
+    return given if not names else {name: given[name] for name in given if name in names}
 
 
 def _of_caller(user: Json | None, given: Json) -> Json:

@@ -4,48 +4,56 @@ import uuid
 from typing import Any
 
 from langgraph_agents_service.access.callers import Caller
-from langgraph_agents_service.api.context import find_graph
+from langgraph_agents_service.api.assistants import finding
 from langgraph_agents_service.api.errors import ApiError
 from langgraph_agents_service.api.schemas import Checkpoint, Question, RunCreate
 from langgraph_agents_service.persistence.registry.base import Json, Owner, Run
 from langgraph_agents_service.service import Service
 
-SYSTEM = {"created_by": "system"}
-"""The metadata of the assistants that graphs have of their own."""
 
-
-def new(service: Service, body: Question, assistant_id: str, thread_id: str, **more: Any) -> Run:
+async def new(
+    service: Service, caller: Caller, body: Question, assistant_id: str, thread_id: str, **more: Any
+) -> Run:
     """A run of what a request asks, with `more` of its payload. Raises ApiError for what it must not ask."""
-    graph = find_graph(service, assistant_id)
+    assistant, _ = await finding.find(service, caller, assistant_id, ask_own=False)
+    graph = finding.graph_of(service, assistant.graph_id)
+    given = body.config.model_dump(mode="json", exclude_unset=True)
+    own_config, context = finding.in_step(given, more.pop("context", None))
+    config = {**assistant.config, **(own_config or {})}
+    config["configurable"] = {
+        **(assistant.config.get("configurable") or {}),
+        **((own_config or {}).get("configurable") or {}),
+    }
     limit = service.settings.max_recursion_limit
-    if (body.config.recursion_limit or 0) > limit:
+    if (config.get("recursion_limit") or 0) > limit:
         raise ApiError(
-            422, f"config.recursion_limit: {body.config.recursion_limit} is above MAX_RECURSION_LIMIT={limit}"
+            422, f"config.recursion_limit: {config['recursion_limit']} is above MAX_RECURSION_LIMIT={limit}"
         )
-    config = body.config.model_dump(mode="json", exclude_unset=True)
     return Run(
         run_id=str(uuid.uuid4()),
         thread_id=thread_id,
-        assistant_id=graph.assistant_id,
+        assistant_id=assistant.assistant_id,
         graph_id=graph.graph_id,
         multitask_strategy=service.settings.multitask_strategy.value,
-        assistant={"metadata": SYSTEM, "config": {}},
+        assistant={"metadata": assistant.metadata, "config": assistant.config},
         payload={
             "input": body.input,
             "command": body.command.model_dump(mode="json") if body.command else None,
             "config": config,
+            "context": {**assistant.context, **(context or {})},
             **more,
         },
     )
 
 
-def build(service: Service, body: RunCreate, thread_id: str) -> Run:
+async def build(service: Service, caller: Caller, body: RunCreate, thread_id: str) -> Run:
     """The run that a request describes. Raises ApiError for what it must not ask."""
     checkpoint = None
     if named := named_checkpoint(body):
         checkpoint = {"checkpoint_ns": named.checkpoint_ns, "checkpoint_id": str(named.checkpoint_id)}
-    run = new(
+    run = await new(
         service,
+        caller,
         body,
         body.assistant_id,
         thread_id,

@@ -23,7 +23,7 @@ async def _stateless(service: Service, body: StatelessRunCreate, caller: Caller)
         raise ApiError(422, "a run without a thread has no checkpoint to go on from; name its thread")
     if body.on_completion == "keep":
         raise ApiError(422, "on_completion: nothing is kept of a run without a thread; name a thread")
-    run = build(service, body, str(uuid.uuid4()))
+    run = await build(service, caller, body, str(uuid.uuid4()))
     run.record_events = False
     owner = await allow(caller, run, thread_id=None)
     names = {"graph_id": run.graph_id, "assistant_id": run.assistant_id}
@@ -59,7 +59,7 @@ async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, caller
 async def create_stateless(body: StatelessRunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
     if body.on_completion == "delete":
         raise ApiError(422, "on_completion: `delete` would delete the result; leave it out")
-    run = build(service, body, str(uuid.uuid4()))
+    run = await build(service, caller, body, str(uuid.uuid4()))
     owner = await allow(caller, run, thread_id=None)
     await service.runner.submit(run, owner, create_thread=True)
     return json(document(run), headers=headers_of(run))

@@ -30,7 +30,7 @@ router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)
 
 
 async def _prepare(service: Service, caller: Caller, body: RunCreate, thread_id: str) -> tuple[Run, Owner]:
-    run = build(service, body, thread_id)
+    run = await build(service, caller, body, thread_id)
     owner = await allow(caller, run, thread_id=thread_id, if_not_exists=body.if_not_exists)
     if named := named_checkpoint(body):
         await service.registry.get_thread(thread_id, owner)

@@ -216,6 +216,17 @@ class Registry(Protocol):
     async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
         """End a pending run, or all active runs of the thread; ask whoever executes a running one to stop."""
 
+    async def cancel_runs(
+        self,
+        owner: Owner,
+        *,
+        thread_id: str | None = None,
+        run_ids: Sequence[str] | None = None,
+        assistant_id: str | None = None,
+        statuses: Sequence[RunStatus] = (RunStatus.PENDING, RunStatus.RUNNING),
+    ) -> list[str]:
+        """Likewise for all active runs that fit; returns their ids."""
+
     async def ask_for_events(self, run_id: str) -> None:
         """Have the process that executes the run record its events."""
 

@@ -259,15 +259,41 @@ class KeyValueRegistry:
 
     async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
         await self.get_thread(thread_id, owner)
-        for run in await self.list_runs(thread_id, owner, limit=1000, offset=0, status=None):
-            if run_id not in (None, run.run_id) or not run.status.active:
+        await self.cancel_runs(owner, thread_id=thread_id, run_ids=[run_id] if run_id else None)
+
+    async def cancel_runs(
+        self,
+        owner: Owner,
+        *,
+        thread_id: str | None = None,
+        run_ids: Sequence[str] | None = None,
+        assistant_id: str | None = None,
+        statuses: Sequence[RunStatus] = (RunStatus.PENDING, RunStatus.RUNNING),
+    ) -> list[str]:
+        threads = [thread_id] if thread_id else await self._documents.members(f"owner:{owner.name}")
+        cancelled = []
+        for name in threads:
+            try:
+                runs = await self.list_runs(name, owner, limit=100_000, offset=0, status=None)
+            except NotFoundError:
                 continue
-            waiting = self._waiting.pop(run.run_id, None)
-            if waiting is not None:
-                waiting.status = RunStatus.INTERRUPTED
-                await self._save_run(waiting)
-            else:
-                await self._documents.put(f"cancel:{run.run_id}", b"1", ttl=LOCK_SECONDS)
+            for run in runs:
+                if (
+                    run.status in statuses
+                    and (run_ids is None or run.run_id in run_ids)
+                    and assistant_id in (None, run.assistant_id)
+                ):
+                    await self._cancel(run)
+                    cancelled.append(run.run_id)
+        return cancelled
+
+    async def _cancel(self, run: Run) -> None:
+        waiting = self._waiting.pop(run.run_id, None)
+        if waiting is not None:
+            waiting.status = RunStatus.INTERRUPTED
+            await self._save_run(waiting)
+        else:
+            await self._documents.put(f"cancel:{run.run_id}", b"1", ttl=LOCK_SECONDS)
 
     # Events stay with the process that executes the run
 

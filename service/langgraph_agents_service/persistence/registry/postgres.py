@@ -251,7 +251,28 @@ class PostgresRegistry:
             await self.get_thread(thread_id, owner)
         else:
             await self.get_run(thread_id, run_id, owner)
-        await self._database.fetch(statements.CANCEL_RUNS, (thread_id, run_id, run_id))
+        await self.cancel_runs(owner, thread_id=thread_id, run_ids=[run_id] if run_id else None)
+
+    async def cancel_runs(
+        self,
+        owner: Owner,
+        *,
+        thread_id: str | None = None,
+        run_ids: Sequence[str] | None = None,
+        assistant_id: str | None = None,
+        statuses: Sequence[RunStatus] = (RunStatus.PENDING, RunStatus.RUNNING),
+    ) -> list[str]:
+        rows = await self._database.fetch(
+            statements.CANCEL_RUNS,
+            _owned(
+                owner,
+                thread_id=thread_id,
+                run_ids=list(run_ids) if run_ids is not None else None,
+                assistant_id=assistant_id,
+                statuses=[str(status) for status in statuses],
+            ),
+        )
+        return [str(row["run_id"]) for row in rows]
 
     # Events, for readers on other processes
 

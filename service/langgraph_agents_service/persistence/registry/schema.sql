@@ -59,3 +59,33 @@ CREATE TABLE IF NOT EXISTS agent_events (
   data bytea NOT NULL,
   PRIMARY KEY (run_id, seq)
 );
+
+-- Assistants that callers made; each graph has one of its own besides, which is not kept here.
+CREATE TABLE IF NOT EXISTS agent_assistants (
+  assistant_id uuid PRIMARY KEY,
+  owner text NOT NULL,
+  graph_id text NOT NULL,
+  name text NOT NULL,
+  description text,
+  config jsonb NOT NULL,
+  context jsonb NOT NULL,
+  metadata jsonb NOT NULL,
+  version int NOT NULL DEFAULT 1,
+  newest int NOT NULL DEFAULT 1,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS agent_assistants_of_owner ON agent_assistants (owner, created_at);
+
+CREATE TABLE IF NOT EXISTS agent_assistant_versions (
+  assistant_id uuid NOT NULL REFERENCES agent_assistants ON DELETE CASCADE,
+  version int NOT NULL,
+  graph_id text NOT NULL,
+  name text NOT NULL,
+  description text,
+  config jsonb NOT NULL,
+  context jsonb NOT NULL,
+  metadata jsonb NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (assistant_id, version)
+);

@@ -191,10 +191,15 @@ ORDER BY r.created_at DESC LIMIT %s OFFSET %s"""  # noqa: S608
 
 DELETE_RUN = "DELETE FROM agent_runs WHERE run_id = %s AND status NOT IN ('pending', 'running')"
 
-CANCEL_RUNS = """
-UPDATE agent_runs SET cancelled = true, updated_at = now(),
-  status = CASE WHEN status = 'pending' THEN 'interrupted' ELSE status END
-WHERE thread_id = %s AND (%s::uuid IS NULL OR run_id = %s) AND status IN ('pending', 'running')"""
+CANCEL_RUNS = f"""
+UPDATE agent_runs r SET cancelled = true, updated_at = now(),
+  status = CASE WHEN r.status = 'pending' THEN 'interrupted' ELSE r.status END
+FROM agent_threads t
+WHERE t.thread_id = r.thread_id AND {_OWNED} AND r.status = ANY (%(statuses)s)
+  AND (%(thread_id)s::uuid IS NULL OR r.thread_id = %(thread_id)s)
+  AND (%(run_ids)s::uuid[] IS NULL OR r.run_id = ANY (%(run_ids)s))
+  AND (%(assistant_id)s::text IS NULL OR r.assistant_id = %(assistant_id)s)
+RETURNING r.run_id"""  # noqa: S608
 
 ASK_FOR_EVENTS = "UPDATE agent_runs SET record_events = true WHERE run_id = %s AND NOT record_events"
 

@@ -1,0 +1,1 @@
+"""Assistants: graphs with a config, a context and metadata, in versions."""
