@@ -9,6 +9,9 @@ from langgraph_agents_service.access.authorization import Authorization
 from langgraph_agents_service.access.users import User, portable, restored
 from langgraph_agents_service.persistence.registry.base import Json, Owner
 
+AUTH_PREFIX = "langgraph_auth_"
+"""Names in `configurable` that only the service sets, as LangGraph's server does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -32,6 +35,23 @@ class Caller:
     def travels(self) -> Json | None:
         """The user, to execute a run on its behalf on any process."""
         return portable(self.user) if self.user else None
+
+    def configure(self, given: Mapping[str, Any]) -> Json:
+        """`configurable` of a graph: what is given, and who asks, which no request can say for itself."""
+        configurable = without_caller(given)
+        if self.user is not None:
+            configurable |= {
+                f"{AUTH_PREFIX}user": self.user,
+                f"{AUTH_PREFIX}user_id": self.user.identity,
+                f"{AUTH_PREFIX}permissions": list(self.user.permissions),
+            }
+            configurable["user_id"] = configurable.get("user_id") or self.user.identity
+        return configurable
+
+
+def without_caller(given: Mapping[str, Any]) -> Json:
+    """What is given, but for what it says of who asks."""
+    return {name: value for name, value in given.items() if not name.startswith(AUTH_PREFIX)}
 
 
 current: ContextVar[Caller | None] = ContextVar("caller", default=None)

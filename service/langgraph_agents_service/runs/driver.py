@@ -12,7 +12,6 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Command, Send
 
 from langgraph_agents_service.access import callers
-from langgraph_agents_service.access.users import restored
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
@@ -20,9 +19,6 @@ from langgraph_agents_service.projects.graphs import AnyGraph, Graph, Graphs
 from langgraph_agents_service.runs.execution import Execution
 from langgraph_agents_service.runs.tokens import TokenCounter
 from langgraph_agents_service.runs.wire import Translator, dumps
-
-AUTH_PREFIX = "langgraph_auth_"
-"""Names in `configurable` that only the service sets, as LangGraph's server does."""
 
 
 class Driver:
@@ -87,7 +83,7 @@ class Driver:
         """The config of a run; with `fork`, from the checkpoint that the request named, if it did."""
         given = run.payload.get("config") or {}
         configurable: Json = {
-            **_of_caller(run.payload.get("user"), given.get("configurable") or {}),
+            **callers.of_run(run.owner, run.payload.get("user")).configure(given.get("configurable") or {}),
             "thread_id": run.thread_id,
             "run_id": run.run_id,
             "graph_id": run.graph_id,
@@ -109,6 +105,8 @@ class Driver:
         return config
 
     async def compiled(self, graph: Graph, config: RunnableConfig, *, stateless: bool = False) -> AnyGraph:
+        if (caller := callers.current.get()) is not None:  # a factory may ask who reads the state of a thread
+            config = {**config, "configurable": caller.configure(config.get("configurable") or {})}
         compiled = await graph.compiled(config)
         saver = None if stateless else self.saver
         copies = self._stateless_copies if stateless else self._copies
@@ -142,6 +140,7 @@ class Driver:
 def _context(graph: AnyGraph, given: Json | None) -> Any:
     """What of a run's context the graph's schema has. The rest may be meant for another graph, or have been
     `configurable` all along."""
+    given = callers.without_caller(given) if given else given  # `configurable` may have become context
     schema = graph.context_schema
     if not given or schema is None:
         return given
@@ -151,20 +150,6 @@ def _context(graph: AnyGraph, given: Json | None) -> Any:
     elif is_typeddict(schema):
         names = get_type_hints(schema)
     return given if not names else {name: given[name] for name in given if name in names}
-
-
-def _of_caller(user: Json | None, given: Json) -> Json:
-    """What the request put into `configurable`, and who asks, which no request can say."""
-    configurable = {name: value for name, value in given.items() if not name.startswith(AUTH_PREFIX)}
-    if user is not None:
-        found = restored(user)
-        configurable |= {
-            f"{AUTH_PREFIX}user": found,
-            f"{AUTH_PREFIX}user_id": found.identity,
-            f"{AUTH_PREFIX}permissions": list(found.permissions),
-        }
-        configurable["user_id"] = configurable.get("user_id") or found.identity
-    return configurable
 
 
 def _input(payload: Json, graph: AnyGraph) -> Any:

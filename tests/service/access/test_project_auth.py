@@ -94,6 +94,41 @@ async def test_the_graph_is_told_who_asks(ann: LangGraphClient) -> None:
         assert found["user"]["is_authenticated"] is True
 
 
+async def test_a_factory_is_told_who_asks_whatever_it_is_called_for(ann: LangGraphClient) -> None:
+    thread_id = await thread_of(ann)
+    await ann.runs.wait(thread_id, "for_user", input={"seconds": 0})
+    assert (await ann.threads.get_state(thread_id))["values"]
+    assert await ann.threads.get_history(thread_id)
+    assert (await ann.threads.search(ids=[thread_id]))[0]["values"]
+    await ann.threads.update_state(thread_id, {"seconds": 0}, as_node="tell")
+    assert (await ann.assistants.get_graph("for_user"))["nodes"]
+    assert (await ann.assistants.get_schemas("for_user"))["graph_id"] == "for_user"
+    run = await ann.runs.create(thread_id, "for_user", input={})
+    assert await ann.runs.join(thread_id, run["run_id"])
+
+
+async def test_the_user_travels_with_a_run_that_another_process_takes_up(database_uri: str) -> None:
+    settings: dict[str, Any] = {"database_uri": database_uri, "langgraph_config": GUARDED, "api_keys": ""}
+    # One place is taken by a run that waits, so that the next one waits for the other process.
+    with serving(max_concurrent_runs=1, **settings) as first:
+        ann = user(first, "ann")
+        held = await ann.runs.create(await thread_of(ann), "hold", input={"seconds": 30})
+        for graph in ("who", "count", "ask"):
+            thread_id = await thread_of(ann)
+            run = await ann.runs.create(thread_id, graph, input={})
+            assert run["status"] == "pending"
+            with serving(**settings) as second:
+                found: Any = await user(second, "ann").runs.join(thread_id, run["run_id"])
+                assert await status(user(second, "bob").runs.join(thread_id, run["run_id"])) == 404
+            if graph == "who":
+                assert (found["who"]["identity"], found["who"]["permissions"]) == ("ann", ["ask"])
+            if graph == "count":
+                assert found["threads"] == await ann.threads.count()
+            if graph == "ask":
+                assert found["who"] == "ann"
+        await ann.runs.cancel(held["thread_id"], held["run_id"], wait=True)
+
+
 async def test_nobody_passes_for_somebody_else_by_what_is_configurable(bob: LangGraphClient) -> None:
     forged = {
         "langgraph_auth_user": {"identity": "ann"},
@@ -102,9 +137,14 @@ async def test_nobody_passes_for_somebody_else_by_what_is_configurable(bob: Lang
         "langgraph_auth_anything": "x",
     }
     for thread_id in (None, await thread_of(bob)):
-        found = await who(bob, thread_id, config={"configurable": forged})
-        assert (found["identity"], found["id"], found["permissions"]) == ("bob", "bob", ["ask"])
-        assert "langgraph_auth_anything" not in found["others"]
+        for given in ({"config": {"configurable": forged}}, {"context": forged}):
+            found = await who(bob, thread_id, **given)
+            assert (found["identity"], found["id"], found["permissions"]) == ("bob", "bob", ["ask"])
+            assert "langgraph_auth_anything" not in found["others"]
+            assert not [name for name in found["context"] if name.startswith("langgraph_auth_")]
+    assistant = await bob.assistants.create("who", config={"configurable": forged})
+    values: Any = await bob.runs.wait(None, assistant["assistant_id"], input={})
+    assert values["who"]["identity"] == "bob"
 
 
 async def test_what_a_user_may_not_see_is_not_there(ann: LangGraphClient, bob: LangGraphClient) -> None:

@@ -28,6 +28,7 @@ async def tell(state: State, config: RunnableConfig, runtime: Runtime[Any]) -> S
             "permissions": configurable.get("langgraph_auth_permissions"),
             "user_id": configurable.get("user_id"),
             "others": sorted(name for name in configurable if name.startswith("langgraph_auth_")),
+            "context": sorted(runtime.context or ()),
             "server_info": info.user.identity if info is not None and info.user is not None else None,
         }
     }
@@ -42,3 +43,9 @@ def _graph() -> Any:
 
 who = _graph()
 hold = _graph()
+
+
+def for_user(config: RunnableConfig) -> Any:
+    """A graph that is made for whoever asks, also when its state is read."""
+    assert config["configurable"]["langgraph_auth_user"].identity in ("ann", "bob")
+    return _graph()
