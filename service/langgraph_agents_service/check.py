@@ -7,12 +7,14 @@ from contextlib import aclosing
 
 from pydantic import ValidationError
 
+from langgraph_agents_service.api import composed
 from langgraph_agents_service.configuration import secret_files
 from langgraph_agents_service.configuration.describe import every_fault
 from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
 from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.database import Database
 from langgraph_agents_service.projects.graphs import Graphs, GraphsError
+from langgraph_agents_service.service import authorization_of
 
 CHECK_SECONDS = 5.0
 
@@ -33,7 +35,8 @@ async def check() -> tuple[list[str], list[str]]:
         except TimeoutError:
             bad.append(f"{name}: no answer within {CHECK_SECONDS:g} s")
         except GraphsError as error:
-            bad.append(str(error))
+            if str(error) not in bad:  # what is wrong with the file is wrong for all its parts
+                bad.append(str(error))
         except Exception as error:
             text = str(error).strip().splitlines()
             bad.append(f"{name}: {text[0] if text else type(error).__name__}")
@@ -41,10 +44,20 @@ async def check() -> tuple[list[str], list[str]]:
 
 
 def _trials(settings: Settings) -> dict[str, Callable[[], Awaitable[None]]]:
+    project = Graphs(settings.langgraph_config)
+
     async def graphs() -> None:
-        loaded = Graphs(settings.langgraph_config)
-        await loaded.load()
-        await loaded.close()
+        await project.load()
+        await project.close()
+
+    async def auth() -> None:
+        authorization_of(project, log_content=False)
+
+    async def http() -> None:
+        if project.http.app is not None:
+            composed.checked(
+                project.attribute("http.app", project.http.app), f"http.app: {project.http.app!r}"
+            )
 
     async def database() -> None:
         database = Database(settings)
@@ -59,7 +72,11 @@ def _trials(settings: Settings) -> dict[str, Callable[[], Awaitable[None]]]:
         async with aclosing(valkey_client.connect(settings)) as client:
             await client.ping()
 
-    trials: dict[str, Callable[[], Awaitable[None]]] = {"LANGGRAPH_CONFIG": graphs}
+    trials: dict[str, Callable[[], Awaitable[None]]] = {
+        "LANGGRAPH_CONFIG": graphs,
+        "auth": auth,
+        "http": http,
+    }
     if settings.checkpointer is Checkpointer.POSTGRES:
         trials["DATABASE_URI"] = database
     if settings.redis_uri.get_secret_value():

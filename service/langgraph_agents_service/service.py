@@ -30,7 +30,7 @@ from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegis
 from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
 from langgraph_agents_service.persistence.stores import opening as stores
 from langgraph_agents_service.persistence.stores.opening import Stores
-from langgraph_agents_service.projects.graphs import Graphs
+from langgraph_agents_service.projects.graphs import Graphs, GraphsError
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.runner import UNAVAILABLE, Runner
 
@@ -117,17 +117,9 @@ class Service:
         await self._opened.aclose()
 
     def _identification(self) -> Identification:
-        """Raises StartError or GraphsError."""
-        if self.graphs.auth is None:
-            return Identification(self.settings, self.access)
-        path = self.graphs.auth.get("path")
-        try:
-            authorization = Authorization(
-                self.graphs.attribute("auth.path", path), log_content=self.settings.log_content
-            )
-        except AuthError as error:
-            raise StartError(f"{self.settings.langgraph_config}: auth.path: {path!r}: {error}") from None
-        studio = not self.graphs.auth.get("disable_studio_auth", False)
+        """Raises GraphsError."""
+        authorization = authorization_of(self.graphs, log_content=self.settings.log_content)
+        studio = authorization is not None and not self.graphs.auth.get("disable_studio_auth", False)
         return Identification(self.settings, self.access, authorization, studio=studio)
 
     def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry, Assistants]:
@@ -202,6 +194,18 @@ class Service:
             await valkey_client.renew(self.valkey, settings)
         await self.graphs.load()
         log.info("secrets taken over")
+
+
+def authorization_of(graphs: Graphs, *, log_content: bool) -> Authorization | None:
+    """The project's own authentication, if it has any. Raises GraphsError."""
+    if graphs.auth is None:
+        return None
+    path = graphs.auth.get("path") if isinstance(graphs.auth, dict) else None
+    found = graphs.attribute("auth.path", path)
+    try:
+        return Authorization(found, log_content=log_content)
+    except AuthError as error:
+        raise GraphsError(f"{graphs.config}: auth.path: {path!r}: {error}") from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -58,7 +58,7 @@ class Graphs:
     """The graphs of one langgraph.json, found by their name or by the id of their assistant."""
 
     def __init__(self, config: Path) -> None:
-        self._config = config.resolve()
+        self.config = config.resolve()
         self._stack = AsyncExitStack()
         self._graphs: dict[str, Graph] = {}
         self._document: dict[str, Any] | None = None
@@ -86,7 +86,7 @@ class Graphs:
             faults = "; ".join(
                 f"http.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
             )
-            raise GraphsError(f"{self._config}: {faults}") from None
+            raise GraphsError(f"{self.config}: {faults}") from None
 
     async def load(self) -> None:
         """Import every graph, and compile those that do not depend on a run. Raises GraphsError."""
@@ -112,36 +112,34 @@ class Graphs:
 
     def _read(self) -> dict[str, Any]:
         try:
-            document = json.loads(self._config.read_text())
+            document = json.loads(self.config.read_text())
         except OSError as error:
             raise GraphsError(
-                f"LANGGRAPH_CONFIG={self._config} cannot be read ({error.strerror}); name a langgraph.json"
+                f"LANGGRAPH_CONFIG={self.config} cannot be read ({error.strerror}); name a langgraph.json"
             ) from None
         except ValueError as error:
-            raise GraphsError(f"{self._config} is not JSON: {error}") from None
+            raise GraphsError(f"{self.config} is not JSON: {error}") from None
         graphs = document.get("graphs") if isinstance(document, dict) else None
         if not isinstance(graphs, dict) or not graphs:
-            raise GraphsError(
-                f'{self._config} names no graphs; add "graphs": {{"agent": "./agent.py:graph"}}'
-            )
+            raise GraphsError(f'{self.config} names no graphs; add "graphs": {{"agent": "./agent.py:graph"}}')
         return dict(document)
 
     def _prepare(self, document: dict[str, Any]) -> None:
         """Do what `langgraph dev` does with `dependencies` and `env`."""
         for dependency in document.get("dependencies", []):
-            folder = (self._config.parent / str(dependency)).resolve()
+            folder = (self.config.parent / str(dependency)).resolve()
             if str(dependency).startswith(".") and str(folder) not in sys.path:
                 sys.path.append(str(folder))
         env = document.get("env", {})
         if isinstance(env, str):
-            file = self._config.parent / env
+            file = self.config.parent / env
             env = dotenv_values(file) if file.is_file() else {}
         for name, value in env.items():
             os.environ.setdefault(name, str(value))
 
     def attribute(self, field: str, path: object) -> Any:
         """What a field names as `./file.py:attribute` or `package.module:attribute`. Raises GraphsError."""
-        where = f"{self._config}: {field}: {path!r}"
+        where = f"{self.config}: {field}: {path!r}"
         source, colon, attribute = str(path).rpartition(":")
         if not isinstance(path, str) or not colon or not source or not attribute:
             raise GraphsError(f"{where} is not of the form ./file.py:attribute or package.module:attribute")
@@ -158,7 +156,7 @@ class Graphs:
     def _module(self, name: str, source: str) -> ModuleType:
         if not source.endswith(".py"):
             return importlib.import_module(source)
-        file = (self._config.parent / source).resolve()
+        file = (self.config.parent / source).resolve()
         if not file.is_file():
             raise GraphsError(f"there is no file {file}")
         spec = importlib.util.spec_from_file_location(f"langgraph_agents_graph_{name}", file)
