@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Router
 
 from langgraph_agents_service.api import (
     composed,
@@ -24,6 +25,7 @@ from langgraph_agents_service.api.assistants import graphs as assistant_graphs
 from langgraph_agents_service.api.assistants import routes as assistants
 from langgraph_agents_service.api.authentication import Authentication
 from langgraph_agents_service.api.composed import Application
+from langgraph_agents_service.api.description import describe
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.api.runs import stateless, threaded
 from langgraph_agents_service.configuration.settings import Environment, Settings
@@ -42,14 +44,19 @@ def create_app(settings: Settings) -> Application:
     authentication = Middleware(Authentication, service=service, open_paths=open_paths)
     # Cross-origin rules are outermost, because a browser's preflight request carries no key.
     around_all = [*_cors(settings, http), Middleware(gateway.Gateway, service=service)]
+    own: Router | None = None
     if http.app is None:
         for cls, args, kwargs in reversed([*around_all, authentication]):  # what is added last is outermost
             api.add_middleware(cls, *args, **kwargs)
         app: Any = api
     else:
-        found = service.graphs.attribute("http.app", http.app)
+        project = composed.checked(
+            service.graphs.attribute("http.app", http.app),
+            f"{settings.langgraph_config}: http.app: {http.app!r}",
+        )
+        own = project.router
         app = composed.compose(
-            composed.checked(found, f"{settings.langgraph_config}: http.app: {http.app!r}"),
+            project,
             api,
             around_all=around_all,
             authentication=authentication,
@@ -57,6 +64,7 @@ def create_app(settings: Settings) -> Application:
             authentication_first=http.middleware_order == "auth_first",
             reserved=OPEN_PATHS | (frozenset() if http.disable_meta else {"/docs", "/openapi.json"}),
         )
+    describe(api, own, (service.graphs.auth or {}).get("openapi") or {})
     service.app = app
     return Application(app, api, http.mount_prefix)
 

@@ -89,6 +89,37 @@ def test_its_routes_come_first_but_for_the_probes_and_the_description_of_the_api
     assert "/threads" in house.get("/openapi.json", headers=KEYED).json()["paths"]
 
 
+def test_the_description_holds_its_routes_and_what_it_says_of_authentication(tmp_path: Path) -> None:
+    document = {
+        "graphs": {"headers": f"{PROJECTS}/routed/headers.py:graph"},
+        "http": {"app": f"{PROJECTS}/routed/web.py:app"},
+        "auth": {
+            "path": f"{PROJECTS}/guarded/security.py:auth",
+            "openapi": {
+                "securitySchemes": {"Token": {"type": "http", "scheme": "bearer"}},
+                "security": [{"Token": []}],
+                "paths": {"/threads": {"POST": []}},
+            },
+        },
+    }
+    config = tmp_path / "langgraph.json"
+    config.write_text(json.dumps(document))
+    ann = {"Authorization": "Bearer token-of-ann"}
+    with (
+        serving(checkpointer="memory", langgraph_config=config, api_keys="") as served,
+        client(served) as http,
+    ):
+        described = http.get("/openapi.json", headers=ann).json()
+        assert described["paths"]["/hello"]["get"]
+        assert described["paths"]["/threads/{thread_id}"]["get"]
+        assert set(described["paths"]["/assistants/{assistant_id}"]) >= {"get"}
+        assert described["components"]["securitySchemes"]["Token"]["scheme"] == "bearer"
+        assert (described["security"], described["paths"]["/threads"]["post"]["security"]) == (
+            [{"Token": []}],
+            [],
+        )
+
+
 def test_its_exception_handlers_hold(house: httpx.Client) -> None:
     assert house.get("/teapot").json() == {"i am": "a teapot"}
     assert house.get("/hello/a/b", headers=KEYED).status_code == 404
