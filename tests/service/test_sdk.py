@@ -49,7 +49,7 @@ async def test_a_run_without_a_thread_answers_and_keeps_nothing(client: LangGrap
 
 async def test_assistants_are_found_by_name_and_by_id(client: LangGraphClient) -> None:
     found = await client.assistants.search(limit=10)
-    assert {a["graph_id"] for a in found} == {"agent", "steps", "nested", "ask"}
+    assert {a["graph_id"] for a in found} == {"agent", "steps", "nested", "begin", "ask"}
     for assistant in found:
         assert await client.assistants.get(assistant["assistant_id"]) == assistant
         assert await client.assistants.get(assistant["graph_id"]) == assistant
@@ -61,7 +61,7 @@ async def test_assistants_are_found_by_name_and_by_id(client: LangGraphClient) -
 
 
 async def test_an_unknown_assistant_is_answered_with_the_known_ones(client: LangGraphClient) -> None:
-    with pytest.raises(NotFoundError, match="agent, steps, nested, ask"):
+    with pytest.raises(NotFoundError, match="agent, steps, nested, begin, ask"):
         await client.assistants.get("nobody")
 
 
@@ -317,7 +317,7 @@ async def test_what_is_not_supported_is_refused_by_name(client: LangGraphClient)
     with pytest.raises(UnprocessableEntityError, match="webhook: is not supported"):
         await client.runs.create(thread_id, "steps", input={}, webhook="https://example.com")
     with pytest.raises(UnprocessableEntityError, match="stream_mode"):
-        await client.runs.create(thread_id, "steps", input={}, stream_mode="events")
+        await client.runs.create(thread_id, "steps", input={}, stream_mode="lifecycle")
 
 
 async def test_what_is_not_there_is_named(client: LangGraphClient) -> None:

@@ -1,6 +1,7 @@
 """Following a run to its end, wherever it executes: here, on another process, or not yet."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -223,6 +224,21 @@ def _cancel_soon(service: Service, run: Run, owner: Owner, execution: Execution 
     task = asyncio.create_task(cancel_it())
     _cancelling.add(task)
     task.add_done_callback(_cancelling.discard)
+
+
+async def undo(service: Service, run: Run, owner: Owner) -> None:
+    """Have a run undone by whoever executes it, should this process die meanwhile by another one."""
+    await service.registry.cancel_runs(owner, thread_id=run.thread_id, run_ids=[run.run_id], rollback=True)
+    if execution := service.runner.find(run.run_id):
+        execution.stop(Stop.ROLLBACK)
+
+
+async def gone(service: Service, run: Run, owner: Owner) -> None:
+    """Wait until the run is not there any more."""
+    with contextlib.suppress(NotFoundError):
+        while True:
+            await service.registry.get_run(run.thread_id, run.run_id, owner)
+            await asyncio.sleep(REMOTE_POLL_SECONDS)
 
 
 async def cancel(service: Service, run: Run, owner: Owner, execution: Execution | None) -> None:

@@ -13,8 +13,6 @@ _FEATURES = (
     (r"/threads/[^/]+/(stream|commands)(/.*)?", "streams of events of a thread"),
     (r"/threads/[^/]+/copy", "copies of threads"),
     (r"/threads/prune", "pruning of threads over the API"),
-    (r"/runs/batch", "batches of runs"),
-    (r"/runs/cancel", "cancelling of many runs"),
     (r"/assistants(/.*)?", "this operation on assistants"),
     (r"/threads/[^/]+/runs(/.*)?", "this operation on runs"),
     (r"/threads(/.*)?", "this operation on threads"),

@@ -3,12 +3,12 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from langgraph_agents_service.persistence.registry.base import RunStatus, ThreadStatus
 
 StreamMode = Literal[
-    "values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug"
+    "values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug", "events"
 ]
 Names = Literal["*"] | list[str]
 Metadata = dict[str, Any]
@@ -67,6 +67,13 @@ class Question(Body):
     config: Config = Field(default_factory=Config)
 
 
+class LangSmithTracer(Body):
+    """The project of LangSmith, and the example there, that a run is traced to besides the service's own."""
+
+    project_name: str | None = None
+    example_id: str | None = None
+
+
 class RunCreate(Question):
     assistant_id: str = Field(description="Name of the graph, or id of its assistant.")
     stream_mode: StreamMode | list[StreamMode] = ["values"]
@@ -78,11 +85,14 @@ class RunCreate(Question):
     checkpoint_id: UUID | None = None
     interrupt_before: Names | None = None
     interrupt_after: Names | None = None
-    multitask_strategy: Literal["reject", "enqueue", "interrupt"] | None = None
+    multitask_strategy: Literal["reject", "enqueue", "interrupt", "rollback"] | None = None
     if_not_exists: Literal["create", "reject"] = "reject"
     on_disconnect: Literal["cancel", "continue"] = "continue"
     durability: Literal["sync", "async", "exit"] | None = None
-    feedback_keys: None = None
+    checkpoint_during: bool | None = Field(None, description="Before there was `durability`: async or exit.")
+    after_seconds: float = Field(0, ge=0, le=366 * 86_400, description="Start the run only then.")
+    feedback_keys: list[str] | None = Field(None, max_length=100)
+    langsmith_tracer: LangSmithTracer | None = None
 
     @property
     def modes(self) -> list[str]:
@@ -104,7 +114,25 @@ RunField = Literal[
 
 
 class StatelessRunCreate(RunCreate):
-    on_completion: Literal["delete", "keep"] | None = None
+    on_completion: Literal["delete", "keep"] = Field("delete", description="What becomes of its thread.")
+
+
+class RunsCancel(Body):
+    """Of one thread these runs, or all of a status."""
+
+    thread_id: UUID | None = None
+    run_ids: list[UUID] | None = Field(None, max_length=1000)
+    status: Literal["pending", "running", "all"] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "RunsCancel":
+        if self.status and (self.thread_id or self.run_ids):
+            raise ValueError(
+                "status: cancels runs of all threads; leave thread_id and run_ids out, or status"
+            )
+        if not self.status and not (self.thread_id and self.run_ids):
+            raise ValueError("thread_id, run_ids: give both, or status")
+        return self
 
 
 class Invoke(Question):

@@ -37,6 +37,11 @@ class Batcher(Generic[Item, Result]):
             self._task = asyncio.create_task(self._work())
         return await future
 
+    async def settle(self) -> None:
+        """Wait until all that was submitted by now is written, or has failed."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
     async def _work(self) -> None:
         while self._queue:
             await self._gather()

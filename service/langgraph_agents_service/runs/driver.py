@@ -1,5 +1,6 @@
 """How a run drives its graph: the config and input that it gets, and the stream that comes out."""
 
+from collections.abc import AsyncIterator
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints, is_typeddict
 from weakref import WeakKeyDictionary
@@ -16,9 +17,10 @@ from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
 from langgraph_agents_service.projects.graphs import AnyGraph, Graph, Graphs
+from langgraph_agents_service.runs import langsmith
 from langgraph_agents_service.runs.execution import Execution
 from langgraph_agents_service.runs.tokens import TokenCounter
-from langgraph_agents_service.runs.wire import Translator, dumps
+from langgraph_agents_service.runs.wire import EVENTS, Translator, dumps
 
 
 class Driver:
@@ -59,25 +61,42 @@ class Driver:
         execution.fed = True
         execution.publish("metadata", dumps({"run_id": run.run_id, "attempt": run.attempt}))
         durability: Any = payload.get("durability") or self._settings.durability.value
-        async for chunk in compiled.astream(
-            None if resumes else _input(payload, compiled),
-            config,
-            context=_context(compiled, payload.get("context")),
-            stream_mode=translator.modes,
-            subgraphs=payload.get("stream_subgraphs", False),
-            interrupt_before=payload.get("interrupt_before"),
-            interrupt_after=payload.get("interrupt_after"),
-            durability=None if execution.stateless else durability,
-        ):
-            execution.started.set()
-            for event, data in translator.events(chunk):
-                execution.publish(event, data)
-            if run.record_events:
-                await execution.record(self._registry)
+        given = None if resumes else _input(payload, compiled)
+        how: Json = {
+            "context": _context(compiled, payload.get("context")),
+            "stream_mode": translator.modes,
+            "subgraphs": payload.get("stream_subgraphs", False),
+            "interrupt_before": payload.get("interrupt_before"),
+            "interrupt_after": payload.get("interrupt_after"),
+            "durability": None if execution.stateless else durability,
+        }
+        with langsmith.tracing(payload.get("langsmith_tracer")):
+            if EVENTS in payload["stream_mode"]:
+                source = self._with_events(
+                    execution, compiled.astream_events(given, config, version="v2", **how)
+                )
+            else:
+                source = compiled.astream(given, config, **how)
+            async for chunk in source:
+                execution.started.set()
+                for event, data in translator.events(chunk):
+                    execution.publish(event, data)
+                if run.record_events:
+                    await execution.record(self._registry)
+        if keys := payload.get("feedback_keys"):
+            execution.publish("feedback", dumps(await langsmith.feedback_urls(run.run_id, keys)))
         values = translator.values
         if values is None and not execution.stateless:
             values = (await compiled.aget_state(config)).values
         return values
+
+    async def _with_events(self, execution: Execution, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """What `astream` would yield, of all events; the others are published as they are."""
+        async for event in source:
+            if event["event"] == "on_chain_stream" and not event["parent_ids"]:
+                yield event["data"]["chunk"]
+            elif "langsmith:hidden" not in (event.get("tags") or ()):
+                execution.publish(EVENTS, dumps(event))
 
     def config(self, run: Run, *, fork: bool = False) -> RunnableConfig:
         """The config of a run; with `fork`, from the checkpoint that the request named, if it did."""

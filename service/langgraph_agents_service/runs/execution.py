@@ -17,6 +17,8 @@ class Stop(Enum):
 
     CANCEL = auto()
     """Somebody asked for it."""
+    ROLLBACK = auto()
+    """Somebody asked for it, and for what it did to be undone."""
     DRAIN = auto()
     """The process ends; another one takes the run up."""
     LOST = auto()

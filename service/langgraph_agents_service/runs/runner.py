@@ -22,6 +22,7 @@ from langgraph_agents_service.persistence.registry.base import (
     ThreadStatus,
 )
 from langgraph_agents_service.runs.driver import Driver
+from langgraph_agents_service.runs.endings import Endings
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
 from langgraph_agents_service.runs.places import Places
 from langgraph_agents_service.runs.wire import dumps
@@ -46,6 +47,7 @@ class Runner:
     def __init__(self, settings: Settings, registry: Registry, driver: Driver) -> None:
         self.registry = registry
         self.driver = driver
+        self._endings = Endings(registry, driver)
         self._settings = settings
         self._places = Places(settings)
         self._executions: dict[str, Execution] = {}
@@ -70,6 +72,7 @@ class Runner:
         tasks = [execution.task for execution in self.running if execution.task]
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        self._endings.close()
         with contextlib.suppress(*UNAVAILABLE):
             await self.registry.retire()
 
@@ -93,6 +96,9 @@ class Runner:
         Raises OverloadedError, CrowdedError, NotFoundError, ThreadBusyError.
         """
         run.owner = owner.name
+        if run.after_seconds:
+            await self.submit(run, owner, create_thread=create_thread)
+            return None
         await self._place(run)
         try:
             await self.registry.begin(run, owner, create_thread=create_thread, start=True, attended=True)
@@ -102,13 +108,13 @@ class Runner:
         if run.status is RunStatus.RUNNING:
             return self._spawn(Execution(run))
         self._places.give(run)
-        self._expecting = True
+        self._entered(run)
         return None
 
     async def submit(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
         """Execute a run as soon as there is a place for it, here or on another process."""
         run.owner = owner.name
-        start = not self._places.full and not self.draining
+        start = not self._places.full and not self.draining and not run.after_seconds
         if start:
             await self._places.take(run)
         try:
@@ -119,7 +125,16 @@ class Runner:
         if start and run.status is RunStatus.RUNNING:
             self._spawn(Execution(run))
         else:
-            self._expecting = True
+            self._entered(run)
+
+    def _entered(self, run: Run) -> None:
+        """A run waits in the registry. Those whose place it takes, and that execute here, need not hear of it from
+        there."""
+        self._expecting = True
+        why = {"interrupt": Stop.CANCEL, "rollback": Stop.ROLLBACK}.get(run.multitask_strategy)
+        for execution in self.running:
+            if why and execution.run.thread_id == run.thread_id and not execution.stateless:
+                execution.stop(why)
 
     async def start_stateless(self, run: Run) -> Execution:
         """Execute a run that nobody can come back to: no thread, no checkpoints, no entry in the registry."""
@@ -189,6 +204,9 @@ class Runner:
         seconds = self._settings.run_timeout_seconds
         limit = asyncio.get_running_loop().call_later(seconds, execution.stop, Stop.TIMEOUT)
         try:
+            if execution.run.rollback:  # begun by a process that died before it could undo it
+                execution.stopped = Stop.ROLLBACK
+                return self._stopped(execution)
             return Outcome(RunStatus.SUCCESS, values=await self._drive(execution))
         except asyncio.CancelledError:
             if execution.stopped is None or execution.task is None:
@@ -205,6 +223,9 @@ class Runner:
             return Outcome(None)
         if execution.stopped is Stop.CANCEL:
             execution.publish("error", dumps({"error": "UserInterrupt", "message": "the run was cancelled"}))
+            return Outcome(RunStatus.INTERRUPTED)
+        if execution.stopped is Stop.ROLLBACK:
+            execution.publish("error", dumps({"error": "UserRollback", "message": "the run was undone"}))
             return Outcome(RunStatus.INTERRUPTED)
         limit = self._settings.run_timeout_seconds
         error = {"error": "TimeoutError", "message": f"the run took longer than {limit:g} s"}
@@ -256,6 +277,9 @@ class Runner:
             await execution.record(self.registry)
         if execution.stopped is Stop.LOST:
             return
+        if execution.stopped is Stop.ROLLBACK:
+            await self._endings.undo(run)
+            return
         if outcome.status is None:
             await self.registry.release(run)
             return
@@ -266,6 +290,8 @@ class Runner:
             thread_status = ThreadStatus.INTERRUPTED
         if not await self.registry.finish(run, outcome.status, outcome.error, thread_status):
             log.warning("another process holds this run by now; its outcome counts")
+        elif run.payload.get("temporary"):
+            self._endings.forget_later(run)
 
     async def _keep_house(self) -> None:
         """Beat, obey and take up, for as long as the process lives."""
@@ -307,6 +333,8 @@ class Runner:
     def _obey(self, run_id: str, execution: Execution, orders: Orders) -> None:
         if orders.held is not None and run_id not in orders.held and not execution.stateless:
             execution.stop(Stop.LOST)
+        elif run_id in orders.rollback:
+            execution.stop(Stop.ROLLBACK)
         elif run_id in orders.cancel:
             execution.stop(Stop.CANCEL)
         elif run_id in orders.record:

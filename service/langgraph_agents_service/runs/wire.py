@@ -23,6 +23,10 @@ STREAM_MODES = {
 """The API's stream modes, and LangGraph's mode that each is made from."""
 
 
+EVENTS = "events"
+"""The mode of all events of all that a graph runs, which LangGraph streams in another way."""
+
+
 def dumps(value: Any) -> bytes:
     """JSON of whatever a graph keeps in its state; what has no JSON form becomes its text."""
     option = orjson.OPT_NON_STR_KEYS
@@ -67,7 +71,7 @@ class Translator:
         self._wanted = frozenset(modes)
         self._subgraphs = subgraphs
         self._messages: dict[str, BaseMessage] = {}
-        self.modes: list[Any] = sorted({"values", *(STREAM_MODES[mode] for mode in modes)})
+        self.modes: list[Any] = sorted({"values", *(STREAM_MODES[mode] for mode in modes if mode != EVENTS)})
         self.values: Any = None
 
     def events(self, chunk: Any) -> Iterator[tuple[str, bytes]]:

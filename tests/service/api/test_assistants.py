@@ -129,6 +129,7 @@ async def test_assistants_are_found_sorted_and_paged(client: LangGraphClient, mi
         "steps",
         "ask",
         "nested",
+        "begin",
     }
     with pytest.raises(NotFoundError, match="no graph"):
         await client.assistants.search(graph_id="nosuch")

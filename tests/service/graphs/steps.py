@@ -73,3 +73,21 @@ async def make_later() -> Any:
 
 def make_for(config: dict[str, Any]) -> Any:
     return _chain().compile()
+
+
+async def _hold(state: State) -> State:
+    await asyncio.sleep(state.get("seconds", 0))
+    return {"done": ["two"]}
+
+
+def _begin() -> StateGraph[Any, Any, Any, Any]:
+    """Its first step is done at once, its second one takes its time."""
+    builder = StateGraph(State)
+    builder.add_node("one", lambda state: {"done": ["one"]})
+    builder.add_node("two", _hold)
+    builder.add_edge(START, "one")
+    builder.add_edge("one", "two")
+    return builder
+
+
+begin = _begin()

@@ -1,5 +1,6 @@
 """From what a request asks to the run that does it."""
 
+import os
 import uuid
 from typing import Any
 
@@ -63,15 +64,31 @@ async def build(service: Service, caller: Caller, body: RunCreate, thread_id: st
         stream_subgraphs=body.stream_subgraphs,
         interrupt_before=body.interrupt_before,
         interrupt_after=body.interrupt_after,
-        durability=body.durability,
+        durability=body.durability or _before_durability(body.checkpoint_during),
+        feedback_keys=_feedback_keys(body),
+        langsmith_tracer=body.langsmith_tracer.model_dump() if body.langsmith_tracer else None,
     )
     run.metadata = body.metadata
     run.record_events = body.stream_resumable
+    run.after_seconds = body.after_seconds
     if body.multitask_strategy:
-        run.multitask_strategy = (
-            "enqueue" if body.multitask_strategy == "interrupt" else body.multitask_strategy
-        )
+        run.multitask_strategy = body.multitask_strategy
     return run
+
+
+def _before_durability(checkpoint_during: bool | None) -> str | None:
+    return None if checkpoint_during is None else "async" if checkpoint_during else "exit"
+
+
+def _feedback_keys(body: RunCreate) -> list[str] | None:
+    """Raises ApiError 422 where there is no LangSmith that could take feedback."""
+    if body.feedback_keys and not (
+        os.environ.get("LANGSMITH_API_KEY") or os.environ.get("LANGCHAIN_API_KEY")
+    ):
+        raise ApiError(
+            422, "feedback_keys: feedback goes to LangSmith; set LANGSMITH_API_KEY, or leave it out"
+        )
+    return body.feedback_keys
 
 
 def named_checkpoint(body: RunCreate) -> Checkpoint | None:
@@ -98,7 +115,7 @@ async def allow(caller: Caller, run: Run, *, thread_id: str | None, if_not_exist
         "prevent_insert_if_inflight": run.multitask_strategy == "reject",
         "multitask_strategy": run.multitask_strategy,
         "if_not_exists": if_not_exists,
-        "after_seconds": 0,
+        "after_seconds": run.after_seconds,
         "kwargs": {name: value for name, value in run.payload.items() if name != "user"},
     }
     owner = await caller.may("threads", "create_run", asked)
@@ -131,7 +148,8 @@ def document(run: Run) -> Json:
             "interrupt_before": asked.get("interrupt_before"),
             "interrupt_after": asked.get("interrupt_after"),
             "durability": asked.get("durability"),
-            "temporary": False,
+            "feedback_keys": asked.get("feedback_keys"),
+            "temporary": asked.get("temporary", False),
         },
     }
 

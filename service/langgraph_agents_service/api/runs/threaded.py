@@ -1,6 +1,5 @@
 """Runs of a thread."""
 
-import contextlib
 import uuid
 from typing import Annotated, Literal
 
@@ -23,7 +22,8 @@ from langgraph_agents_service.api.errors import ANSWERS, ApiError
 from langgraph_agents_service.api.runs.making import allow, build, document, headers_of, named_checkpoint
 from langgraph_agents_service.api.schemas import Limit, Offset, RunCreate, RunField
 from langgraph_agents_service.api.wire import json, selected
-from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run, RunStatus
+from langgraph_agents_service.persistence.checkpointers.threads import forget_run
+from langgraph_agents_service.persistence.registry.base import Owner, Run, RunStatus, ThreadBusyError
 from langgraph_agents_service.service import Service
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)
@@ -35,9 +35,6 @@ async def _prepare(service: Service, caller: Caller, body: RunCreate, thread_id:
     if named := named_checkpoint(body):
         await service.registry.get_thread(thread_id, owner)
         await states.require_checkpoint(service, thread_id, named)
-    if body.multitask_strategy == "interrupt":
-        with contextlib.suppress(NotFoundError):
-            await service.registry.cancel(thread_id, None, owner)
     return run, owner
 
 
@@ -98,6 +95,10 @@ async def get(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Re
 
 @router.delete("/threads/{thread_id}/runs/{run_id}", status_code=204)
 async def delete(thread_id: ThreadId, run_id: RunId, service: ThreadsDep, owner: Deleter) -> None:
+    if (await service.registry.get_run(thread_id, run_id, owner)).status.active:
+        raise ThreadBusyError
+    if service.saver is not None:
+        await forget_run(service.saver, thread_id, run_id)
     await service.registry.delete_run(thread_id, run_id, owner)
 
 
@@ -143,11 +144,20 @@ async def cancel(
     service: ThreadsDep,
     owner: Updater,
     wait: Annotated[bool, Query()] = False,
-    action: Annotated[Literal["interrupt"], Query(description="`rollback` is not supported.")] = "interrupt",
+    action: Annotated[
+        Literal["interrupt", "rollback"],
+        Query(description="`rollback` deletes what the run did, and the run."),
+    ] = "interrupt",
 ) -> Response:
     run = await service.registry.get_run(thread_id, run_id, owner)
     if not run.status.active:
         raise ApiError(409, f"the run has ended with status {run.status}; there is nothing to cancel")
+    if action == "rollback":
+        await follow.undo(service, run, owner)
+        if wait:
+            await follow.gone(service, run, owner)
+            return json(None)
+        return Response(status_code=202)
     await follow.cancel(service, run, owner, service.runner.find(run_id))
     if wait:
         return await follow.wait(service, run, owner, None, headers={})

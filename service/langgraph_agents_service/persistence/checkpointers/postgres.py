@@ -56,6 +56,25 @@ _CONTROL_WRITES = (
     _WRITES + "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
 )
 
+_COPY = """
+WITH blobs AS (
+  INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+  SELECT %(target)s, checkpoint_ns, channel, version, type, blob FROM checkpoint_blobs WHERE thread_id = %(source)s
+  ON CONFLICT DO NOTHING
+), writes AS (
+  INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+  SELECT %(target)s, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob
+  FROM checkpoint_writes WHERE thread_id = %(source)s
+  ON CONFLICT DO NOTHING
+)
+INSERT INTO checkpoints
+  (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
+SELECT %(target)s, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint,
+       CASE WHEN metadata ? 'thread_id' THEN metadata || jsonb_build_object('thread_id', %(target)s::text)
+            ELSE metadata END
+FROM checkpoints WHERE thread_id = %(source)s
+ON CONFLICT DO NOTHING"""
+
 NO_CHECKPOINTS = "__no_checkpoints"
 """Key of a config for a thread that was made a moment ago: a non-empty list spares the first look for its latest
 checkpoint. Keys with two underscores stay out of the metadata of checkpoints."""
@@ -210,6 +229,14 @@ class GroupCommitSaver(AsyncPostgresSaver):
     async def adelete_thread(self, thread_id: str) -> None:
         metrics.series(metrics.checkpointer_operations, "delete").inc()
         await super().adelete_thread(thread_id)
+
+    async def settle(self) -> None:
+        """Wait until nothing is being written, by whoever does not wait for it any more."""
+        await self._batcher.settle()
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        names = {"source": source_thread_id, "target": target_thread_id}
+        await self._database.fetch(_COPY, names)
 
     async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
         # The base class does this in a thread, which costs more than the decoding of an ordinary state.

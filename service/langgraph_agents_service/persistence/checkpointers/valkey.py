@@ -118,6 +118,43 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         async for entry in super().alist(config, filter=filter, before=before, limit=limit):
             yield entry
 
+    async def _all(self, thread_id: str) -> list[CheckpointTuple]:
+        """The checkpoints of all namespaces, newest first in each."""
+        found = []
+        for namespace in await self.client.smembers(self._namespaces_key(thread_id)):
+            where = {"thread_id": thread_id, "checkpoint_ns": namespace.decode()}
+            found += [entry async for entry in self.alist({"configurable": where})]
+        return found
+
+    async def forget_run(self, thread_id: str, run_id: str) -> None:
+        """Delete the checkpoints that a run wrote."""
+        for entry in await self._all(thread_id):
+            metadata: Any = entry.metadata
+            if metadata.get("run_id") == run_id:
+                where = entry.config["configurable"]
+                namespace, checkpoint_id = where.get("checkpoint_ns", ""), where["checkpoint_id"]
+                await self.client.lrem(self._make_thread_key(thread_id, namespace), 0, checkpoint_id)
+                await self.client.unlink(
+                    self._make_checkpoint_key(thread_id, namespace, checkpoint_id),
+                    self._make_writes_key(thread_id, namespace, checkpoint_id),
+                )
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        for entry in reversed(await self._all(source_thread_id)):
+            where = entry.config["configurable"]
+            to = {"thread_id": target_thread_id, "checkpoint_ns": where.get("checkpoint_ns", "")}
+            parent = (entry.parent_config or {}).get("configurable", {})
+            versions = entry.checkpoint["channel_versions"]
+            made = await self.aput(
+                {"configurable": {**to, "checkpoint_id": parent.get("checkpoint_id")}},
+                entry.checkpoint,
+                entry.metadata,
+                versions,
+            )
+            for task_id in {write[0] for write in entry.pending_writes or ()}:
+                writes = [(write[1], write[2]) for write in entry.pending_writes or () if write[0] == task_id]
+                await self.aput_writes(made, writes, task_id)
+
     async def adelete_thread(self, thread_id: str) -> None:
         metrics.series(metrics.checkpointer_operations, "delete").inc()
         keys = [self._namespaces_key(thread_id)]

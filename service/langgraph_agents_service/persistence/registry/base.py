@@ -86,6 +86,10 @@ class Run:
     error: Json | None = None
     record_events: bool = False
     """Whether its events are kept for readers on other processes."""
+    after_seconds: float = 0
+    """How long it waits at least, from its entry on."""
+    rollback: bool = False
+    """Whether it is to be undone, instead of driven."""
     fresh_thread: bool = False
     """Whether its thread was made together with it, and so has no checkpoints."""
     created_at: datetime = field(default_factory=now)
@@ -116,6 +120,8 @@ class Orders:
     held: set[str] | None = None
     """None: all that it thinks it holds."""
     cancel: set[str] = field(default_factory=set)
+    rollback: set[str] = field(default_factory=set)
+    """Of those to cancel, the ones to undo."""
     record: set[str] = field(default_factory=set)
     pending: int = 0
     """Runs that wait, in all."""
@@ -185,6 +191,9 @@ class Registry(Protocol):
         """Enter a run: running here if `start` and the thread is free, else pending. A thread that is made for it
         gets the run's metadata.
 
+        By the strategies `interrupt` and `rollback` it takes the place of the thread's other active runs, which are
+        cancelled, or undone, as `cancel_runs` has it.
+
         `attended`: a client waits for it, so that nothing is promised before its first checkpoint.
 
         Raises ThreadBusyError when the thread is not free and the run's strategy is `reject`.
@@ -211,7 +220,11 @@ class Registry(Protocol):
     ) -> list[Run]: ...
 
     async def delete_run(self, thread_id: str, run_id: str, owner: Owner) -> None:
-        """Raises ThreadBusyError while the run is active."""
+        """With its checkpoints, where the registry keeps them. Raises ThreadBusyError while the run is active."""
+
+    async def undo(self, run: Run) -> bool:
+        """Delete a run of this process, and where the registry keeps them its checkpoints. False if the run is no
+        longer its own."""
 
     async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
         """End a pending run, or all active runs of the thread; ask whoever executes a running one to stop."""
@@ -224,8 +237,10 @@ class Registry(Protocol):
         run_ids: Sequence[str] | None = None,
         assistant_id: str | None = None,
         statuses: Sequence[RunStatus] = (RunStatus.PENDING, RunStatus.RUNNING),
+        rollback: bool = False,
     ) -> list[str]:
-        """Likewise for all active runs that fit; returns their ids."""
+        """Likewise for all active runs that fit; returns their ids. `rollback`: undo them, whoever executes them: each
+        is deleted with its checkpoints."""
 
     async def ask_for_events(self, run_id: str) -> None:
         """Have the process that executes the run record its events."""

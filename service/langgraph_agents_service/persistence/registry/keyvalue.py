@@ -7,7 +7,7 @@ lives and dies with the process that took it: to have runs outlive it, use CHECK
 import time
 from collections.abc import Sequence, Set
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -174,6 +174,11 @@ class KeyValueRegistry:
             await self._save(thread)
         above = {**thread.metadata, **run.metadata, **names}
         run.metadata = {**(run.assistant.get("metadata") or {}), **above}
+        if run.multitask_strategy in ("interrupt", "rollback"):
+            undo = run.multitask_strategy == "rollback"
+            await self.cancel_runs(owner, thread_id=run.thread_id, rollback=undo)
+        run.created_at += timedelta(seconds=run.after_seconds)
+        start = start and not run.after_seconds
         if start and thread.status is not ThreadStatus.BUSY and await self._take(run):
             run.status, run.attempt = RunStatus.RUNNING, 1
         elif run.multitask_strategy == "reject" and (start or thread.status is ThreadStatus.BUSY):
@@ -203,8 +208,9 @@ class KeyValueRegistry:
 
     async def claim(self, limit: int, graphs: Sequence[str]) -> list[Run]:
         claimed: list[Run] = []
-        for run in list(self._waiting.values()):
-            first = next(other for other in self._waiting.values() if other.thread_id == run.thread_id)
+        due = [run for run in self._waiting.values() if run.created_at <= now()]
+        for run in due:
+            first = next(other for other in due if other.thread_id == run.thread_id)
             if len(claimed) < limit and first is run and await self._take(run):
                 del self._waiting[run.run_id]
                 run.status, run.attempt = RunStatus.RUNNING, run.attempt + 1
@@ -254,6 +260,14 @@ class KeyValueRegistry:
     async def delete_run(self, thread_id: str, run_id: str, owner: Owner) -> None:
         if (await self.get_run(thread_id, run_id, owner)).status.active:
             raise ThreadBusyError
+        await self._forget(thread_id, run_id)
+
+    async def undo(self, run: Run) -> bool:
+        await self._forget(run.thread_id, run.run_id)
+        await self._let_go(run)
+        return True
+
+    async def _forget(self, thread_id: str, run_id: str) -> None:
         await self._documents.delete(f"run:{run_id}")
         await self._documents.remove(f"runs:{thread_id}", run_id)
 
@@ -269,6 +283,7 @@ class KeyValueRegistry:
         run_ids: Sequence[str] | None = None,
         assistant_id: str | None = None,
         statuses: Sequence[RunStatus] = (RunStatus.PENDING, RunStatus.RUNNING),
+        rollback: bool = False,
     ) -> list[str]:
         threads = [thread_id] if thread_id else await self._documents.members(f"owner:{owner.name}")
         cancelled = []
@@ -283,17 +298,21 @@ class KeyValueRegistry:
                     and (run_ids is None or run.run_id in run_ids)
                     and assistant_id in (None, run.assistant_id)
                 ):
-                    await self._cancel(run)
+                    await self._cancel(run, rollback)
                     cancelled.append(run.run_id)
         return cancelled
 
-    async def _cancel(self, run: Run) -> None:
+    async def _cancel(self, run: Run, rollback: bool) -> None:
         waiting = self._waiting.pop(run.run_id, None)
-        if waiting is not None:
+        if waiting is not None and rollback:
+            await self._forget(run.thread_id, run.run_id)
+        elif waiting is not None:
             waiting.status = RunStatus.INTERRUPTED
             await self._save_run(waiting)
         else:
-            await self._documents.put(f"cancel:{run.run_id}", b"1", ttl=LOCK_SECONDS)
+            await self._documents.put(
+                f"cancel:{run.run_id}", b"rollback" if rollback else b"1", ttl=LOCK_SECONDS
+            )
 
     # Events stay with the process that executes the run
 
@@ -316,7 +335,9 @@ class KeyValueRegistry:
                 await self._documents.extend(f"holder:{run.thread_id}", LOCK_SECONDS)
         asked = await self._documents.get(*(f"cancel:{run.run_id}" for run in held)) if held else []
         cancel = {run.run_id for run, mark in zip(held, asked, strict=True) if mark is not None}
-        return Orders(cancel=cancel, pending=len(self._waiting))
+        rollback = {run.run_id for run, mark in zip(held, asked, strict=False) if mark == b"rollback"}
+        pending = sum(run.created_at <= now() for run in self._waiting.values())
+        return Orders(cancel=cancel, rollback=rollback, pending=pending)
 
     async def reap(self) -> None:
         return None

@@ -178,8 +178,9 @@ class PostgresRegistry:
                     run.multitask_strategy,
                     run.record_events,
                     create_thread,
-                    start,
-                    run.multitask_strategy == "enqueue",
+                    start and not run.after_seconds,
+                    run.multitask_strategy != "reject",
+                    str(run.after_seconds),
                 )
                 for run, owner, create_thread, start in items
             ],
@@ -244,7 +245,11 @@ class PostgresRegistry:
     async def delete_run(self, thread_id: str, run_id: str, owner: Owner) -> None:
         if (await self.get_run(thread_id, run_id, owner)).status.active:
             raise ThreadBusyError
-        await self._database.fetch(statements.DELETE_RUN, (run_id,))
+        await self._database.fetch(statements.DELETE_RUN, {"run_id": run_id})
+
+    async def undo(self, run: Run) -> bool:
+        fence = {"run_id": run.run_id, "worker": self.worker_id, "attempt": run.attempt}
+        return bool(await self._database.fetch(statements.UNDO_RUN, fence, patient=True))
 
     async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
         if run_id is None:
@@ -261,6 +266,7 @@ class PostgresRegistry:
         run_ids: Sequence[str] | None = None,
         assistant_id: str | None = None,
         statuses: Sequence[RunStatus] = (RunStatus.PENDING, RunStatus.RUNNING),
+        rollback: bool = False,
     ) -> list[str]:
         rows = await self._database.fetch(
             statements.CANCEL_RUNS,
@@ -270,6 +276,7 @@ class PostgresRegistry:
                 run_ids=list(run_ids) if run_ids is not None else None,
                 assistant_id=assistant_id,
                 statuses=[str(status) for status in statuses],
+                rollback=rollback,
             ),
         )
         return [str(row["run_id"]) for row in rows]
@@ -308,6 +315,7 @@ class PostgresRegistry:
         return Orders(
             held={str(row["run_id"]) for row in rows if row["run_id"]},
             cancel={str(row["run_id"]) for row in rows if row["cancelled"]},
+            rollback={str(row["run_id"]) for row in rows if row["rollback"]},
             record={str(row["run_id"]) for row in rows if row["record_events"]},
             pending=rows[0]["pending"],
         )
@@ -370,6 +378,7 @@ def _run(row: DictRow) -> Run:
         attempt=row["attempt"],
         error=orjson.loads(row["error"]) if row["error"] else None,
         record_events=row["record_events"],
+        rollback=row["rollback"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -17,7 +17,7 @@ _THREAD = f"""t.thread_id, t.owner, t.metadata, t.config, t.error, t.ttl_minutes
 
 _RUN = """r.run_id, (SELECT t.owner FROM agent_threads t WHERE t.thread_id = r.thread_id) AS owner,
           r.thread_id, r.assistant_id, r.graph_id, r.payload, r.metadata, r.multitask_strategy,
-          r.status, r.attempt, r.error, r.record_events, r.created_at, r.updated_at"""
+          r.status, r.attempt, r.error, r.record_events, r.rollback, r.created_at, r.updated_at"""
 
 CREATE_THREAD = """
 INSERT INTO agent_threads (thread_id, owner, metadata, ttl_minutes, ttl_strategy, state_updated_at)
@@ -67,13 +67,23 @@ _CONFIG = """(assistant -> 'config') || {thread} || config
 
 _NAMES = "jsonb_build_object('graph_id', graph_id, 'assistant_id', assistant_id)"
 
+_UNTOUCHED = "(r.status = 'pending' AND r.attempt = 0)"
+"""A run that has left no trace yet."""
+
+
+def _cancelled(rollback: str) -> str:
+    """A pending run ends at once; but one to undo, which a process that died has begun, waits for who undoes it."""
+    return f"""cancelled = true, updated_at = now(),
+      status = CASE WHEN r.status = 'pending' AND NOT ({rollback}) THEN 'interrupted' ELSE r.status END"""
+
+
 _BEGIN = """
 WITH item AS (
   SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
                        %b::text[], %b::text[], %b::text[], %b::text[], %b::bool[], %b::bool[], %b::bool[],
-                       %b::bool[])
+                       %b::bool[], %b::text[])
     AS i(run_id, thread_id, owner, allowed, assistant_id, graph_id, payload, given_metadata, given_assistant,
-         given_config, strategy, record_events, create_thread, start, enqueue),
+         given_config, strategy, record_events, create_thread, start, enqueue, after),
     LATERAL (SELECT given_metadata::jsonb AS metadata, given_assistant::jsonb AS assistant,
                     given_config::jsonb AS config) AS j
 ), first AS (
@@ -102,15 +112,23 @@ WITH item AS (
   WHERE NOT EXISTS (SELECT 1 FROM agent_runs r WHERE r.run_id = item.run_id)
 ), entered AS (
   INSERT INTO agent_runs (run_id, thread_id, assistant_id, graph_id, status, worker_id, attempt,
-                          payload, metadata, multitask_strategy, record_events)
+                          payload, metadata, multitask_strategy, record_events, created_at)
   SELECT run_id, thread_id, assistant_id, graph_id,
          CASE WHEN start AND NOT busy THEN 'running' ELSE 'pending' END,
          CASE WHEN start AND NOT busy THEN %s::uuid END,
          CASE WHEN start AND NOT busy THEN 1 ELSE 0 END,
-         payload, run_metadata::text, strategy, record_events
+         payload, run_metadata::text, strategy, record_events,
+         clock_timestamp() + make_interval(secs => after::float8)
   FROM entering WHERE enqueue OR NOT busy
   ON CONFLICT DO NOTHING
   RETURNING run_id, status, attempt, created_at, metadata
+), superseded AS (
+  UPDATE agent_runs r SET {cancelled}, rollback = r.rollback OR strategy = 'rollback'
+  FROM entering WHERE r.thread_id = entering.thread_id AND strategy IN ('interrupt', 'rollback')
+    AND r.status IN ('pending', 'running') AND NOT (strategy = 'rollback' AND {untouched})
+), undone AS (
+  DELETE FROM agent_runs r USING entering
+  WHERE r.thread_id = entering.thread_id AND strategy = 'rollback' AND {untouched}
 ), named AS (
   UPDATE agent_threads t SET metadata = t.metadata || {names}, config = thread_config
   FROM entering WHERE t.thread_id = entering.thread_id
@@ -131,6 +149,8 @@ LEFT JOIN agent_runs before USING (run_id)""".replace(
 )
 for _part, _sql in (
     ("{names}", _NAMES),
+    ("{cancelled}", _cancelled("strategy = 'rollback'")),
+    ("{untouched}", _UNTOUCHED),
     ("{new_config}", _CONFIG.format(thread="'{}'::jsonb")),
     ("{changed_config}", _CONFIG.format(thread="threads.config").replace("|| config", "|| item.config")),
 ):
@@ -150,7 +170,7 @@ SET status = 'running', worker_id = %s, attempt = r.attempt + 1, updated_at = no
     record_events = r.record_events OR r.attempt > 0
 WHERE r.run_id IN (
   SELECT p.run_id FROM agent_runs p
-  WHERE p.status = 'pending' AND p.graph_id = ANY (%s)
+  WHERE p.status = 'pending' AND p.graph_id = ANY (%s) AND p.created_at <= now()
     AND NOT EXISTS (SELECT 1 FROM agent_runs a WHERE a.thread_id = p.thread_id
                     AND (a.status = 'running' OR a.status = 'pending'
                          AND (a.created_at, a.run_id) < (p.created_at, p.run_id)))
@@ -164,7 +184,7 @@ WITH item AS (
 ), ended AS (
   UPDATE agent_runs r SET status = item.status, error = NULLIF(item.error, ''), updated_at = now(), worker_id = NULL
   FROM item WHERE r.run_id = item.run_id AND r.attempt = item.attempt AND r.worker_id = %s
-    AND r.status = 'running'
+    AND r.status = 'running' AND NOT r.rollback
   RETURNING r.run_id, r.thread_id, r.error, item.thread_status
 )
 UPDATE agent_threads t
@@ -189,17 +209,41 @@ LIST_RUNS = f"""
 SELECT {_RUN} FROM agent_runs r WHERE r.thread_id = %s AND (%s::text IS NULL OR r.status = %s)
 ORDER BY r.created_at DESC LIMIT %s OFFSET %s"""  # noqa: S608
 
-DELETE_RUN = "DELETE FROM agent_runs WHERE run_id = %s AND status NOT IN ('pending', 'running')"
+_WITHOUT_TRACE = """
+WITH gone AS (
+  DELETE FROM agent_runs WHERE run_id = %(run_id)s AND {which} RETURNING run_id, thread_id
+), checkpoint AS (
+  DELETE FROM checkpoints c USING gone
+  WHERE c.thread_id = gone.thread_id::text AND c.metadata ->> 'run_id' = gone.run_id::text
+  RETURNING c.thread_id, c.checkpoint_ns, c.checkpoint_id
+), writes AS (
+  DELETE FROM checkpoint_writes w USING checkpoint c
+  WHERE w.thread_id = c.thread_id AND w.checkpoint_ns = c.checkpoint_ns AND w.checkpoint_id = c.checkpoint_id
+)
+SELECT run_id FROM gone"""
+# Their blobs stay until the thread goes: other checkpoints may share them.
+
+DELETE_RUN = _WITHOUT_TRACE.replace("{which}", "status NOT IN ('pending', 'running')")
+
+UNDO_RUN = _WITHOUT_TRACE.replace(
+    "{which}", "worker_id = %(worker)s AND attempt = %(attempt)s AND status = 'running'"
+)
 
 CANCEL_RUNS = f"""
-UPDATE agent_runs r SET cancelled = true, updated_at = now(),
-  status = CASE WHEN r.status = 'pending' THEN 'interrupted' ELSE r.status END
-FROM agent_threads t
-WHERE t.thread_id = r.thread_id AND {_OWNED} AND r.status = ANY (%(statuses)s)
-  AND (%(thread_id)s::uuid IS NULL OR r.thread_id = %(thread_id)s)
-  AND (%(run_ids)s::uuid[] IS NULL OR r.run_id = ANY (%(run_ids)s))
-  AND (%(assistant_id)s::text IS NULL OR r.assistant_id = %(assistant_id)s)
-RETURNING r.run_id"""  # noqa: S608
+WITH found AS (
+  SELECT r.run_id FROM agent_runs r JOIN agent_threads t USING (thread_id)
+  WHERE {_OWNED} AND r.status = ANY (%(statuses)s)
+    AND (%(thread_id)s::uuid IS NULL OR r.thread_id = %(thread_id)s)
+    AND (%(run_ids)s::uuid[] IS NULL OR r.run_id = ANY (%(run_ids)s))
+    AND (%(assistant_id)s::text IS NULL OR r.assistant_id = %(assistant_id)s)
+), cancelled AS (
+  UPDATE agent_runs r SET {_cancelled("%(rollback)s")}, rollback = r.rollback OR %(rollback)s
+  FROM found WHERE r.run_id = found.run_id AND r.status IN ('pending', 'running')
+    AND NOT (%(rollback)s AND {_UNTOUCHED})
+), undone AS (
+  DELETE FROM agent_runs r USING found WHERE r.run_id = found.run_id AND %(rollback)s AND {_UNTOUCHED}
+)
+SELECT run_id FROM found"""  # noqa: S608
 
 ASK_FOR_EVENTS = "UPDATE agent_runs SET record_events = true WHERE run_id = %s AND NOT record_events"
 
@@ -217,8 +261,10 @@ BEAT = """
 WITH beat AS (
   INSERT INTO agent_workers (worker_id) VALUES (%(worker)s)
   ON CONFLICT (worker_id) DO UPDATE SET beat_at = now()
-), pending AS (SELECT count(*) AS pending FROM agent_runs WHERE status = 'pending')
-SELECT pending, run_id, cancelled, record_events
+), pending AS (
+  SELECT count(*) AS pending FROM agent_runs WHERE status = 'pending' AND created_at <= now()
+)
+SELECT pending, run_id, cancelled, rollback, record_events
 FROM pending LEFT JOIN agent_runs ON worker_id = %(worker)s AND status = 'running'"""
 
 REAP = """
@@ -227,9 +273,9 @@ WITH dead AS (
 ), orphans AS (
   UPDATE agent_runs r
   SET worker_id = NULL, deaths = r.deaths + 1, updated_at = now(),
-      status = CASE WHEN r.cancelled THEN 'interrupted'
+      status = CASE WHEN r.rollback THEN 'pending' WHEN r.cancelled THEN 'interrupted'
                     WHEN r.deaths + 1 >= %(max_attempts)s THEN 'error' ELSE 'pending' END,
-      error = CASE WHEN r.deaths + 1 >= %(max_attempts)s THEN
+      error = CASE WHEN r.deaths + 1 >= %(max_attempts)s AND NOT r.rollback THEN
         '{"error":"WorkerDied","message":"the process died under this run each time it was tried"}' END
   WHERE r.status = 'running'
     AND NOT EXISTS (SELECT 1 FROM agent_workers w WHERE w.worker_id = r.worker_id
