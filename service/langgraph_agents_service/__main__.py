@@ -50,7 +50,7 @@ def _serve(_options: argparse.Namespace) -> int:
     gc.disable()
     from langgraph_agents_service import server
     from langgraph_agents_service.observability import logs
-    from langgraph_agents_service.projects.graphs import GraphsError
+    from langgraph_agents_service.projects.config import ProjectError
     from langgraph_agents_service.service import StartError
 
     gc.freeze()
@@ -61,7 +61,7 @@ def _serve(_options: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(server.serve(settings))
-    except (StartError, GraphsError) as error:
+    except (StartError, ProjectError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot listen on HOST={settings.host} PORT={settings.port}: {error.strerror}")

@@ -13,7 +13,8 @@ from langgraph_agents_service.configuration.describe import every_fault
 from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
 from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.database import Database
-from langgraph_agents_service.projects.graphs import Graphs, GraphsError
+from langgraph_agents_service.projects.config import ProjectError
+from langgraph_agents_service.projects.graphs import Graphs
 from langgraph_agents_service.service import authorization_of
 
 CHECK_SECONDS = 5.0
@@ -34,7 +35,7 @@ async def check() -> tuple[list[str], list[str]]:
             good.append(name)
         except TimeoutError:
             bad.append(f"{name}: no answer within {CHECK_SECONDS:g} s")
-        except GraphsError as error:
+        except ProjectError as error:
             if str(error) not in bad:  # what is wrong with the file is wrong for all its parts
                 bad.append(str(error))
         except Exception as error:
@@ -48,16 +49,14 @@ def _trials(settings: Settings) -> dict[str, Callable[[], Awaitable[None]]]:
 
     async def graphs() -> None:
         await project.load()
-        await project.close()
 
     async def auth() -> None:
         authorization_of(project, log_content=False)
 
     async def http() -> None:
-        if project.http.app is not None:
-            composed.checked(
-                project.attribute("http.app", project.http.app), f"http.app: {project.http.app!r}"
-            )
+        app = project.project.http.app
+        if app is not None:
+            composed.checked(project.attribute("http.app", app), f"http.app: {app!r}")
 
     async def database() -> None:
         database = Database(settings)

@@ -69,7 +69,7 @@ async def _observe(service: Service) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises StartError, GraphsError or OSError if it cannot start."""
+    """Serve until SIGTERM or SIGINT. Raises StartError, ProjectError or OSError if it cannot start."""
     app = create_app(settings)
     service: Service = app.state.service
     state: dict[str, Any] = {}

@@ -30,7 +30,8 @@ from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegis
 from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
 from langgraph_agents_service.persistence.stores import opening as stores
 from langgraph_agents_service.persistence.stores.opening import Stores
-from langgraph_agents_service.projects.graphs import Graphs, GraphsError
+from langgraph_agents_service.projects.config import ProjectError
+from langgraph_agents_service.projects.graphs import Graphs
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.runner import UNAVAILABLE, Runner
 
@@ -82,10 +83,9 @@ class Service:
         return checks
 
     async def __aenter__(self) -> Self:
-        """Raises StartError or GraphsError, and has then closed what it had opened."""
+        """Raises StartError or ProjectError, and has then closed what it had opened."""
         async with AsyncExitStack() as opened:
             secret_files.export(self.settings.secrets_dir)
-            opened.push_async_callback(self.graphs.close)
             inside.install()
             if self.app is not None:
                 self.serving = inside.Serving(self.app, asyncio.get_running_loop())
@@ -117,9 +117,10 @@ class Service:
         await self._opened.aclose()
 
     def _identification(self) -> Identification:
-        """Raises GraphsError."""
+        """Raises ProjectError."""
         authorization = authorization_of(self.graphs, log_content=self.settings.log_content)
-        studio = authorization is not None and not self.graphs.auth.get("disable_studio_auth", False)
+        auth = self.graphs.project.auth
+        studio = auth is not None and not auth.disable_studio_auth
         return Identification(self.settings, self.access, authorization, studio=studio)
 
     def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry, Assistants]:
@@ -197,15 +198,15 @@ class Service:
 
 
 def authorization_of(graphs: Graphs, *, log_content: bool) -> Authorization | None:
-    """The project's own authentication, if it has any. Raises GraphsError."""
-    if graphs.auth is None:
+    """The project's own authentication, if it has any. Raises ProjectError."""
+    auth = graphs.project.auth
+    if auth is None:
         return None
-    path = graphs.auth.get("path") if isinstance(graphs.auth, dict) else None
-    found = graphs.attribute("auth.path", path)
+    found = graphs.attribute("auth.path", auth.path)
     try:
         return Authorization(found, log_content=log_content)
     except AuthError as error:
-        raise GraphsError(f"{graphs.config}: auth.path: {path!r}: {error}") from None
+        raise ProjectError(f"{graphs.project.file}: auth.path: {auth.path!r}: {error}") from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from langgraph_agents_service.projects.graphs import Graphs, GraphsError
+from langgraph_agents_service.projects.config import ProjectError
+from langgraph_agents_service.projects.factories import Use
+from langgraph_agents_service.projects.graphs import Graphs
 
 STEPS = Path(__file__).parent / "graphs" / "steps.py"
 
@@ -27,22 +29,96 @@ async def test_a_graph_may_be_compiled_a_builder_or_a_factory(tmp_path: Path, at
     graphs = await loaded(tmp_path, {"graphs": {"g": f"./steps.py:{attribute}"}})
     graph = graphs.find("g")
     assert graph is not None
-    compiled = await graph.compiled({})
+    compiled = await graph.compiled(Use())
     assert {"one", "ask"} & set(compiled.nodes)
 
 
-async def test_a_factory_may_be_a_context_manager_that_lives_as_long_as_the_service(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parameters", ["", "config"])
+@pytest.mark.parametrize("kind", ["async", ""])
+async def test_a_context_manager_is_opened_for_each_run_and_closed_after_it(
+    tmp_path: Path, parameters: str, kind: str
+) -> None:
+    decorator = f"contextlib.{kind}contextmanager"
     (tmp_path / "g.py").write_text(
         STEPS.read_text()
-        + "\nimport contextlib\nclosed = []\n@contextlib.asynccontextmanager\n"
-        + "async def manage():\n    yield _chain().compile()\n    closed.append(1)\n"
+        + f"\nimport contextlib\nseen = []\n@{decorator}\n{kind + ' ' if kind else ''}def manage({parameters}):\n"
+        + "    seen.append('opened')\n    yield _chain().compile()\n    seen.append('closed')\n"
     )
     graphs = await loaded(tmp_path, {"graphs": {"managed": "./g.py:manage"}})
+    seen = sys.modules["langgraph_agents_graph_graphs.managed"].seen
+    graph = graphs.find("managed")
+    assert graph is not None
+    for _ in range(2):
+        seen.clear()
+        async with graph.opened(Use()) as compiled:
+            assert "one" in compiled.nodes
+            assert seen == ["opened"]
+        assert seen == ["opened", "closed"]
 
-    closed = sys.modules["langgraph_agents_graph_graphs.managed"].closed
-    assert closed == []
-    await graphs.close()
-    assert closed == [1]
+
+_FACTORIES = """
+from typing import Annotated
+from langchain_core.runnables import RunnableConfig
+from langgraph_sdk.runtime import ServerRuntime
+GIVEN = {}
+def config_alone(config: RunnableConfig): return _given(config=config)
+def nameless(whatever): return _given(config=whatever)
+def runtime_alone(runtime: ServerRuntime): return _given(runtime=runtime)
+def parameterised(runtime: ServerRuntime[dict], config): return _given(config=config, runtime=runtime)
+def annotated(config: RunnableConfig, rt: Annotated[ServerRuntime, "x"]): return _given(config=config, runtime=rt)
+def unresolved(config: "RunnableConfig", runtime: "ServerRuntime"): return _given(config=config, runtime=runtime)
+def default(model="gpt"): return _given(model=model)
+async def later(config: dict): return _given(config=config)
+def _given(**given):
+    GIVEN.clear(); GIVEN.update(given)
+    return _chain()
+"""
+
+
+@pytest.mark.parametrize(
+    ("factory", "asks"),
+    [
+        ("config_alone", {"config"}),
+        ("nameless", {"config"}),
+        ("runtime_alone", {"runtime"}),
+        ("parameterised", {"config", "runtime"}),
+        ("annotated", {"config", "runtime"}),
+        ("unresolved", {"config", "runtime"}),
+        ("default", {"model"}),
+        ("later", {"config"}),
+    ],
+)
+async def test_a_factory_gets_what_its_parameters_ask_for(
+    tmp_path: Path, factory: str, asks: set[str]
+) -> None:
+    (tmp_path / "g.py").write_text(STEPS.read_text() + _FACTORIES)
+    graphs = await loaded(tmp_path, {"graphs": {"g": f"./g.py:{factory}"}})
+    graph = graphs.find("g")
+    assert graph is not None
+    use = Use({"configurable": {"who": "ann"}}, "threads.create_run", context={"tone": "warm"})
+    async with graph.opened(use) as compiled:
+        assert "one" in compiled.nodes
+    given = sys.modules["langgraph_agents_graph_graphs.g"].GIVEN
+    assert set(given) == asks
+    assert given.get("config", use.config) is use.config
+    assert given.get("model", "gpt") == "gpt"
+    if "runtime" in given:
+        assert given["runtime"].execution_runtime.context == {"tone": "warm"}
+
+
+async def test_all_graphs_that_are_wrong_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "g.py").write_text("import sys\ndef many(a, b, c):\n    return None\n")
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(3)\n")
+    document = {"graphs": {"many": "./g.py:many", "leaves": "./leaves.py:graph", "none": "./g.py:none"}}
+    with pytest.raises(ProjectError) as refused:
+        await loaded(tmp_path, document)
+    for words in (
+        "graphs.many: its factory cannot be called",
+        r"graphs.leaves",
+        "sys.exit()",
+        "there is no none",
+    ):
+        assert words in str(refused.value)
 
 
 async def test_dependencies_are_importable_and_env_is_set(
@@ -77,8 +153,8 @@ async def test_the_same_graph_has_the_same_assistant_id_as_on_langgraph_server(t
         ("{", "is not JSON"),
         ({}, "names no graphs"),
         ({"graphs": {}}, "names no graphs"),
-        ({"graphs": {"g": "steps.py"}}, "is not of the form"),
-        ({"graphs": {"g": {"description": "x"}}}, 'has no "path"'),
+        ({"graphs": {"g": "steps.py"}}, "write ./file.py:attribute"),
+        ({"graphs": {"g": {"description": "x"}}}, "graphs.g.path: is missing"),
         ({"graphs": {"g": "./missing.py:graph"}}, "there is no file"),
         ({"graphs": {"g": "no.such.module:graph"}}, "importing it failed: ModuleNotFoundError"),
         ({"graphs": {"g": "./bad.py:graph"}}, "importing it failed: ZeroDivisionError"),
@@ -90,10 +166,10 @@ async def test_the_same_graph_has_the_same_assistant_id_as_on_langgraph_server(t
 async def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, document: Any, words: str) -> None:
     (tmp_path / "bad.py").write_text("1 / 0")
     (tmp_path / "good.py").write_text("number = 5\ndef broken():\n    raise RuntimeError('no')\n")
-    with pytest.raises(GraphsError, match=words):
+    with pytest.raises(ProjectError, match=words):
         await loaded(tmp_path, document)
 
 
 async def test_a_missing_file_is_refused_with_its_variable(tmp_path: Path) -> None:
-    with pytest.raises(GraphsError, match="LANGGRAPH_CONFIG="):
+    with pytest.raises(ProjectError, match="LANGGRAPH_CONFIG="):
         await Graphs(tmp_path / "no.json").load()

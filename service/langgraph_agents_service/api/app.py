@@ -35,9 +35,9 @@ from langgraph_agents_service.service import Service
 
 
 def create_app(settings: Settings) -> Application:
-    """The application of one process; its lifespan opens and closes the service. Raises GraphsError."""
+    """The application of one process; its lifespan opens and closes the service. Raises ProjectError."""
     service = Service(settings)
-    http = service.graphs.http
+    http = service.graphs.project.http
     page = settings.environment is Environment.DEV
     open_paths = OPEN_PATHS | ({"/"} if page else frozenset())
     api = _api(service, http, page=page, untraced=OPEN_PATHS)

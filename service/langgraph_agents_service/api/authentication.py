@@ -25,7 +25,7 @@ class Authentication:
         self._app = app
         self._service = service
         self._open_paths = open_paths
-        self._headers = service.graphs.http.configurable_headers
+        self._headers = service.graphs.project.http.configurable_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or path_of(scope) in self._open_paths:

@@ -17,18 +17,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from langgraph_agents_service.api.errors import answer
 from langgraph_agents_service.api.paths import OPEN_PATHS, path_of
-from langgraph_agents_service.projects.graphs import GraphsError
+from langgraph_agents_service.projects.config import ProjectError
 
 
 def checked(app: object, where: str) -> Starlette:
-    """The project's application. Raises GraphsError."""
+    """The project's application. Raises ProjectError."""
     if not isinstance(app, Starlette):
-        raise GraphsError(
+        raise ProjectError(
             f"{where} is a {type(app).__name__}; it has to be a Starlette or FastAPI application"
         )
     for hook in ("on_startup", "on_shutdown"):
         if getattr(app.router, hook, None):
-            raise GraphsError(
+            raise ProjectError(
                 f"{where} has {hook} handlers, which cannot go with the service's; use a lifespan"
             )
     return app

@@ -31,7 +31,7 @@ class Gateway:
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self._app = app
         self._service = service
-        self._headers = service.graphs.http.logging_headers
+        self._headers = service.graphs.project.http.logging_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Tasks inherit the context of the request before on the same connection, where requests are pipelined.

@@ -1,8 +1,8 @@
 """langgraph.json, whole: what it may say, and what this service does with it.
 
-The keys are those of the schema that langgraph-cli publishes (https://langgra.ph/schema.json). What is known is done, or is the image's
-business; everything else is refused by name, all of it at once: a key that is passed over may be the one that keeps
-strangers out.
+The keys are those of the schema that langgraph-cli publishes (https://langgra.ph/schema.json). What is known is done,
+or is the image's business; everything else is refused by name, all of it at once: a key that is passed over may be the
+one that keeps strangers out.
 """
 
 import difflib
@@ -186,7 +186,7 @@ def read(path: Path) -> Project:
         document = json.loads(file.read_text(), object_pairs_hook=_once_each)
     except OSError as error:
         raise ProjectError(
-            f"{file} cannot be read ({error.strerror}); name a langgraph.json or its folder"
+            f"LANGGRAPH_CONFIG={file} cannot be read ({error.strerror}); name a langgraph.json or its folder"
         ) from None
     except ValueError as error:
         raise ProjectError(f"{file} is not JSON: {error}") from None
@@ -227,7 +227,7 @@ _WORDS = {
 
 
 def _problems(error: ValidationError) -> list[str]:
-    found = {}
+    found: dict[str, None] = {}
     for fault in error.errors():
         place = tuple(str(part) for part in fault["loc"])
         where = ".".join(part for part in place if not part.endswith(("]", ")")))

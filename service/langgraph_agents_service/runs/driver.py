@@ -16,6 +16,7 @@ from langgraph_agents_service.access import callers
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
+from langgraph_agents_service.projects.factories import Use
 from langgraph_agents_service.projects.graphs import AnyGraph, Graph, Graphs
 from langgraph_agents_service.runs import langsmith
 from langgraph_agents_service.runs.execution import Execution
@@ -54,7 +55,24 @@ class Driver:
             raise LookupError(f"there is no graph {run.graph_id} here")
         resumes = run.attempt > 1 and await self._has_begun(run)
         config = self.config(run, fork=not resumes)
-        compiled = await self.compiled(graph, config, stateless=execution.stateless)
+        caller = callers.current.get()
+        use = Use(
+            config,
+            "threads.create_run",
+            self.store,
+            caller.user if caller else None,
+            callers.without_caller(payload.get("context") or {}),
+        )
+        async with graph.opened(use) as made:
+            compiled = self._with_storage(made, stateless=execution.stateless)
+            if not (payload.get("config") or {}).get("recursion_limit"):
+                _keep_own_limit(compiled, config)
+            return await self._drive(execution, compiled, config, resumes=resumes)
+
+    async def _drive(
+        self, execution: Execution, compiled: AnyGraph, config: RunnableConfig, *, resumes: bool
+    ) -> Any:
+        run, payload = execution.run, execution.run.payload
         translator = Translator(payload["stream_mode"], subgraphs=payload.get("stream_subgraphs", False))
         if run.fresh_thread and isinstance(self.saver, GroupCommitSaver):
             config["configurable"][NO_CHECKPOINTS] = [True]
@@ -123,10 +141,17 @@ class Driver:
             config["max_concurrency"] = given["max_concurrency"]
         return config
 
-    async def compiled(self, graph: Graph, config: RunnableConfig, *, stateless: bool = False) -> AnyGraph:
-        if (caller := callers.current.get()) is not None:  # a factory may ask who reads the state of a thread
+    async def compiled(
+        self, graph: Graph, config: RunnableConfig, *, access: str = "threads.read"
+    ) -> AnyGraph:
+        """A graph to look at threads with, and not to be run. Raises what its factory raises."""
+        caller = callers.current.get()
+        if caller is not None:  # a factory may ask who reads the state of a thread
             config = {**config, "configurable": caller.configure(config.get("configurable") or {})}
-        compiled = await graph.compiled(config)
+        use = Use(config, access, self.store, caller.user if caller else None)
+        return self._with_storage(await graph.compiled(use))
+
+    def _with_storage(self, compiled: AnyGraph, *, stateless: bool = False) -> AnyGraph:
         saver = None if stateless else self.saver
         copies = self._stateless_copies if stateless else self._copies
         if compiled not in copies:
@@ -157,18 +182,24 @@ class Driver:
 
 
 def _context(graph: AnyGraph, given: Json | None) -> Any:
-    """What of a run's context the graph's schema has. The rest may be meant for another graph, or have been
-    `configurable` all along."""
+    """What of a run's context the graph's schema has; its defaults come of nothing given. The rest may be meant for
+    another graph, or have been `configurable` all along."""
     given = callers.without_caller(given) if given else given  # `configurable` may have become context
     schema = graph.context_schema
     if not given or schema is None:
-        return given
+        return given or {}
     names = getattr(schema, "model_fields", None) or getattr(schema, "__annotations__", None)
     if is_dataclass(schema):
         names = {field.name for field in fields(schema)}
     elif is_typeddict(schema):
         names = get_type_hints(schema)
     return given if not names else {name: given[name] for name in given if name in names}
+
+
+def _keep_own_limit(graph: AnyGraph, config: RunnableConfig) -> None:
+    """A recursion limit that the graph sets itself holds, unless the request asks for another one."""
+    if own := (graph.config or {}).get("recursion_limit"):
+        config["recursion_limit"] = own
 
 
 def _input(payload: Json, graph: AnyGraph) -> Any:

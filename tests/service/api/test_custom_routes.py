@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from langgraph_agents_service.projects.graphs import GraphsError
+from langgraph_agents_service.projects.config import ProjectError
 from tests.service.serving import KEY, Served, serving
 
 PROJECTS = Path(__file__).parents[1] / "projects"
@@ -202,13 +202,13 @@ def test_all_is_below_a_prefix_but_for_the_probes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["agent", "/agent/", "/", ""])
 def test_a_prefix_that_is_none_is_refused_by_name(tmp_path: Path, prefix: str) -> None:
-    with pytest.raises(GraphsError, match="mount_prefix"), routed(tmp_path, {"mount_prefix": prefix}):
+    with pytest.raises(ProjectError, match="mount_prefix"), routed(tmp_path, {"mount_prefix": prefix}):
         pass
 
 
 def test_what_is_no_application_is_refused_by_name(tmp_path: Path) -> None:
     wrong = {"app": f"{PROJECTS}/routed/web.py:journal"}
-    with pytest.raises(GraphsError, match="Starlette or FastAPI"), routed(tmp_path, wrong):
+    with pytest.raises(ProjectError, match="Starlette or FastAPI"), routed(tmp_path, wrong):
         pass
 
 

@@ -31,7 +31,7 @@ async def _compiled(service: Service, caller: Caller, assistant_id: str) -> tupl
     assistant, _ = await finding.find(service, caller, assistant_id)
     graph = finding.graph_of(service, assistant.graph_id)
     config: RunnableConfig = {"configurable": dict(assistant.config.get("configurable") or {})}
-    return assistant.graph_id, await service.runner.driver.compiled(graph, config)
+    return assistant.graph_id, await service.runner.driver.compiled(graph, config, access="assistants.read")
 
 
 @router.get("/{assistant_id}/graph")
