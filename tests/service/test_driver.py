@@ -42,7 +42,7 @@ async def test_an_answer_that_was_used_before_the_process_died_is_not_given_agai
     compiled = _ask_twice()
     driver = Driver(
         Settings(host="127.0.0.1", checkpointer="memory"),
-        OneGraph(Graph("twice", None, lambda _config: compiled)),  # type: ignore[arg-type]
+        OneGraph(Graph("twice", None, compiled)),  # type: ignore[arg-type]
         KeyValueRegistry(MemoryDocuments(), ttl_seconds=None),
         InMemorySaver(),
         None,

@@ -17,7 +17,7 @@ from langgraph_agents_service.access.keys import Access
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.observability import logs
 from langgraph_agents_service.ports import free_port
-from langgraph_agents_service.projects.graphs import GraphsError
+from langgraph_agents_service.projects.config import ProjectError
 from langgraph_agents_service.service import Service
 from tests.service.access.test_project_auth import GUARDED
 from tests.service.processes import agent
@@ -469,7 +469,7 @@ def test_what_cannot_authenticate_is_refused_before_anything_is_served(
         async with service:
             pass
 
-    with pytest.raises(GraphsError, match=words) as failure:
+    with pytest.raises(ProjectError, match=words) as failure:
         asyncio.run(start())
     assert "auth.path" in str(failure.value)
     done = agent("check", checkpointer="memory", langgraph_config=config, api_keys="", port=free_port())
