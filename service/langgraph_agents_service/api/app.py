@@ -64,7 +64,8 @@ def create_app(settings: Settings) -> Application:
             authentication_first=http.middleware_order == "auth_first",
             reserved=OPEN_PATHS | (frozenset() if http.disable_meta else {"/docs", "/openapi.json"}),
         )
-    describe(api, own, (service.graphs.auth or {}).get("openapi") or {})
+    auth = service.graphs.project.auth
+    describe(api, own, auth.openapi or {} if auth else {})
     service.app = app
     return Application(app, api, http.mount_prefix)
 
