@@ -137,7 +137,7 @@ async def test_a_run_is_joined_streamed_and_cancelled_from_another_process(
     given = {"seconds": 30}
     run = await here.runs.create(thread_id, "steps", input=given)
     with pytest.raises(Exception, match="active"):
-        await there.runs.create(thread_id, "steps", input=given)
+        await there.runs.create(thread_id, "steps", input=given, multitask_strategy="reject")
     await there.runs.cancel(thread_id, run["run_id"], wait=True)
     assert (await here.runs.get(thread_id, run["run_id"]))["status"] == "interrupted"
 
@@ -168,7 +168,10 @@ async def test_of_many_runs_at_once_on_a_thread_only_one_begins_where_others_are
     thread_id = (await clients[0].threads.create())["thread_id"]
     given: dict[str, Any] = {"seconds": 0.3}
     results = await asyncio.gather(
-        *(clients[n % 2].runs.create(thread_id, "steps", input=given) for n in range(10)),
+        *(
+            clients[n % 2].runs.create(thread_id, "steps", input=given, multitask_strategy="reject")
+            for n in range(10)
+        ),
         return_exceptions=True,
     )
     begun: list[Any] = [result for result in results if not isinstance(result, BaseException)]
