@@ -94,7 +94,7 @@ def test_metrics_are_on_a_port_of_their_own() -> None:
     with processes(1, checkpointer="memory", metrics_port=metrics_port) as (process,):
         assert httpx.post(f"{process.url}/invoke", json=QUESTION, headers=HEADERS).status_code == 200
         page = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics")
-        assert httpx.get(f"{process.url}/metrics", headers=HEADERS).status_code == 404
+        assert httpx.get(f"{process.url}/metrics", headers=HEADERS).status_code == 501
     assert page.headers["content-type"].startswith("text/plain")
     for line in (
         'agent_requests_total{endpoint="/invoke",method="POST",status="200"} 1.0',

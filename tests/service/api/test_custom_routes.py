@@ -1,6 +1,7 @@
 """A project's own application beside the service: routes, middleware, lifespan, exception handlers."""
 
 import json
+import logging
 import socket
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from langgraph_agents_service.observability import logs
 from langgraph_agents_service.projects.config import ProjectError
 from tests.service.serving import KEY, Served, serving
 
@@ -179,6 +183,17 @@ def test_a_request_does_not_act_for_the_one_before_it_on_the_same_connection(tmp
         )
 
 
+def test_its_websockets_are_let_in_as_its_routes_are(tmp_path: Path) -> None:
+    with routed(tmp_path, {"enable_custom_route_auth": True}, auth=True, api_keys="") as served:
+        address = served.url.replace("http", "ws") + "/talk"
+        with connect(address, additional_headers={"Authorization": "Bearer token-of-ann"}) as socket_of_ann:
+            assert socket_of_ann.recv() == "hello ann"
+        with pytest.raises(InvalidStatus, match="403"), connect(address):
+            pass
+    with routed(tmp_path) as served, connect(served.url.replace("http", "ws") + "/talk") as anybodys:
+        assert anybodys.recv() == "hello nobody"
+
+
 def test_authentication_can_come_before_its_middleware(tmp_path: Path) -> None:
     ann = {"Authorization": "Bearer token-of-ann"}
     for order, user, refused in (("auth_first", "ann", None), ("middleware_first", "ann", "north")):
@@ -277,6 +292,28 @@ def test_headers_reach_the_graph_where_the_project_says_so(tmp_path: Path) -> No
         assert not forbidden & set(seen)
     with routed(tmp_path) as served, client(served) as http:
         assert "x-tenant" not in http.post("/runs/wait", json=body, headers=sent).json()["seen"]
+
+
+def test_the_log_tells_the_headers_that_the_project_names_but_no_credentials(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = {"includes": ["*"], "excludes": ["x-private*"]}
+    sent = {
+        "x-tenant": "north",
+        "x-private-note": "hush",
+        "Authorization": "Bearer hush",
+        "Cookie": "hush",
+        **KEYED,
+    }
+    for named in ({"logging_headers": rules}, {}):
+        caplog.clear()
+        with caplog.at_level(logging.INFO), routed(tmp_path, named) as served, client(served) as http:
+            http.get("/hello", headers=sent)
+        lines = [logs.JsonFormatter().format(record) for record in caplog.records]
+        told = [json.loads(line).get("headers") for line in lines if '"endpoint": "/hello"' in line]
+        assert [(headers or {}).get("x-tenant") for headers in told] == ["north" if named else None]
+        assert "hush" not in "".join(lines)
+        assert SECRET not in "".join(lines)
 
 
 def test_what_the_agent_server_has_and_this_service_does_not_is_named(in_memory: Served) -> None:
