@@ -19,7 +19,6 @@ from langgraph_agents_service.api import (
     missing,
     probes,
     store,
-    threads,
 )
 from langgraph_agents_service.api.assistants import graphs as assistant_graphs
 from langgraph_agents_service.api.assistants import routes as assistants
@@ -28,6 +27,8 @@ from langgraph_agents_service.api.composed import Application
 from langgraph_agents_service.api.description import describe
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.api.runs import stateless, threaded
+from langgraph_agents_service.api.threads import kept
+from langgraph_agents_service.api.threads import state as thread_states
 from langgraph_agents_service.configuration.settings import Environment, Settings
 from langgraph_agents_service.observability.tracing import telemetry
 from langgraph_agents_service.projects.http import Http
@@ -94,7 +95,8 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         invoke.router,
         threaded.router,
         stateless.router,
-        threads.router,
+        kept.router,
+        thread_states.router,
         assistants.router,
         assistant_graphs.router,
         store.router,

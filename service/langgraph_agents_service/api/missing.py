@@ -11,8 +11,6 @@ from langgraph_agents_service.projects.http import Http
 _FEATURES = (
     (r"/(threads/[^/]+/)?runs/crons(/.*)?", "crons"),
     (r"/threads/[^/]+/(stream|commands)(/.*)?", "streams of events of a thread"),
-    (r"/threads/[^/]+/copy", "copies of threads"),
-    (r"/threads/prune", "pruning of threads over the API"),
     (r"/assistants(/.*)?", "this operation on assistants"),
     (r"/threads/[^/]+/runs(/.*)?", "this operation on runs"),
     (r"/threads(/.*)?", "this operation on threads"),

@@ -1,6 +1,6 @@
 """The bodies of requests. What is not supported is refused by name, never ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -161,11 +161,27 @@ class Ttl(Body):
     strategy: Literal["delete", "keep_latest"] = "delete"
 
 
+class StepUpdate(Body):
+    values: dict[str, Any] | list[dict[str, Any]] | None = None
+    command: Command | None = None
+    as_node: str | None = None
+
+
+class Superstep(Body):
+    updates: list[StepUpdate] = Field(min_length=1, max_length=1000)
+
+
+class ThreadPrune(Body):
+    thread_ids: list[UUID] = Field(max_length=1000)
+    strategy: Literal["delete", "keep_latest"] = "delete"
+
+
 class ThreadCreate(Body):
     thread_id: UUID | None = None
     metadata: Metadata | None = None
     if_exists: Literal["raise", "do_nothing"] = "raise"
     ttl: Ttl | None = None
+    supersteps: list[Superstep] | None = Field(None, max_length=1000)
 
 
 class ThreadUpdate(Body):
@@ -174,7 +190,8 @@ class ThreadUpdate(Body):
 
 
 class ThreadCount(Body):
-    metadata: Metadata = {}
+    metadata: Metadata | None = None
+    values: dict[str, Any] | None = Field(None, description="What the state holds. It is not indexed.")
     status: ThreadStatus | None = None
 
 
@@ -193,13 +210,32 @@ ThreadField = Literal[
 ]
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+ThreadPath = Annotated[
+    str,
+    Field(
+        pattern=r"^(values|metadata|config|interrupts|error)([.][^.\[\]]+|\[-?[0-9]{1,9}\])*$", max_length=500
+    ),
+]
+"""Where a value stands in a thread, e.g. `values.messages[-1].content`."""
+
+
 class ThreadSearch(ThreadCount):
     ids: list[UUID] | None = Field(None, max_length=1000)
     limit: int = Field(10, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=2**31)
-    sort_by: Literal["thread_id", "status", "created_at", "updated_at"] = "updated_at"
-    sort_order: Literal["asc", "desc"] = "desc"
+    sort_by: Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"] | None = None
+    sort_order: Literal["asc", "desc"] | None = None
     select: list[ThreadField] | None = None
+    extract: dict[Name, ThreadPath] | None = Field(None, max_length=10)
+
+    @field_validator("extract")
+    @classmethod
+    def _not_of_the_thread(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        taken = sorted(set(value or ()) & set(get_args(ThreadField)))
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: a thread has this already; choose another name")
+        return value
 
 
 class StateUpdate(Body):
@@ -212,6 +248,7 @@ class StateUpdate(Body):
 class StateQuery(Body):
     checkpoint: Checkpoint
     subgraphs: bool = False
+    select: list[str] | None = None
 
 
 class HistoryQuery(Body):
@@ -219,6 +256,7 @@ class HistoryQuery(Body):
     before: Checkpoint | UUID | None = None
     metadata: Metadata | None = None
     checkpoint: Checkpoint | None = None
+    select: list[str] | None = None
 
 
 AssistantField = Literal[

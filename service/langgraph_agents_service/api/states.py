@@ -91,6 +91,18 @@ def _checkpoint(config: RunnableConfig | None) -> Document | None:
     }
 
 
+def part(document: Document, select: Sequence[str] | None) -> Document:
+    """What was asked for of a state: whole fields, or single values as `values.<key>`."""
+    if not select:
+        return document
+    found = {name: value for name, value in document.items() if name in select}
+    keys = {name.removeprefix("values.") for name in select if name.startswith("values.")}
+    values = document["values"]
+    if keys and "values" not in found and isinstance(values, dict):
+        found["values"] = {key: value for key, value in values.items() if key in keys}
+    return found
+
+
 def empty(thread_id: str) -> Document:
     """The state of a thread that has not run."""
     return document(

@@ -205,8 +205,11 @@ def _keep_own_limit(graph: AnyGraph, config: RunnableConfig) -> None:
 def _input(payload: Json, graph: AnyGraph) -> Any:
     """Raises InvalidUpdateError for a command to go where there is nothing, which LangGraph only warns of."""
     given = payload.get("command")
-    if not given:
-        return payload.get("input")
+    return command(given, graph) if given else payload.get("input")
+
+
+def command(given: Json, graph: AnyGraph) -> Command[Any]:
+    """Raises InvalidUpdateError."""
     goto = given.get("goto") or []
     targets = goto if isinstance(goto, list) else [goto]
     for target in targets:

@@ -39,7 +39,7 @@ WHERE {_OWNED} AND t.metadata @> %(contained)s AND t.metadata @> %(metadata)s
 
 COUNT_THREADS = f"SELECT count(*) AS count {_FOUND}"
 
-_SORTS = ("thread_id", "status", "created_at", "updated_at")
+_SORTS = ("thread_id", "status", "created_at", "updated_at", "state_updated_at")
 
 
 def search_threads(sort_by: str, descending: bool) -> str:

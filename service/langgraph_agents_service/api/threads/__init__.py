@@ -1,0 +1,1 @@
+"""Threads: conversations, their states and their past."""
