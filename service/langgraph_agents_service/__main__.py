@@ -72,6 +72,7 @@ def _migrate(_options: argparse.Namespace) -> int:
     from psycopg import Error
 
     from langgraph_agents_service.persistence.migrate import migrate
+    from langgraph_agents_service.projects.config import ProjectError
 
     settings = load(DatabaseSettings)
     if not settings.database_uri.get_secret_value():
@@ -79,7 +80,7 @@ def _migrate(_options: argparse.Namespace) -> int:
     try:
         for line in asyncio.run(migrate(settings)):
             print(line)
-    except (Error, ValueError) as error:
+    except (Error, ValueError, ProjectError) as error:
         return _fail(f"migrate failed: {str(error).strip()}")
     return 0
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -29,7 +30,9 @@ from langgraph_agents_service.persistence.registry.documents import MemoryDocume
 from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegistry
 from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
 from langgraph_agents_service.persistence.stores import opening as stores
+from langgraph_agents_service.persistence.stores import project as of_project
 from langgraph_agents_service.persistence.stores.opening import Stores
+from langgraph_agents_service.persistence.sweep import ThreadTtl, keep_sweeping, sweep
 from langgraph_agents_service.projects.config import ProjectError
 from langgraph_agents_service.projects.graphs import Graphs
 from langgraph_agents_service.runs.driver import Driver
@@ -100,7 +103,7 @@ class Service:
             if self.database is not None:
                 await self.database.open()
             self.saver, self.registry, self.assistants = self._storage()
-            self.store = self._stores()
+            self.store = await self._stores(opened)
             store = self.store.runs if self.store else None
             driver = Driver(self.settings, self.graphs, self.registry, self.saver, store)
             self.runner = Runner(self.settings, self.registry, driver)
@@ -110,6 +113,8 @@ class Service:
                 secret_files.watch(self.settings.secrets_dir, self._secrets_changed)
             )
             opened.callback(watcher.cancel)
+            for sweeper in self._sweeping():
+                opened.callback(sweeper.cancel)
             self._opened = opened.pop_all()
         return self
 
@@ -145,13 +150,43 @@ class Service:
         memory = MemoryDocuments()
         return saver_in_memory, KeyValueRegistry(memory, ttl_seconds=None), KeyValueAssistants(memory)
 
-    def _stores(self) -> Stores | None:
-        """None: there is no place for them."""
+    async def _stores(self, opened: AsyncExitStack) -> Stores | None:
+        """None: there is no place for them. Raises ProjectError, StartError."""
+        own = await of_project.own_store(self.graphs, opened)
+        if own is not None:
+            return stores.of_project(own)
+        project = self.graphs.project
         if self.database is not None:
-            return stores.in_postgres(self.database, self._whose, index=None, ttl=None)
+            index, ttl = of_project.index_of(self.graphs), of_project.ttl_of(project)
+            return stores.in_postgres(self.database, self._whose, index=index, ttl=ttl)
         if self.settings.checkpointer is Checkpointer.VALKEY:
+            if project.store is not None:
+                raise StartError(
+                    f"{project.file}: store: with CHECKPOINTER=valkey it is kept in PostgreSQL; set DATABASE_URI"
+                )
             return None
-        return stores.in_memory(self._whose, index=None)
+        return stores.in_memory(self._whose, index=of_project.index_of(self.graphs))
+
+    def _sweeping(self) -> list[asyncio.Task[None]]:
+        """Removes what has had its time, for as long as the process lives."""
+        project = self.graphs.project
+        ttl = project.checkpointer.ttl if project.checkpointer else None
+        threads = ThreadTtl()
+        if ttl is not None:
+            threads = ThreadTtl(ttl.default_ttl, ttl.strategy, ttl.sweep_interval_minutes, ttl.sweep_limit)
+        if self.database is None or self.settings.checkpointer is not Checkpointer.POSTGRES:
+            if threads.minutes is not None:
+                log.warning(
+                    "checkpointer.ttl is not applied: threads are removed by CHECKPOINTER=postgres only"
+                )
+            return []
+        sweeping = [
+            keep_sweeping("threads", threads.interval_minutes, partial(sweep, self.database, threads))
+        ]
+        if self.store is not None and self.store.sweep is not None:
+            minutes = of_project.sweep_minutes(project)
+            sweeping.append(keep_sweeping("store", minutes, self.store.sweep))
+        return [asyncio.create_task(one) for one in sweeping]
 
     def _whose(self) -> str:
         """Who owns what is put into the store now."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from langgraph.store.base import BaseStore, InvalidNamespaceError
+from langgraph.store.base import NOT_PROVIDED, BaseStore, InvalidNamespaceError
 from pydantic import AfterValidator, Field
 
 from langgraph_agents_service.access import callers
@@ -88,10 +88,10 @@ async def put(body: Put, store: StoreDep, caller: CallerDep) -> None:
     asked, _ = await _asked(
         caller, "put", namespace=tuple(body.namespace), **body.model_dump(exclude={"namespace"})
     )
+    # Nothing said is the store's default; null is for ever.
+    ttl = asked["ttl"] if asked["ttl"] is not None or "ttl" in body.model_fields_set else NOT_PROVIDED
     try:
-        await store.aput(
-            tuple(asked["namespace"]), asked["key"], asked["value"], asked["index"], ttl=asked["ttl"]
-        )
+        await store.aput(tuple(asked["namespace"]), asked["key"], asked["value"], asked["index"], ttl=ttl)
     except InvalidNamespaceError as error:
         raise ApiError(422, f"namespace: {error}") from None
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import AsyncConnection, sql
@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.registry.postgres import SCHEMA
 from langgraph_agents_service.persistence.stores import postgres as stores
+from langgraph_agents_service.projects.config import read
 
 LOCK = 7_241_109_003
 """Number of the advisory lock; any number that nothing else in the database uses."""
@@ -21,15 +22,22 @@ LOCK = 7_241_109_003
 async def migrate(settings: DatabaseSettings) -> list[str]:
     """Bring the database of DATABASE_URI up to date; returns what was done, a line each.
 
-    With DATABASE_ADMIN_URI the login and the database of DATABASE_URI are made too. Raises psycopg.Error.
+    With DATABASE_ADMIN_URI the login and the database of DATABASE_URI are made too. Raises psycopg.Error, ValueError
+    and ProjectError.
     """
     done = []
     uri = settings.database_uri.get_secret_value()
+    store = read(settings.langgraph_config).store
+    dims = store.index.dims if store and store.index and not store.path else None
     if admin := settings.database_admin_uri.get_secret_value():
         done += await _make_database(admin, uri)
+        if dims:
+            # An extension is made by who may; the service's own login may not everywhere.
+            async with _connect(_in_database(admin, uri)) as connection:
+                await stores.make_extension(connection)
     async with _connect(uri) as connection, _lock(connection):
         await AsyncPostgresSaver(connection).setup()
-        await stores.set_up(connection, None)
+        await stores.set_up(connection, dims)
         await connection.execute(SCHEMA, prepare=False)
     return [*done, "tables are up to date"]
 
@@ -66,6 +74,11 @@ async def _make_database(admin: str, uri: str) -> list[str]:
         await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
         await connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, role))
     return done
+
+
+def _in_database(admin: str, uri: str) -> str:
+    """The administrator's connection string, for the database of another."""
+    return urlunsplit(urlsplit(admin)._replace(path=urlsplit(uri).path))
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ change, so that a conversation in use never goes. `prune` is for what has no suc
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -101,15 +102,15 @@ async def _shorten(database: Database, values: dict[str, Any]) -> int:
     return shortened
 
 
-async def keep_sweeping(database: Database, ttl: ThreadTtl) -> None:
+async def keep_sweeping(what: str, minutes: float, sweep: Callable[[], Awaitable[int]]) -> None:
     """Sweep for as long as the process lives. Several processes may: each passes over what another one holds."""
     while True:
         # Not all processes at once, although they start together.
-        await asyncio.sleep(60 * ttl.interval_minutes * random.uniform(0.8, 1.2))  # noqa: S311
+        await asyncio.sleep(60 * minutes * random.uniform(0.8, 1.2))  # noqa: S311
         try:
-            if threads := await sweep(database, ttl):
-                log.info("threads whose time was over are removed", extra={"threads": threads})
+            if removed := await sweep():
+                log.info("swept", extra={"what": what, "removed": removed})
         except TRANSIENT as error:
-            log.warning("threads could not be swept", extra={"error": type(error).__name__})
+            log.warning("not swept", extra={"what": what, "error": type(error).__name__})
         except Exception:
-            log.exception("threads could not be swept")
+            log.exception("not swept", extra={"what": what})

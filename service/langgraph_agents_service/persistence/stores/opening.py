@@ -1,6 +1,6 @@
 """The stores of a process: one for its runs, which are patient, and one for requests, which are not."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from langgraph.store.base import BaseStore, TTLConfig
@@ -22,19 +22,22 @@ class Stores:
 
     runs: BaseStore
     requests: BaseStore
+    sweep: Callable[[], Awaitable[int]] | None = None
+    """Removes the items whose time is over, where they do not go by themselves."""
 
 
 def in_postgres(
-    database: Database, whose: Whose, *, index: PostgresIndexConfig | None, ttl: TTLConfig | None
+    database: Database, whose: Whose, *, index: PostgresIndexConfig | None, ttl: TTLConfig
 ) -> Stores:
     """Stores on the pool of the process, whose tables `migrate` has made."""
     # Imported only here: a process without a database does without psycopg's half of LangGraph.
     from langgraph_agents_service.persistence.stores.postgres import PatientPostgresStore
 
-    def store(patience: float) -> BaseStore:
-        return ScopedStore(PatientPostgresStore(database, patience=patience, index=index, ttl=ttl), whose)
-
-    return Stores(store(PATIENCE_SECONDS), store(REQUEST_PATIENCE_SECONDS))
+    patient, impatient = (
+        PatientPostgresStore(database, patience=seconds, index=index, ttl=ttl)
+        for seconds in (PATIENCE_SECONDS, REQUEST_PATIENCE_SECONDS)
+    )
+    return Stores(ScopedStore(patient, whose), ScopedStore(impatient, whose), patient.sweep_ttl)
 
 
 def in_memory(whose: Whose, *, index: PostgresIndexConfig | None) -> Stores:
@@ -43,6 +46,6 @@ def in_memory(whose: Whose, *, index: PostgresIndexConfig | None) -> Stores:
     return Stores(store, store)
 
 
-def of_the_project(store: BaseStore) -> Stores:
+def of_project(store: BaseStore) -> Stores:
     """A store of the project's own (`store.path`), which decides itself who sees what."""
     return Stores(store, store)
