@@ -83,7 +83,7 @@ async def test_an_item_goes_when_its_time_is_over(indexed_uri: str) -> None:
             assert store is not None
             assert store.sweep is not None
             assert here is not None
-            swept = asyncio.run_coroutine_threadsafe(store.sweep(), here.loop)  # type: ignore[arg-type]
+            swept = asyncio.run_coroutine_threadsafe(store.sweep(), here.loop)
             assert await asyncio.wrap_future(swept) == 1
 
 

@@ -1,7 +1,8 @@
 """The stores of a process: one for its runs, which are patient, and one for requests, which are not."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from langgraph.store.base import BaseStore, TTLConfig
 from langgraph.store.memory import InMemoryStore
@@ -22,7 +23,7 @@ class Stores:
 
     runs: BaseStore
     requests: BaseStore
-    sweep: Callable[[], Awaitable[int]] | None = None
+    sweep: Callable[[], Coroutine[Any, Any, int]] | None = None
     """Removes the items whose time is over, where they do not go by themselves."""
 
 
