@@ -314,8 +314,9 @@ class Settings(ModelSettings, DatabaseSettings):
     def project_authenticates(self) -> bool:
         """Whether langgraph.json has `auth`, so that nobody needs a key. What is wrong with the file is said when it is
         read for all that it holds."""
+        path = self.langgraph_config
         try:
-            document = json.loads(self.langgraph_config.read_text())
+            document = json.loads((path / "langgraph.json" if path.is_dir() else path).read_text())
         except (OSError, ValueError):
             return False
         return isinstance(document, dict) and bool(document.get("auth"))

@@ -90,6 +90,9 @@ def test_where_both_are_required_neither_is_enough_and_threads_belong_to_both() 
 
 def test_a_project_that_authenticates_needs_no_keys_to_listen_to_others(tmp_path: Path) -> None:
     assert Settings(host="0.0.0.0", checkpointer="memory", langgraph_config=GUARDED).project_authenticates
+    assert Settings(
+        host="0.0.0.0", checkpointer="memory", langgraph_config=GUARDED.parent
+    ).project_authenticates
     with pytest.raises(ValidationError, match="API_KEYS is empty, and REQUIRE_API_KEY_WITH_AUTH"):
         Settings(
             host="127.0.0.1", checkpointer="memory", langgraph_config=GUARDED, require_api_key_with_auth=True

@@ -282,6 +282,25 @@ async def test_only_who_may_change_a_run_cancels_it_by_leaving(
     assert (await ann.runs.get(thread_id, run["run_id"]))["status"] == "success"
 
 
+async def test_cancelling_many_reaches_only_ones_own(ann: LangGraphClient, bob: LangGraphClient) -> None:
+    thread_id = await thread_of(ann)
+    run = await ann.runs.create(thread_id, "hold", input={"seconds": 30})
+    both: list[Any] = ["interrupt", "rollback"]
+    for action in both:
+        for asked in (
+            {"status": "all"},
+            {"status": "running"},
+            {"thread_id": thread_id, "run_ids": [run["run_id"]]},
+        ):
+            assert await status(bob.runs.cancel_many(action=action, **asked)) == 404
+    for strategy in ("interrupt", "rollback"):
+        attempt = bob.runs.create(thread_id, "who", input={}, multitask_strategy=strategy)
+        assert await status(attempt) == 404
+    assert (await ann.runs.get(thread_id, run["run_id"]))["status"] in ("pending", "running")
+    await ann.runs.cancel_many(thread_id=thread_id, run_ids=[run["run_id"]])
+    await ann.runs.join(thread_id, run["run_id"])
+
+
 async def test_the_runs_of_a_thread_do_not_show_the_users_own_data(ann: LangGraphClient) -> None:
     thread_id = await thread_of(ann)
     await who(ann, thread_id)
