@@ -33,8 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def small(folder: Path) -> Sandbox:
     """The small program beside this file, not deployed yet."""
-    shutil.copytree(Path(__file__).parent / "programs" / "small", folder / "project")
-    return Sandbox(folder / "project", folder / "state")
+    shutil.copytree(Path(__file__).parent / "programs" / "small", folder / "small")
+    return Sandbox(folder / "small", folder / "state")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """A sandbox as its user drives it: by its commands, by kubectl, and by looking at what lies there."""
 
+import contextlib
 import json
 import os
 import signal
@@ -80,21 +81,16 @@ class Sandbox:
         return done
 
     def killed(self, after: float) -> str:
-        """Start `make up`, kill it after so many seconds, and return what it had printed last."""
-        with subprocess.Popen(
-            self.command("up"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as started:
-            try:
-                out, _ = started.communicate(timeout=after)
-            except subprocess.TimeoutExpired:
-                os.kill(started.pid, signal.SIGKILL)
-                # What it started may hold its output for longer than it lived.
-                out = ""
-                if started.stdout is not None:
-                    os.set_blocking(started.stdout.fileno(), False)
-                    out = started.stdout.read() or ""
-                    started.stdout.close()
-        return (out.splitlines() or ["nothing yet"])[-1]
+        """Start `make up`, kill it after so many seconds unless it has ended, and return what it printed last."""
+        log = self.root.with_name("killed.log")
+        with (
+            log.open("w") as output,
+            subprocess.Popen(self.command("up"), cwd=ROOT, stdout=output, stderr=output) as started,
+        ):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                started.wait(timeout=after)
+            started.kill()
+        return (log.read_text().splitlines() or ["nothing yet"])[-1]
 
     def interrupted(self, signal_number: int) -> int:
         """Start an update, end it by a signal in its midst, and return its exit code."""

@@ -6,14 +6,14 @@ run: the control plane's start, the definitions, the preview, the update, the en
 
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.common.errors import InputError
-from sandbox.engine import checkpoint
+from sandbox.engine import checkpoint, stackfile
 from sandbox.machine.choice import Nodes, choose
 from tests.e2e.harness import Sandbox
 
@@ -22,37 +22,44 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(5400)]
 KILLS = {"simulated": int(os.environ.get("KILLS", "6")), "real": -(-int(os.environ.get("KILLS", "6")) // 3)}
 
 
-@pytest.fixture(params=["simulated", "real"])
-def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The small program, whose sandbox ends with the test."""
-    folder: Path = tmp_path_factory.mktemp(f"killed-{request.param}")
-    if request.param == "real":
-        try:
-            choose(Nodes.REAL, (folder,))
-        except InputError as obstacle:
-            pytest.skip(str(obstacle))
-    shutil.copytree(Path(__file__).parent / "programs" / "small", folder / "project")
-    sandbox = Sandbox(folder / "project", folder / "state", nodes=request.param)
+@pytest.fixture
+def simulated(small: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
+    """The small program on simulated nodes."""
+    sandbox = Sandbox(small.project, tmp_path / "state")
     yield sandbox
     sandbox.run("down")
 
 
-def _deployed(sandbox: Sandbox) -> tuple[set[str], set[str]]:
-    """URNs of the engine's record, and the program's own objects in the cluster."""
-    record = json.loads(sandbox.record("small"))["checkpoint"]["latest"]
+@pytest.fixture
+def real(product: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
+    """The product on a real node."""
+    try:
+        choose(Nodes.REAL, (tmp_path,))
+    except InputError as obstacle:
+        pytest.skip(str(obstacle))
+    sandbox = Sandbox(product.project, tmp_path / "state", nodes="real")
+    yield sandbox
+    sandbox.run("down")
+
+
+def _deployed(sandbox: Sandbox) -> tuple[list[str], list[str]]:
+    """URNs of the engine's record, and the program's own objects in the cluster, numbers in their names left out."""
+    project = stackfile.project_name(sandbox.project)
+    record = json.loads(sandbox.record(project))["checkpoint"]["latest"]
     assert not record.get("pending_operations")
-    urns = [resource["urn"] for resource in checkpoint.read(sandbox.state.checkpoint("small")).resources]
-    assert len(urns) == len(set(urns)), "a resource is there twice"
-    kinds = "configmap,secret,deployment,job,service,middleware.traefik.io"
-    return set(urns), {
-        f"{live['kind']}/{live['metadata'].get('generateName') or live['metadata']['name'].rpartition('-')[0]}"
-        f"/{len(live['metadata'].get('ownerReferences', []))}"
+    urns = [resource["urn"] for resource in checkpoint.read(sandbox.state.checkpoint(project)).resources]
+    kinds = "configmap,secret,deployment,job,service,ingress,middleware.traefik.io"
+    objects = [
+        f"{live['kind']} {re.sub(r'-[0-9a-f]{8}$', '', live['metadata']['name'])}"
         for live in sandbox.objects(kinds)
-        if live["metadata"]["namespace"] == "small"
-    }
+        if any(entry["manager"] == "pulumi" for entry in live["metadata"].get("managedFields", ()))
+    ]
+    return sorted(urns), sorted(objects)
 
 
-def test_up_goes_on_from_wherever_it_was_killed(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("nodes", ["simulated", "real"])
+def test_up_goes_on_from_wherever_it_was_killed(request: pytest.FixtureRequest, nodes: str) -> None:
+    sandbox: Sandbox = request.getfixturevalue(nodes)
     sandbox.up()  # so that what is built or cached once is not part of the measure
     sandbox.run("down")
     undisturbed = sandbox.up()
@@ -65,7 +72,9 @@ def test_up_goes_on_from_wherever_it_was_killed(sandbox: Sandbox) -> None:
         done = sandbox.run("up")
         when = f"killed after {after:.1f} s of {undisturbed.seconds:.1f}, at {at!r}"
         assert done.code == 0, f"{when}:\n{done.out}"
-        assert _deployed(sandbox) == wanted, when
+        assert _deployed(sandbox) == wanted, (
+            when
+        )  # as often as undisturbed: nothing twice, nothing left behind
         again = sandbox.run("up")
         assert "No changes" in again.out, f"{when}:\n{again.out}"
         ours = sandbox.processes()
