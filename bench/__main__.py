@@ -110,8 +110,15 @@ def measure(contestant: Contestant, seconds: float) -> dict[int, Result]:
 def processor_seconds(pid: int) -> float:
     """Processor time of a process and its children so far, without the database's."""
     process = psutil.Process(pid)
-    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
+    return sum(_own_seconds(one) for one in (process, *process.children(recursive=True)))
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    try:
+        used = process.cpu_times()
+    except psutil.NoSuchProcess:  # A child may end between being found and being looked at.
+        return 0.0
+    return float(used.user + used.system)
 
 
 def report(results: dict[str, dict[int, Result]]) -> str:

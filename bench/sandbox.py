@@ -90,10 +90,24 @@ def _memory(state: State) -> int:
     pods = {
         int(pid)
         for file in Path("/sys/fs/cgroup").glob(f"**/{group}/**/cgroup.procs")
-        for pid in file.read_text().split()
+        for pid in _members(file)
     }
     own = {process.pid for each in processes.running(state.id).values() for process in each}
-    return sum(psutil.Process(pid).memory_full_info().pss for pid in pods | own if psutil.pid_exists(pid))
+    return sum(map(_resident, pods | own))
+
+
+def _members(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:  # The group has gone with the last of its processes.
+        return []
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_full_info().pss)
+    except psutil.Error:  # It has ended meanwhile.
+        return 0
 
 
 def _goal(what: str, seconds: float, limit: float) -> str:

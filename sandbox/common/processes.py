@@ -95,6 +95,14 @@ def name(process: psutil.Process) -> str:
         return ""
 
 
+def command(process: psutil.Process) -> list[str]:
+    """The command line of a process; empty when it has ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
 def _is_wrapper(process: psutil.Process) -> bool:
     return name(process) in _WRAPPERS
 

@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.__main__ import default_cache
 from sandbox.binaries import build
+from sandbox.common import processes
 from tests.e2e.harness import Done, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -174,7 +175,7 @@ def test_an_interrupted_update_is_taken_up_by_the_next(
 def test_a_control_plane_that_lost_a_process_comes_back_with_its_objects(small: Sandbox, first: Done) -> None:
     (before,) = small.objects("deployment")
     for process in small.processes():
-        if process.name() == "kube-apiserver":
+        if processes.name(process) == "kube-apiserver":
             process.kill()
             process.wait()
     assert small.run("status").code == 1

@@ -68,7 +68,7 @@ class Addons:
         binary = self._cache / addon.module.key / "bin" / addon.role
         command = [str(binary), *arguments]
         alive = processes.running(self._state.id).get(addon.role, [])
-        if [process for process in alive if process.cmdline() == command]:
+        if [process for process in alive if processes.command(process) == command]:
             return
         processes.stop(alive)
         log = self._log(addon)

@@ -41,6 +41,13 @@ def _start(log: Path, name: str, role: str, command: list[str]) -> "subprocess.P
     return started
 
 
+def test_what_is_asked_of_a_process_that_has_ended_is_empty() -> None:
+    with subprocess.Popen(SLEEP, stdout=subprocess.PIPE) as started:
+        found = psutil.Process(started.pid)
+        started.kill()
+    assert (processes.name(found), processes.command(found), processes.listening(found)) == ("", [], [])
+
+
 def test_a_process_is_found_by_its_sandbox_and_role(log: Path) -> None:
     started = _start(log, "mine", "etcd", SLEEP)
     found = processes.running(_id(log.parent, "mine"))

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 
 from sandbox.binaries import build
@@ -107,6 +108,19 @@ def test_an_addon_that_runs_as_it_should_is_left_alone_and_another_is_started_an
     sleeper.arguments = ["31"]
     addons.ensure(cast(Api, FakeApi()))
     assert pids(state) != first
+    assert len(pids(state)) == 1
+
+
+def test_an_addon_that_ends_while_it_is_looked_at_is_started_anew(
+    addons: Addons, sleeper: Sleeper, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(["sleep", "30"]) as ended:
+        gone = psutil.Process(ended.pid)
+        ended.kill()
+    found = iter([{"sleeper": [gone]}])
+    monkeypatch.setattr(processes, "running", lambda _id: next(found))
+    addons._run(sleeper, ["30"])
+    monkeypatch.undo()
     assert len(pids(state)) == 1
 
 
