@@ -1,4 +1,4 @@
-"""Who can talk to what: TLS for everyone, and no way in that nobody named."""
+"""Who can talk to what: TLS for everyone, and nothing open that nobody asked for."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping

@@ -64,7 +64,7 @@ def up(options: argparse.Namespace) -> int:
     here = State(options.state.resolve(), _stack(options, "dev"))
     # What a first deployment will make is told while it is prepared; a repeat has the engine's own word at once.
     first = not here.outputs.exists()
-    with here.locked(), outline.told(project, here.stack) if first else nullcontext() as preview:
+    with here.locked(), outline.shown(project, here.stack) if first else nullcontext() as preview:
         here.create()
         real = _nodes(options, here) is Nodes.REAL
         binaries = build.obtain(options.cache, real_node=real)
@@ -192,7 +192,7 @@ def packages(options: argparse.Namespace) -> int:
 def _show_agents(api: Api, here: State, binaries: "Engine", machine: "Machine") -> None:
     from sandbox import shell
 
-    reached = machine.ways(api)
+    reached = machine.reachable_agents(api)
     shell.write(here, binaries, reached)
     report.show_agents(here, reached)
 

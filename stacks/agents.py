@@ -1,7 +1,7 @@
 """One agent, composed in the order in which its parts need each other.
 
 What it is to know (``agent_secrets``), which pods may read that (``agent_access``), whom they may speak to, the
-migration of its database, its server, and what keeps the server: scaling, retention, the way in.
+migration of its database, its server, and what belongs to it: scaling, retention, Ingress.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The VPC: where everything of a stack lives, and the only ways in and out of it."""
+"""The VPC: where everything of a stack lives, and how traffic enters and leaves it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,7 +120,7 @@ class Network(pulumi.ComponentResource):
             )
         self._route_tables("database", [database])
 
-        # Image layers come from S3: through the NAT gateway they would be the largest part of its bill.
+        # Image layers come from S3: through the NAT gateway they would be the largest part of its cost.
         aws.ec2.VpcEndpoint(
             f"{name}-s3-endpoint",
             vpc_id=vpc.id,

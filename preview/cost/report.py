@@ -165,7 +165,7 @@ def _item(plan: Plan, resource: PlannedResource, what: str, cost: Range) -> Item
 
 
 def _is_unpriced(resource: PlannedResource, prices: Prices) -> bool:
-    """Only AWS sends bills here; what Kubernetes objects cost is in the nodes and load balancers."""
+    """Only AWS charges for something here; what Kubernetes objects cost is in the nodes and load balancers."""
     return resource.package == "aws" and resource.type not in CHARGES and not prices.is_free(resource.type)
 
 

@@ -21,7 +21,7 @@ _PORTION = 500
 
 @contextmanager
 def shortcuts() -> Iterator[None]:
-    """While it lasts, the SDK's own ways are replaced."""
+    """While it lasts, these functions of the SDK are replaced."""
     originals = {name: getattr(rpc, name) for name in (_DEPENDENCY, _UNKNOWNS)}
     setattr(rpc, _DEPENDENCY, _declaring(originals[_DEPENDENCY]))
     setattr(rpc, _UNKNOWNS, contains_unknowns)

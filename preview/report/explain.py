@@ -9,7 +9,7 @@ from preview.recording.plan import Plan, PlannedResource
 from sandbox.common.errors import InputError
 
 _SUGGESTIONS = 5
-# With many agents a shared store has as many ways to it as there are agents.
+# With many agents as many paths lead to a shared store as there are agents.
 _PATHS = 20
 
 
@@ -26,9 +26,9 @@ class Explanation:
     needed_by: tuple[str, ...]
     """What waits for it."""
     reached: tuple[str, ...]
-    """The ways to it, from where each begins."""
-    more_ways: int
-    """Ways that ``reached`` leaves out."""
+    """The paths to it, from where each begins."""
+    more_paths: int
+    """How many paths ``reached`` leaves out."""
     reaches: tuple[str, ...]
     """Where it gets to itself."""
 
@@ -63,7 +63,7 @@ def _explain(plan: Plan, exposure: Exposure, resource: PlannedResource) -> Expla
         needs=_titles(plan, resource.dependencies),
         needed_by=_titles(plan, (r.urn for r in plan.dependents(resource.urn))),
         reached=tuple(_path(plan, path) for path in paths[:_PATHS]),
-        more_ways=max(0, len(paths) - _PATHS),
+        more_paths=max(0, len(paths) - _PATHS),
         reaches=tuple(_step(plan, edge) for edge in exposure.out_of(resource.urn)),
     )
 

@@ -109,7 +109,7 @@ def _figures(review: Review) -> list[dict[str, Any]]:
         }
         second: dict[str, Any] = {
             "value": failures or "None",
-            "label": "ways for requests to fail",
+            "label": "points where requests can fail",
             "link": "changes",
             "style": "bad" if failures else "good",
         }

@@ -83,8 +83,8 @@ def show_explanation(explained: Explanation, console: Console) -> None:
     ):
         _heading(console, title)
         _lines(console, map(escape, lines), most=len(lines))
-    if explained.more_ways:
-        console.print(f"  and {explained.more_ways} more ways")
+    if explained.more_paths:
+        console.print(f"  and {explained.more_paths} more paths")
 
 
 def _tree(plan: Plan) -> Tree:

@@ -84,7 +84,9 @@ def find(api: Api) -> list[Agent]:
     ]
 
 
-def ways(api: Api, address: str, authority: Path, served: Collection[str]) -> list[tuple[Agent, Reached]]:
+def reachable(
+    api: Api, address: str, authority: Path, served: Collection[str]
+) -> list[tuple[Agent, Reached]]:
     """Each agent with the way that its callers take: its Ingress where that is served, else its Service.
 
     Args:

@@ -1,4 +1,4 @@
-"""IAM, Route 53, ACM and WAF: who may do what, and how callers find the way in."""
+"""IAM, Route 53, ACM and WAF: who may do what, and how callers reach the stack."""
 
 from typing import Any
 

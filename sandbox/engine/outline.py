@@ -1,4 +1,4 @@
-"""What `make up` is about to make, told within seconds, while binaries build and the control plane starts."""
+"""What `make up` is about to make, shown within seconds, while binaries build and the control plane starts."""
 
 import subprocess
 import sys
@@ -22,26 +22,26 @@ class Outline:
         self._process = subprocess.Popen(
             command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        self._teller = threading.Thread(target=self._tell, name="preview")
-        self._teller.start()
+        self._printer = threading.Thread(target=self._show, name="preview")
+        self._printer.start()
 
     def succeeded(self) -> bool:
         """Whether the stack can be previewed; waits until that is known."""
-        self._teller.join()
+        self._printer.join()
         return self._process.returncode in _SHOWN
 
     def stop(self) -> None:
         self._process.kill()
-        self._teller.join()
+        self._printer.join()
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         words, _ = self._process.communicate()
         if self._process.returncode in _SHOWN:
             console.print(words.rstrip(), markup=False)
 
 
 @contextmanager
-def told(project: Path, stack: str) -> Iterator[Outline]:
+def shown(project: Path, stack: str) -> Iterator[Outline]:
     """Preview the stack beside whatever is done meanwhile.
 
     A preview that fails says nothing: the deployment is about to fail for the same reason, and tells it.

@@ -57,10 +57,10 @@ class Machine:
         self._databases.ensure()
         self._caches.ensure()
 
-    def ways(self, api: Api) -> list[tuple[Agent, Reached]]:
+    def reachable_agents(self, api: Api) -> list[tuple[Agent, Reached]]:
         """The agents, and how this machine reaches each."""
         served = traefik.hosts(api) if self.addons.run("traefik") else []
-        return agents.ways(api, str(self.node.addresses.ingress), self.certificates.authority, served)
+        return agents.reachable(api, str(self.node.addresses.ingress), self.certificates.authority, served)
 
     def backends(self, api: Api) -> dict[str, Backend]:
         """What answers the engine, by package."""

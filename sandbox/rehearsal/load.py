@@ -149,7 +149,7 @@ async def _ask(client: httpx.AsyncClient, told: Told, *, question: Question) -> 
 
 
 async def _probe(client: httpx.AsyncClient, told: Told) -> None:
-    """Ask for what needs no model: it passes the same ways, and the same processes answer."""
+    """Ask for what needs no model: it takes the same path, and the same processes answer."""
     began = time.monotonic()
     try:
         (await client.get("/ready")).raise_for_status()

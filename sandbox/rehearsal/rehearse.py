@@ -211,8 +211,8 @@ def _uids(api: Api) -> set[str]:
 def _reached(api: Api, state: State) -> list[tuple[str, agents.Reached]]:
     """How each agent is asked, and whether it answers questions."""
     address = str(addresses.ensure(state.machine / "addresses.json").ingress)
-    ways = agents.ways(api, address, CertManager(state).authority, hosts(api))
-    return [(agent.name, replace(way, speaks=asyncio.run(_speaks(way)))) for agent, way in ways]
+    found = agents.reachable(api, address, CertManager(state).authority, hosts(api))
+    return [(agent.name, replace(way, speaks=asyncio.run(_speaks(way)))) for agent, way in found]
 
 
 async def _speaks(agent: agents.Reached) -> bool:

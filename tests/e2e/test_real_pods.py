@@ -169,9 +169,9 @@ def test_the_rate_limit_of_the_ingress_is_in_force(real: Sandbox, ingress: Reach
 
 
 def test_the_image_has_a_bill_of_materials_with_every_package_in_it(real: Sandbox) -> None:
-    bill = json.loads(inside(real, "print(open('/usr/local/share/sbom/langgraph-agent.cdx.json').read())"))
-    assert bill["bomFormat"] == "CycloneDX"
-    named = {f"{component['name']}=={component['version']}" for component in bill["components"]}
+    sbom = json.loads(inside(real, "print(open('/usr/local/share/sbom/langgraph-agent.cdx.json').read())"))
+    assert sbom["bomFormat"] == "CycloneDX"
+    named = {f"{component['name']}=={component['version']}" for component in sbom["components"]}
     installed = inside(
         real,
         "import importlib.metadata as m; [print(d.name, d.version, sep='==') for d in m.distributions()]",

@@ -76,7 +76,7 @@ def test_an_agent_is_reached_by_its_ingress_only_where_that_is_served(served: bo
     ):
         api.objects[kind, "langgraph-agents", "support"] = more
     hosts = ["support.example.com"] if served else []
-    ((agent, way),) = agents.ways(cast(Api, api), "10.254.0.80", Path("ca.crt"), hosts)
+    ((agent, way),) = agents.reachable(cast(Api, api), "10.254.0.80", Path("ca.crt"), hosts)
     assert agent == SUPPORT
     assert way.url == ("https://10.254.0.80" if served else "http://10.254.128.7")
     assert (way.host == agent.host) is served

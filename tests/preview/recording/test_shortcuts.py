@@ -1,4 +1,4 @@
-"""The ways round what the SDK does slowly: each decides as the SDK does."""
+"""Faster versions of what the SDK does slowly: each decides as the SDK does."""
 
 import gc
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from tests.preview.projects import project
 def test_a_few_true_lines_are_printed_while_other_things_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with outline.told(project(tmp_path), "dev"):
+    with outline.shown(project(tmp_path), "dev"):
         pass
     told = capsys.readouterr().out
     assert "Stack dev: 1 agent, " in told
@@ -24,7 +24,7 @@ def test_a_few_true_lines_are_printed_while_other_things_go_on(
 def test_a_preview_that_fails_leaves_the_telling_to_the_deployment(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with outline.told(ROOT, "no-such-stack"):
+    with outline.shown(ROOT, "no-such-stack"):
         pass
     assert capsys.readouterr().out == ""
 
@@ -32,6 +32,6 @@ def test_a_preview_that_fails_leaves_the_telling_to_the_deployment(
 def test_a_deployment_that_fails_does_not_wait_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(RuntimeError), outline.told(project(tmp_path), "dev"):
+    with pytest.raises(RuntimeError), outline.shown(project(tmp_path), "dev"):
         raise RuntimeError
     assert capsys.readouterr().out == ""
