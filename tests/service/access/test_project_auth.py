@@ -74,6 +74,10 @@ async def events(parts: AsyncIterator[Any]) -> list[Any]:
     return [part async for part in parts]
 
 
+async def coming(parts: Awaitable[AsyncIterator[Any]]) -> list[Any]:
+    return await events(await parts)
+
+
 async def test_whom_the_project_does_not_know_is_answered_as_the_project_says(guarded: Served) -> None:
     async with httpx.AsyncClient(base_url=guarded.url, verify=False) as http:  # noqa: S501
         for headers in ({}, {"Authorization": "Bearer nobody"}, {"Authorization": "token-of-ann"}):
@@ -173,10 +177,14 @@ async def test_what_a_user_may_not_see_is_not_there(ann: LangGraphClient, bob: L
         "join": bob.runs.join(thread_id, run["run_id"]),
         "cancel": bob.runs.cancel(thread_id, run["run_id"]),
         "delete run": bob.runs.delete(thread_id, run["run_id"]),
+        "copy": bob.threads.copy(thread_id),
         "stream": events(bob.runs.stream(thread_id, "who", input={})),
         "join stream": events(bob.runs.join_stream(thread_id, run["run_id"])),
     }
     assert {name: await status(attempt) for name, attempt in attempts.items()} == dict.fromkeys(attempts, 404)
+    assert (await bob.threads.prune([thread_id]))["pruned_count"] == 0
+    # Where the service has it, it is no way in; where it has not, it says so.
+    assert await status(coming(bob.threads.join_stream(thread_id))) in (404, 501)
     assert await owner_of(ann, thread_id) == "ann", "nothing of it had an effect"
     assert len(await ann.runs.list(thread_id)) == 1
 
