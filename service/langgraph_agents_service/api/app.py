@@ -29,6 +29,7 @@ from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.api.runs import stateless, threaded
 from langgraph_agents_service.api.threads import kept
 from langgraph_agents_service.api.threads import state as thread_states
+from langgraph_agents_service.api.threads import stream as thread_streams
 from langgraph_agents_service.configuration.settings import Environment, Settings
 from langgraph_agents_service.observability.tracing import telemetry
 from langgraph_agents_service.projects.http import Http
@@ -97,6 +98,7 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         stateless.router,
         kept.router,
         thread_states.router,
+        thread_streams.router,
         assistants.router,
         assistant_graphs.router,
         store.router,

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
@@ -25,6 +25,8 @@ QUICK_SECONDS = 1.0
 that a client whose server dies meanwhile knows where to ask again: the Location header."""
 
 KEEPALIVE_SECONDS = 10.0
+
+Item = TypeVar("Item")
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +61,23 @@ async def _last_values(service: Service, run: Run) -> Any:
 
 
 async def events(
-    service: Service, run: Run, owner: Owner, execution: Execution | None, after: int
+    service: Service,
+    run: Run,
+    owner: Owner,
+    execution: Execution | None,
+    after: int,
+    *,
+    find: Callable[[str], Execution | None] | None = None,
 ) -> AsyncIterator[Event]:
-    """The run's events after number `after`, from this process or as another one recorded them.
+    """The run's events after number `after`, from this process or as another one recorded them. `find`: for who knows
+    of more executions than those that are under way.
 
     Ends when the run has ended, or early when this process lets go of it; `end` comes only in the first case.
     """
     local = execution is not None
+    find = find or service.runner.find
     while True:
-        execution = execution or service.runner.find(run.run_id)
+        execution = execution or find(run.run_id)
         if execution is not None:
             local = True
             async for event in execution.events(after):
@@ -87,6 +97,8 @@ async def events(
             after = event.seq
             yield event
         if not run.status.active and not recorded:
+            if not local and find(run.run_id):
+                continue  # it began and ended here meanwhile
             if not local and after < 0:
                 async for event in _epilogue(service, run):
                     yield event
@@ -118,28 +130,18 @@ def stream(
     """Server-sent events of the run."""
 
     async def body() -> AsyncIterator[bytes]:
-        source = events(service, run, owner, execution, after)
-        pending: asyncio.Future[Event] | None = None
         ended = False
         try:
-            while True:
-                pending = pending or asyncio.ensure_future(_next(source))
-                done, _ = await asyncio.wait([pending], timeout=KEEPALIVE_SECONDS)
-                if not done:
+            async for event in alive(events(service, run, owner, execution, after)):
+                if event is None:
                     yield b": heartbeat\r\n\r\n"
-                    continue
-                try:
-                    event = pending.result()
-                except StopAsyncIteration:
-                    ended = True
-                    return
-                pending = None
-                yield sse(event.event, event.data, None if execution and execution.stateless else event.seq)
+                else:
+                    number = None if execution and execution.stateless else event.seq
+                    yield sse(event.event, event.data, number)
+            ended = True
         except Exception as error:  # the status line is long gone: end the stream, and the client asks again
             log.warning("a stream broke off", extra={"error": type(error).__name__})
         finally:
-            if pending is not None:
-                pending.cancel()
             if not ended and cancel_on_disconnect:
                 _cancel_soon(service, run, owner, execution)
 
@@ -150,7 +152,28 @@ def stream(
     )
 
 
-async def _next(source: AsyncIterator[Event]) -> Event:
+async def alive(source: AsyncIterator[Item]) -> AsyncIterator[Item | None]:
+    """What comes from a source, and None for each KEEPALIVE_SECONDS in which nothing does."""
+    pending: asyncio.Future[Item] | None = None
+    try:
+        while True:
+            pending = pending or asyncio.ensure_future(_next(source))
+            done, _ = await asyncio.wait([pending], timeout=KEEPALIVE_SECONDS)
+            if not done:
+                yield None
+                continue
+            try:
+                item = pending.result()
+            except StopAsyncIteration:
+                return
+            pending = None
+            yield item
+    finally:
+        if pending is not None:
+            pending.cancel()
+
+
+async def _next(source: AsyncIterator[Item]) -> Item:
     return await anext(source)
 
 

@@ -25,6 +25,7 @@ from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.endings import Endings
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
 from langgraph_agents_service.runs.places import Places
+from langgraph_agents_service.runs.watching import Watchers
 from langgraph_agents_service.runs.wire import dumps
 
 POLL_SECONDS = 0.5
@@ -48,6 +49,7 @@ class Runner:
         self.registry = registry
         self.driver = driver
         self._endings = Endings(registry, driver)
+        self.watchers = Watchers()
         self._settings = settings
         self._places = Places(settings)
         self._executions: dict[str, Execution] = {}
@@ -167,6 +169,7 @@ class Runner:
 
     def _enter(self, execution: Execution) -> None:
         self._executions[execution.run.run_id] = execution
+        self.watchers.enter(execution)
         metrics.active_runs.inc()
 
     def _leave(self, execution: Execution) -> None:

@@ -102,7 +102,7 @@ class Translator:
             yield "messages/complete", dumps([message])
 
 
-def sse(event: str, data: bytes, seq: int | None = None) -> bytes:
+def sse(event: str, data: bytes, seq: int | str | None = None) -> bytes:
     """One server-sent event. JSON from `dumps` has no line breaks, so one data line holds it."""
-    number = b"" if seq is None else b"id: %d\r\n" % seq
+    number = b"" if seq is None else b"id: %s\r\n" % str(seq).encode()
     return b"event: %s\r\ndata: %s\r\n%s\r\n" % (event.encode(), data, number)

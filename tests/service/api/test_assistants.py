@@ -48,6 +48,7 @@ async def test_an_assistant_is_made_changed_and_taken_back(
     assert (third["version"], third["name"], third["context"]) == (3, "Other", {"model": "big"})
     versions: Any = await client.assistants.get_versions(assistant_id)
     assert [v["version"] for v in versions] == [3, 2, 1]
+    assert versions[0]["created_at"] > versions[1]["created_at"] > versions[2]["created_at"]
     assert [v["name"] for v in versions] == ["Other", "Mine", "Mine"]
     found = await client.assistants.get_versions(assistant_id, metadata={"n": 2}, limit=1, offset=1)
     assert [v["version"] for v in found] == [2]

@@ -30,7 +30,7 @@ class KeyValueAssistants:
     async def create(self, assistant: Assistant, owner: Owner, *, reuse: bool) -> Assistant:
         key = f"assistant:{assistant.assistant_id}"
         if await self._documents.put(key, _dump(assistant), ttl=None, absent=True):
-            await self._add_version(assistant)
+            await self._add_version(assistant.assistant_id, assistant)
             await self._documents.add(f"assistants:{owner.name}", assistant.assistant_id, ttl=None)
             return assistant
         if not reuse:
@@ -53,11 +53,12 @@ class KeyValueAssistants:
         before = await self.get(assistant_id, owner)
         number = max(int(name) for name in await self._documents.members(f"versions:{assistant_id}"))
         # Two updates at once must not make the same version.
-        while not await self._add_version(
-            changed(before, Version(version=(number := number + 1), **change.of(before)))
-        ):
+        while True:
+            number += 1
+            version = Version(version=number, **change.of(before))
+            if await self._add_version(assistant_id, version):
+                return await self._become(before, version)
             before = await self.get(assistant_id, owner)
-        return await self._become(before, Version(version=number, **change.of(before)))
 
     async def set_latest(self, assistant_id: str, owner: Owner, version: int) -> Assistant:
         assistant = await self.get(assistant_id, owner)
@@ -109,10 +110,10 @@ class KeyValueAssistants:
         kept = [Assistant(**_load(document, Assistant)) for document in documents if document is not None]
         return [assistant for assistant in (*kept, *own) if matches(assistant, owner, search)]
 
-    async def _add_version(self, assistant: Assistant) -> bool:
-        key = f"assistant:{assistant.assistant_id}:{assistant.version}"
-        made = await self._documents.put(key, _dump(assistant), ttl=None, absent=True)
-        await self._documents.add(f"versions:{assistant.assistant_id}", str(assistant.version), ttl=None)
+    async def _add_version(self, assistant_id: str, version: Version) -> bool:
+        key = f"assistant:{assistant_id}:{version.version}"
+        made = await self._documents.put(key, _dump(version), ttl=None, absent=True)
+        await self._documents.add(f"versions:{assistant_id}", str(version.version), ttl=None)
         return made
 
     async def _become(self, assistant: Assistant, version: Version) -> Assistant:
@@ -125,7 +126,7 @@ def _sortable(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _dump(assistant: Assistant) -> bytes:
+def _dump(assistant: Version) -> bytes:
     return orjson.dumps(asdict(assistant))
 
 

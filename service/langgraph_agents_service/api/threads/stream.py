@@ -1,0 +1,146 @@
+"""The stream of a thread: what its runs say, one after the other, for as long as somebody reads along."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Literal, get_args
+
+import orjson
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from langgraph_agents_service.api import follow, states
+from langgraph_agents_service.api.bodies import StrictRoute
+from langgraph_agents_service.api.context import Reader, ThreadId, ThreadsDep
+from langgraph_agents_service.api.errors import ANSWERS, ApiError
+from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run, Thread, now
+from langgraph_agents_service.runs.execution import Execution
+from langgraph_agents_service.runs.wire import dumps, sse
+from langgraph_agents_service.service import Service
+
+router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute, responses=ANSWERS)
+
+Mode = Literal["run_modes", "lifecycle", "state_update"]
+
+POLL_SECONDS = 0.5
+"""How soon a run is heard of that begins on another process. One here is heard of at once."""
+
+_Event = tuple[str, bytes, str]
+"""Name, JSON, and the id to go on behind."""
+
+
+@router.get("/{thread_id}/stream")
+async def join_stream(
+    thread_id: ThreadId,
+    service: ThreadsDep,
+    owner: Reader,
+    stream_mode: Annotated[list[Mode] | None, Query()] = None,
+    stream_modes: Annotated[str | None, Query(description="The same, between commas.")] = None,
+    last_event_id: Annotated[str | None, Header(description="Go on behind this event.")] = None,
+) -> Response:
+    modes = {*(stream_mode or ()), *(stream_modes.split(",") if stream_modes else ())} or {"run_modes"}
+    if unknown := sorted(modes - set(get_args(Mode))):
+        raise ApiError(422, f"stream_modes: {', '.join(unknown)}: it is one of {', '.join(get_args(Mode))}")
+    after = None
+    if last_event_id:
+        found = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", last_event_id)
+        if not found:
+            raise ApiError(422, "Last-Event-ID: it is not the id of an event of a thread")
+        after = (int(found[1]), int(found[2]))
+    thread = await service.registry.get_thread(thread_id, owner)
+    events = _events(service, owner, thread, after, state_updates="state_update" in modes)
+    return StreamingResponse(
+        _body(events, modes),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _body(events: AsyncIterator[_Event], modes: set[str]) -> AsyncIterator[bytes]:
+    async for event in follow.alive(events):
+        if event is None:
+            yield b": heartbeat\r\n\r\n"
+        elif _wanted(modes, event[0], event[1]):
+            yield sse(*event)
+
+
+def _wanted(modes: set[str], event: str, data: bytes) -> bool:
+    if event == "state_update":
+        return "state_update" in modes
+    if "run_modes" in modes:
+        return True
+    if "lifecycle" not in modes or event != "metadata":
+        return False
+    told = orjson.loads(data)
+    return bool(told.get("status") == "run_done" or {"attempt", "run_id"} <= told.keys())
+
+
+async def _events(
+    service: Service, owner: Owner, thread: Thread, after: tuple[int, int] | None, *, state_updates: bool
+) -> AsyncIterator[_Event]:
+    """From the runs that are active on, or from the event that was seen last. Ends when the thread goes, or the process
+    does: the SDK comes again."""
+    since = after[0] if after else _number(now())
+    told: set[str] = set()
+    changed = thread.state_updated_at
+    with service.runner.watchers.watching(thread.thread_id, service.runner.running) as watch:
+        while not service.health.draining:
+            watch.news.clear()
+            try:
+                runs = await service.registry.list_runs(
+                    thread.thread_id, owner, limit=50, offset=0, status=None
+                )
+                due = [run for run in reversed(runs) if run.run_id not in told and _is_due(run, since, after)]
+                for run in due:
+                    told.add(run.run_id)
+                    begin = after[1] if after and _number(run.created_at) == after[0] else -1
+                    async for event in _of_run(service, owner, run, watch.executions, begin):
+                        yield event
+                    watch.executions.pop(run.run_id, None)
+                if state_updates:
+                    thread = await service.registry.get_thread(thread.thread_id, owner)
+                    if thread.state_updated_at != changed and not due and thread.status != "busy":
+                        yield await _state_update(service, thread)
+                    if thread.status != "busy":
+                        changed = thread.state_updated_at
+            except NotFoundError:
+                return
+            if not due:
+                try:
+                    await asyncio.wait_for(watch.news.wait(), POLL_SECONDS)
+                except TimeoutError:
+                    continue
+
+
+def _is_due(run: Run, since: int, after: tuple[int, int] | None) -> bool:
+    if run.status == "pending":
+        return False
+    return _number(run.created_at) >= since or (after is None and run.status.active)
+
+
+async def _of_run(
+    service: Service, owner: Owner, run: Run, executions: dict[str, Execution], begin: int
+) -> AsyncIterator[_Event]:
+    number, seq = _number(run.created_at), begin
+    try:
+        async for event in follow.events(service, run, owner, None, begin, find=executions.get):
+            if event.event != "end":
+                seq = event.seq
+                yield event.event, event.data, f"{number}-{seq}"
+    except NotFoundError:
+        await service.registry.get_thread(run.thread_id, owner)  # the run was undone, or all is gone
+    yield "metadata", dumps({"status": "run_done", "run_id": run.run_id}), f"{number}-{seq + 1}"
+
+
+async def _state_update(service: Service, thread: Thread) -> _Event:
+    graph = await states.graph_of(service, thread)
+    config = states.config_of(thread.thread_id)
+    state = states.document(await graph.aget_state(config)) if graph else states.empty(thread.thread_id)
+    data = dumps({"state": state, "thread_id": thread.thread_id})
+    return "state_update", data, f"{_number(thread.state_updated_at)}-0"
+
+
+def _number(moment: datetime) -> int:
+    """Microseconds since 1970. The ids of events rise with the runs that they are of."""
+    return int(moment.timestamp() * 1_000_000)
