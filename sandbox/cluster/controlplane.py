@@ -29,12 +29,18 @@ ROLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", 
 """The processes, in the order in which they start."""
 
 _START_SECONDS = 60.0
+# A controller that cannot work says so and ends within this time.
+_SETTLE_SECONDS = 1.0
 # Between the choice of a free port and its use another program may take it: then all is started on other ports.
 _ATTEMPTS = 3
 
 
-class PortTakenError(Exception):
-    """A process could not listen on the port that was free a moment ago."""
+class EndedError(SandboxError):
+    """A process ended at its start."""
+
+
+class PortTakenError(EndedError):
+    """It could not listen on the port that was free a moment ago."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,15 @@ class ControlPlane:
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     return self._start()
-                except PortTakenError as taken:
+                except EndedError as ended:
                     stop(self.state)
-                    if attempt == _ATTEMPTS:
+                    if attempt < _ATTEMPTS:
+                        continue
+                    if isinstance(ended, PortTakenError):
                         raise SandboxError(
-                            f"no free ports on 127.0.0.1 after {_ATTEMPTS} attempts: {taken}"
+                            f"no free ports on 127.0.0.1 after {_ATTEMPTS} attempts: {ended}"
                         ) from None
+                    raise
         raise AssertionError("unreachable")
 
     def _start(self) -> Endpoint:
@@ -136,6 +145,7 @@ class ControlPlane:
             ],
         }.items():
             started.append(self._run(place, role, arguments))
+        self._settle(started)
         # Written last: a control plane without it did not start whole.
         roles = [*ROLES, *place.neighbours]
         note = {"server": endpoint.server, "made_of": self._made_of(), "roles": roles}
@@ -231,13 +241,22 @@ class ControlPlane:
                 )
             time.sleep(0.1)
 
-    def _ended(self, role: str) -> Exception:
+    def _settle(self, started: "Sequence[tuple[str, subprocess.Popen[bytes]]]") -> None:
+        """Look whether what nobody asks anything of has stayed."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            for role, process in started:
+                if process.poll() is not None:
+                    raise self._ended(role)
+            time.sleep(0.05)
+
+    def _ended(self, role: str) -> EndedError:
         log = self.state.logs / f"{role}.log"
         end = log.read_text(errors="replace").splitlines()[-12:]
         if any("address already in use" in line for line in end):
             return PortTakenError(end[-1])
         words = "\n  ".join(line[:400] for line in end)
-        return SandboxError(
+        return EndedError(
             f"{role} ended at its start; the end of {log}:\n  {words}\n"
             "If its data was damaged: `make down` removes it, and `make up` begins anew."
         )

@@ -1,7 +1,10 @@
 """Simulated nodes in a stack's availability zones. kwok keeps them Ready and answers for the pods on them."""
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from sandbox.common.errors import SandboxError
 
 if TYPE_CHECKING:
     # Whoever only reads a stack file need not wait for an HTTP client.
@@ -9,6 +12,8 @@ if TYPE_CHECKING:
 
 SIMULATED = "kwok.x-k8s.io/node=fake"
 """The annotation of the nodes that kwok answers for."""
+
+_READY_SECONDS = 30.0
 
 # Two in a zone, so that rules that spread pods over hosts hold as well as those over zones.
 _PER_ZONE = 2
@@ -43,6 +48,24 @@ def ensure(api: "Api", topology: Topology) -> None:
             api.delete("v1", "Node", None, node["metadata"]["name"])
     for node in wanted.values():
         api.apply(node, force=True)
+    _wait(api, set(wanted))
+
+
+def _wait(api: "Api", names: set[str]) -> None:
+    """Wait until kwok answers for the nodes: pods are placed on none before, and nobody would say why."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while missing := names - {node["metadata"]["name"] for node in api.list("v1", "Node") if _ready(node)}:
+        if time.monotonic() > deadline:
+            raise SandboxError(
+                f"the simulated nodes {', '.join(sorted(missing))} are not Ready after {_READY_SECONDS:.0f} s: see "
+                "logs/kwok.log of the sandbox; `make down`, then `make up` begins anew"
+            )
+        time.sleep(0.1)
+
+
+def _ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _node(topology: Topology, zone: str, index: int) -> dict[str, Any]:

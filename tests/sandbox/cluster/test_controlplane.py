@@ -59,6 +59,19 @@ def test_an_api_server_that_never_answers_is_given_up(
         ControlPlane(state, binaries(tmp_path), tmp_path).ensure()
 
 
+def test_a_controller_that_ends_right_after_its_start_is_started_again_with_the_others(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.cluster.api.Api.ready", lambda _self: True)
+    monkeypatch.setattr("sandbox.cluster.addons.ensure", lambda _api, _folder: None)
+    (tmp_path / "stages").mkdir()
+    counted = tmp_path / "starts"
+    folder = binaries(tmp_path, kwok=f"echo x >> {counted}; [ $(wc -l < {counted}) -gt 1 ] && exec sleep 60")
+    ControlPlane(state, folder, tmp_path).ensure()
+    assert counted.read_text() == "x\n" * 2
+    assert set(processes.running(state.id)) == set(ROLES)
+
+
 def test_a_control_plane_with_a_missing_process_does_not_count_as_running(state: State) -> None:
     state.endpoint.write_text(json.dumps({"server": "https://127.0.0.1:1", "made_of": []}))
     processes.start(state.id, "etcd", ["sleep", "60"], state.logs / "etcd.log")

@@ -26,8 +26,23 @@ def test_each_zone_has_two_nodes_of_the_stacks_architecture() -> None:
     assert len({each["kubernetes.io/hostname"] for each in labels}) == 6
 
 
+class Answering(FakeApi):
+    """A cluster whose kwok answers for its nodes."""
+
+    def apply(self, manifest: Object, *, dry_run: bool = False, force: bool = False) -> Object:
+        live = super().apply(manifest, dry_run=dry_run, force=force)
+        live["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
+        return live
+
+
+def test_nodes_that_nobody_answers_for_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "_READY_SECONDS", 0.2)
+    with pytest.raises(SandboxError, match=r"sandbox-eu-west-1a-0, sandbox-eu-west-1a-1 are not Ready"):
+        nodes.ensure(FakeApi(), Topology("eu-west-1", 1, "amd64"))  # type: ignore[arg-type]
+
+
 def test_the_nodes_of_a_zone_that_a_stack_has_left_go() -> None:
-    api = FakeApi()
+    api = Answering()
     nodes.ensure(api, Topology("eu-west-1", 3, "amd64"))  # type: ignore[arg-type]
     nodes.ensure(api, Topology("eu-west-1", 2, "amd64"))  # type: ignore[arg-type]
     assert sorted(name for _, _, name in api.objects) == [
