@@ -37,8 +37,8 @@ rehearse: $(INSTALLED) ## deploy BASE=<git ref>, then the working tree over it, 
 down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=... for one)
 	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))
 
-agent: $(INSTALLED) ## run the agent service on this machine, with its own PostgreSQL and Valkey, ready to be asked
-	@$(BIN)/python -W ignore -m langgraph_agents_service.local
+agent: $(INSTALLED) ## serve the reference agent on this machine, or the LangGraph project of PROJECT=<folder> (PORT=8000)
+	@$(BIN)/python -W ignore -m langgraph_agents_service.local $(if $(PROJECT),--project "$(PROJECT)") $(if $(PORT),--port $(PORT))
 
 preview: $(INSTALLED) ## show what a stack would be made of, without credentials (STACK=dev, BASE=<git ref or plan.json>, JSON=1)
 	@$(BIN)/python -m preview $(if $(STACK),--stack $(STACK)) $(if $(BASE),--base $(BASE)) $(if $(JSON),--json)

@@ -5,6 +5,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -35,7 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="make the login, the database and the tables").set_defaults(
         command=_migrate
     )
-    commands.add_parser("check", help="try everything that the service needs").set_defaults(command=_check)
+    check = commands.add_parser("check", help="try everything that the service needs")
+    check.add_argument("--project", type=Path, help="only the project in this folder: no setting is needed")
+    check.set_defaults(command=_check)
     commands.add_parser("settings", help="print the table of settings").set_defaults(command=_settings)
     prune = commands.add_parser("prune", help="remove idle threads")
     prune.add_argument("--older-than", default="30d", help="how long a thread has been idle: 30d, 12h, 90m")
@@ -111,10 +114,10 @@ def _prune(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(_options: argparse.Namespace) -> int:
-    from langgraph_agents_service.check import check
+def _check(options: argparse.Namespace) -> int:
+    from langgraph_agents_service.check import check, check_project
 
-    good, bad = asyncio.run(check())
+    good, bad = asyncio.run(check_project(options.project) if options.project else check())
     for line in good:
         print(f"ok    {line}")
     for line in bad:

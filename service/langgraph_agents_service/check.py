@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -19,6 +20,8 @@ from langgraph_agents_service.service import authorization_of
 
 CHECK_SECONDS = 5.0
 
+Trials = dict[str, Callable[[], Awaitable[None]]]
+
 
 async def check() -> tuple[list[str], list[str]]:
     """What is fine and what is not, a line each."""
@@ -27,8 +30,18 @@ async def check() -> tuple[list[str], list[str]]:
     except ValidationError as error:
         return [], every_fault(error)
     secret_files.export(settings.secrets_dir)
-    good, bad = ["settings"], []
-    for name, trial in _trials(settings).items():
+    good, bad = await _tried(_of_project(settings.langgraph_config) | _of_deployment(settings))
+    return ["settings", *good], bad
+
+
+async def check_project(path: Path) -> tuple[list[str], list[str]]:
+    """The same of a project alone, by its folder or its langgraph.json: no setting and no storage is needed."""
+    return await _tried(_of_project(path))
+
+
+async def _tried(trials: Trials) -> tuple[list[str], list[str]]:
+    good, bad = [], []
+    for name, trial in trials.items():
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await trial()
@@ -44,8 +57,8 @@ async def check() -> tuple[list[str], list[str]]:
     return good, bad
 
 
-def _trials(settings: Settings) -> dict[str, Callable[[], Awaitable[None]]]:
-    project = Graphs(settings.langgraph_config)
+def _of_project(path: Path) -> Trials:
+    project = Graphs(path)
 
     async def graphs() -> None:
         await project.load()
@@ -58,6 +71,10 @@ def _trials(settings: Settings) -> dict[str, Callable[[], Awaitable[None]]]:
         if app is not None:
             composed.checked(project.attribute("http.app", app), f"http.app: {app!r}")
 
+    return {"LANGGRAPH_CONFIG": graphs, "auth": auth, "http": http}
+
+
+def _of_deployment(settings: Settings) -> Trials:
     async def database() -> None:
         database = Database(settings)
         try:
@@ -71,11 +88,7 @@ def _trials(settings: Settings) -> dict[str, Callable[[], Awaitable[None]]]:
         async with aclosing(valkey_client.connect(settings)) as client:
             await client.ping()
 
-    trials: dict[str, Callable[[], Awaitable[None]]] = {
-        "LANGGRAPH_CONFIG": graphs,
-        "auth": auth,
-        "http": http,
-    }
+    trials: Trials = {}
     if settings.checkpointer is Checkpointer.POSTGRES:
         trials["DATABASE_URI"] = database
     if settings.redis_uri.get_secret_value():

@@ -1,0 +1,161 @@
+"""Projects of the kinds that people have, beside the checkout: each served as `make agent` serves it.
+
+Where LangGraph's own server is installed (LANGGRAPH_DEV names its `langgraph`), it is asked the same.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from langgraph_agents_service.ports import free_port
+
+ROOT = Path(__file__).parents[3]
+PROJECTS = next((p for up in ROOT.parents[:2] if (p := up / "shared" / "projects").is_dir()), None)
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(PROJECTS is None, reason="there is no shared/projects beside the checkout"),
+]
+
+Ask = Callable[..., Any]
+
+ANSWERS: list[tuple[str, str, dict[str, Any], Any]] = [
+    ("package-named-agent", "agent", {"input": {"order": "tea cake"}}, {"total": 8}),
+    ("context-with-defaults", "agent", {"input": {"name": "Ann"}}, {"answer": "Hello, Ann (default)"}),
+    (
+        "context-with-defaults",
+        "agent",
+        {"input": {"name": "Ann"}, "context": {"greeting": "Hi"}},
+        {"answer": "Hi, Ann (default)"},
+    ),
+    (
+        "context-with-defaults",
+        "agent",
+        {"input": {"name": "Ann"}, "config": {"configurable": {"greeting": "Hi"}}},
+        {"answer": "Hi, Ann (default)"},
+    ),
+    ("own-routes", "agent", {"input": {"text": "hi"}}, {"text": "north: hi"}),
+    (
+        "own-routes",
+        "agent",
+        {"input": {"text": "hi"}, "config": {"configurable": {"shout": True}}},
+        {"text": "NORTH: HI"},
+    ),
+    ("monorepo/apps/desk", "Front desk", {"input": "Good Day"}, {"slug": "good-day", "words": 2}),
+    ("folder-is-the-package", "agent", {"input": {"text": "one two"}}, {"text": "two one"}),
+    ("approval", "sweeper", {"input": {}}, {"threads": 0}),
+]
+"""By project and graph, what is asked of it without a thread, and what of its answer is known."""
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    assert PROJECTS is not None
+    folder = tmp_path_factory.mktemp("copies")
+    return Path(shutil.copytree(PROJECTS, folder / "projects"))
+
+
+@contextmanager
+def answering(command: list[str], port: int, *, folder: Path, log: Path) -> Iterator[str]:
+    """The address of a server, while it runs."""
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out)
+        try:
+            deadline = time.monotonic() + 200
+            while True:
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/ok", timeout=2)
+                    break
+                except httpx.HTTPError:
+                    assert process.poll() is None, log.read_text()
+                    assert time.monotonic() < deadline, log.read_text()
+                    time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def asked(url: str, graph: str, body: dict[str, Any]) -> Any:
+    answer = httpx.post(f"{url}/runs/wait", json={"assistant_id": graph, **body}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("project", list(dict.fromkeys(name for name, *_ in ANSWERS)))
+def test_a_project_gives_its_right_answers_as_it_is(copies: Path, tmp_path: Path, project: str) -> None:
+    folder = copies / project
+    rows = [(graph, body, right) for name, graph, body, right in ANSWERS if name == project]
+    before = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    port = free_port()
+    ours = [sys.executable, "-W", "ignore", "-m", "langgraph_agents_service.local"]
+    command = [*ours, "--project", str(folder), "--port", str(port)]
+    with answering(command, port, folder=ROOT / "service", log=tmp_path / "ours.log") as url:
+        for graph, body, right in rows:
+            answer = asked(url, graph, body)
+            assert {name: answer.get(name) for name in right} == right, (graph, body)
+    after = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    assert after == before, "nothing is written into the project"
+
+
+@pytest.mark.skipif("LANGGRAPH_DEV" not in os.environ, reason="LANGGRAPH_DEV names no `langgraph`")
+@pytest.mark.parametrize("project", ["context-with-defaults", "folder-is-the-package", "own-routes"])
+def test_langgraph_dev_gives_the_same_answers(copies: Path, tmp_path: Path, project: str) -> None:
+    port = free_port()
+    command = [os.environ["LANGGRAPH_DEV"], "dev", "--no-browser", "--no-reload", "--port", str(port)]
+    with answering(command, port, folder=copies / project, log=tmp_path / "dev.log") as url:
+        for name, graph, body, right in ANSWERS:
+            if name == project:
+                answer = asked(url, graph, body)
+                assert {key: answer.get(key) for key in right} == right, (graph, body)
+
+
+@pytest.mark.parametrize(
+    ("project", "words"),
+    [
+        ("in-typescript", ["./src/graph.ts", "langgraph build"]),
+        ("misspelt", ["auth.pth", '"path"', "stor:", '"store"']),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_anything_is_installed(
+    copies: Path, tmp_path: Path, project: str, words: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "langgraph_agents_service.local", "--project", str(copies / project)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr, word
+    assert not list(tmp_path.iterdir())
+
+
+def test_versions_that_cannot_go_with_the_service_are_refused_with_both_sides(tmp_path: Path) -> None:
+    (tmp_path / "langgraph.json").write_text(
+        '{"dependencies": ["."], "graphs": {"agent": "./agent.py:graph"}}'
+    )
+    (tmp_path / "requirements.txt").write_text("langchain-core==1.0.0\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "langgraph_agents_service.local", "--project", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for word in ("langchain-core==1.0.0", "langgraph-agents-service", str(tmp_path / "langgraph.json")):
+        assert word in done.stderr, done.stderr
