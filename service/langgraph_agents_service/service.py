@@ -35,6 +35,7 @@ from langgraph_agents_service.persistence.stores.opening import Stores
 from langgraph_agents_service.persistence.sweep import ThreadTtl, keep_sweeping, sweep
 from langgraph_agents_service.projects.config import ProjectError
 from langgraph_agents_service.projects.graphs import Graphs
+from langgraph_agents_service.runs import guard
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.runner import UNAVAILABLE, Runner
 
@@ -90,6 +91,7 @@ class Service:
         async with AsyncExitStack() as opened:
             secret_files.export(self.settings.secrets_dir)
             inside.install()
+            guard.install(asyncio.get_running_loop())
             if self.app is not None:
                 self.serving = inside.Serving(self.app, asyncio.get_running_loop())
                 inside.here.set(self.serving)

@@ -21,6 +21,8 @@ from langgraph_agents_service.persistence.registry.base import (
     RunStatus,
     ThreadStatus,
 )
+from langgraph_agents_service.persistence.text import clean
+from langgraph_agents_service.runs import guard
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.endings import Endings
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
@@ -188,7 +190,7 @@ class Runner:
         execution.settling = True
         try:
             if not execution.stateless:
-                await self._settle(execution, outcome)
+                outcome = await self._settled(execution, outcome)
         except UNAVAILABLE as error:
             log.error("the end of a run could not be recorded", extra={"error": type(error).__name__})
             outcome = Outcome(None)
@@ -212,10 +214,17 @@ class Runner:
                 return self._stopped(execution)
             return Outcome(RunStatus.SUCCESS, values=await self._drive(execution))
         except asyncio.CancelledError:
-            if execution.stopped is None or execution.task is None:
+            if execution.task is None:
+                raise
+            if execution.stopped is None and not execution.task.cancelling():
+                # Nobody cancelled this run: its graph says so itself.
+                return self._failed(execution, RuntimeError("the graph raised CancelledError by itself"))
+            if execution.stopped is None:
                 raise
             execution.task.uncancel()
             return self._stopped(execution)
+        except (SystemExit, KeyboardInterrupt) as raised:
+            return self._failed(execution, guard.translated(raised))
         except Exception as problem:
             return self._failed(execution, problem)
         finally:
@@ -254,7 +263,7 @@ class Runner:
         if unavailable:
             error = {"error": "StorageUnavailable", "message": "the checkpointer's server does not answer"}
         else:
-            error = {"error": type(problem).__name__, "message": str(problem)}
+            error = {"error": type(problem).__name__, "message": text_of(problem)}
         # A message may quote what users wrote; the place in the code never does.
         where = problem.__traceback__
         while where and where.tb_next:
@@ -272,6 +281,19 @@ class Runner:
         entering = any("'__start__'" in note for note in getattr(problem, "__notes__", ()))
         refused = entering or (execution.fed and not execution.started.is_set() and not unavailable)
         return Outcome(RunStatus.ERROR, error=error, refused=refused, unavailable=unavailable)
+
+    async def _settled(self, execution: Execution, outcome: Outcome) -> Outcome:
+        """Record how the run ended. Whatever happens meanwhile, it ends once: as it did, or with an error that says
+        why that could not be kept. Raises what is in UNAVAILABLE."""
+        try:
+            await self._settle(execution, outcome)
+        except UNAVAILABLE:
+            raise
+        except Exception as problem:
+            failed = self._failed(execution, problem)
+            await self.registry.finish(execution.run, RunStatus.ERROR, failed.error, ThreadStatus.ERROR)
+            return failed
+        return outcome
 
     async def _settle(self, execution: Execution, outcome: Outcome) -> None:
         """Tell the registry how the run ended, or that it did not."""
@@ -349,3 +371,11 @@ class Runner:
             for run in await self.registry.claim(min(free, 10), self.driver.graphs.names):
                 await self._places.take(run)
                 self._spawn(Execution(run))
+
+
+def text_of(problem: BaseException) -> str:
+    """What an exception says, as text that can be kept and sent."""
+    try:
+        return clean(str(problem))
+    except Exception:
+        return f"a {type(problem).__name__} that cannot say what it is"

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, is_dataclass
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -35,7 +36,8 @@ def dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=option)
     except TypeError:  # integers beyond 64 bits, lone surrogates
-        return json.dumps(_deep(value), default=_plain).encode()
+        # `?` for half a pair, as it is kept.
+        return json.dumps(_deep(value), default=_deep_plain, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _plain(value: Any) -> Any:
@@ -57,7 +59,13 @@ def _plain(value: Any) -> Any:
 def _deep(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _deep(item) for key, item in value.items()}
+    if isinstance(value, float) and not isfinite(value):
+        return None  # as orjson has it
     return [_deep(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _deep_plain(value: Any) -> Any:
+    return _deep(_plain(value))
 
 
 class Translator:

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from inspect import signature
+from math import isfinite
 from typing import Any, cast
 
 import orjson
@@ -30,6 +31,7 @@ from psycopg.rows import DictRow
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.batcher import Batcher
 from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database, retry
+from langgraph_agents_service.persistence.text import clean
 
 # Numbers go as text and an absent parent as '', because psycopg would else choose types, and so plans, by the values
 # at hand.
@@ -139,7 +141,9 @@ class GroupCommitSaver(AsyncPostgresSaver):
         inline: dict[str, Any] = {}
         blobs: dict[str, Any] = {}
         for channel, value in checkpoint["channel_values"].items():
-            if value is None or isinstance(value, (str, int, float, bool)):
+            if isinstance(value, str):
+                inline[channel] = clean(value)
+            elif _is_json(value):
                 inline[channel] = value
             else:
                 blobs[channel] = value
@@ -269,6 +273,15 @@ def _insert_all(inserts: tuple[str, ...]) -> str:
     return (
         f"WITH {', '.join(f'insert_{number} AS ({insert})' for number, insert in enumerate(inserts))} SELECT"
     )
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON gives a plain value back as it was: not infinities, and not what has more than 64 bits."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**64
+    return value is None
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,63 @@
+"""Graphs that do what no graph should, for the tests of what the service makes of it."""
+
+import asyncio
+import sys
+from typing import Any
+
+from langgraph.graph import START, StateGraph
+from typing_extensions import TypedDict
+
+
+class State(TypedDict, total=False):
+    how: str
+    text: str
+    number: Any
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+async def _own_task() -> None:
+    sys.exit(4)
+
+
+async def _misbehave(state: State) -> State:
+    match state.get("how"):
+        case "exit":
+            sys.exit(3)
+        case "exit in a task of its own":
+            await asyncio.create_task(_own_task())
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "half a pair":
+            raise ValueError("bad \ud83d text")
+        case "nul":
+            raise ValueError("nul \0 text")
+        case "wordless":
+            raise WordlessError
+        case "cancelled":
+            raise asyncio.CancelledError("by a library")
+        case "nul kept":
+            return {"text": "a\0b"}
+        case "half a pair kept":
+            return {"text": "bad \ud83d end"}
+        case "nan":
+            return {"number": float("nan")}
+    return {"text": f"number is {state.get('number')}"}
+
+
+def _exit_plainly(state: State) -> State:
+    sys.exit(5)
+
+
+def _graph(node: Any) -> Any:
+    builder = StateGraph(State)
+    builder.add_node("node", node)
+    builder.add_edge(START, "node")
+    return builder.compile()
+
+
+misbehaving = _graph(_misbehave)
+exiting_plainly = _graph(_exit_plainly)
