@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-_CALLS = re.compile(r'"-m",\s*"uv"(.{0,20})|with_name\("uv"\)\)?(.{0,20})|\$\(BIN\)/uv (?!\|\|)(.{0,20})')
+_CALLS = re.compile(r'"-m",\s*"uv"|with_name\("uv"\)|\$\(BIN\)/uv (?!\|\|)')
+_NEAR = 500
+"""Characters in which the switch follows what finds uv."""
 
 
 def _sources() -> list[Path]:
@@ -17,14 +19,15 @@ def _sources() -> list[Path]:
 
 
 def test_every_call_of_uv_looks_into_the_systems_store() -> None:
-    calls = [
-        (path.relative_to(ROOT), match[0])
-        for path in _sources()
-        if path.exists()
-        for match in _CALLS.finditer(path.read_text())
-    ]
-    assert len(calls) >= 4, "the pattern finds no calls any more"
-    assert not [call for call in calls if "--system-certs" not in call[1]]
+    calls, without = 0, []
+    for path in _sources():
+        text = path.read_text() if path.exists() else ""
+        for found in _CALLS.finditer(text):
+            calls += 1
+            if "--system-certs" not in text[found.start() : found.start() + _NEAR]:
+                without.append(f"{path.relative_to(ROOT)}: {found[0]}")
+    assert calls >= 4, "the pattern finds no calls any more"
+    assert not without
 
 
 @pytest.mark.skipif(not (ROOT / ".venv" / "bin" / "uv").exists(), reason="there is no uv in .venv")
