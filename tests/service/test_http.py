@@ -359,3 +359,10 @@ def test_log_lines_are_json_with_ids_and_without_content(
     assert any(line["message"] == "run ended" and line["status"] == "success" for line in lines)
     assert "a private matter" not in json.dumps(lines)
     assert SECRET not in json.dumps(lines)
+
+
+@pytest.mark.parametrize("path", ["/store/items?key=%00", "/assistants/a%00b"])
+async def test_a_url_that_no_storage_can_keep_is_refused(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path)
+    assert answer.status_code == 422
+    assert "U+0000" in answer.json()["detail"]

@@ -40,12 +40,14 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read by `parse`."""
+    """A route whose body is read by `parse`, and whose URL holds no NUL."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            if b"%00" in request.scope.get("raw_path", b"") + request.scope["query_string"]:
+                raise ApiError(422, "the URL holds the character U+0000, which cannot be kept; remove it")
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return handle
