@@ -153,6 +153,19 @@ class Sandbox:
         return [process for process in psutil.process_iter() if _owner(process) == self.state.id]
 
 
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run: one that has ended and waits to be reaped by its parent does not."""
+    ended = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    return [process for process in processes if process.is_running() and _status(process) not in ended]
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return str(process.status())
+    except psutil.Error:
+        return psutil.STATUS_DEAD
+
+
 def _owner(process: psutil.Process) -> str | None:
     try:
         return process.environ().get(OWNER)

@@ -15,7 +15,7 @@ import pytest
 from sandbox.common.errors import InputError
 from sandbox.engine import checkpoint, stackfile
 from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import Sandbox
+from tests.e2e.harness import Sandbox, alive
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(5400)]
 
@@ -79,5 +79,5 @@ def test_up_goes_on_from_wherever_it_was_killed(request: pytest.FixtureRequest, 
         assert "No changes" in again.out, f"{when}:\n{again.out}"
         ours = sandbox.processes()
         assert sandbox.run("down").code == 0, when
-        assert not [process for process in ours if process.is_running()], when
+        assert not alive(ours), when
         print(f"{when}: {done.seconds:.1f} s to go on", flush=True)
