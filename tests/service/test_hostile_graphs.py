@@ -92,3 +92,16 @@ async def test_a_number_that_json_has_not_is_there_for_the_next_run(served: Serv
         await client.runs.wait(thread_id, "misbehaving", input={"how": "nan"})
         values: Any = await client.runs.wait(thread_id, "misbehaving", input={"how": ""})
         assert values["text"] == "number is nan"
+
+
+async def test_one_broken_thread_fails_no_listing(served: Served) -> None:
+    async with served.client() as client:
+        mark = {"test": "listing"}
+        whole = await client.threads.create(metadata=mark)
+        await client.runs.wait(whole["thread_id"], "misbehaving", input={"number": 7})
+        broken = await client.threads.create(metadata=mark)
+        await client.runs.wait(broken["thread_id"], "factory", input={"number": 8})
+        found = {thread["thread_id"]: thread for thread in await client.threads.search(metadata=mark)}
+        assert set(found) == {whole["thread_id"], broken["thread_id"]}
+        assert found[whole["thread_id"]]["values"]["text"] == "number is 7"  # type: ignore[index]
+        assert not found[broken["thread_id"]]["values"]

@@ -61,3 +61,10 @@ def _graph(node: Any) -> Any:
 
 misbehaving = _graph(_misbehave)
 exiting_plainly = _graph(_exit_plainly)
+
+
+def factory(config: dict[str, Any]) -> Any:
+    """Fails for whoever looks at its threads, and makes a graph for runs."""
+    if "run_id" not in config["configurable"]:
+        raise RuntimeError("needs a secret: sk-1234")
+    return _graph(_misbehave)

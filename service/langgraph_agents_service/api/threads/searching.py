@@ -1,6 +1,7 @@
 """Finding threads by what their states hold, and taking single values out of what was found."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import orjson
 
 from langgraph_agents_service.api import states
+from langgraph_agents_service.api.errors import ApiError
 from langgraph_agents_service.api.schemas import ThreadCount, ThreadSearch
 from langgraph_agents_service.persistence.assistants.base import contains
 from langgraph_agents_service.persistence.registry.base import Json, Owner, Thread
+from langgraph_agents_service.runs.runner import UNAVAILABLE
 from langgraph_agents_service.runs.wire import dumps
 from langgraph_agents_service.service import Service
 
@@ -18,6 +21,8 @@ AT_ONCE = 5
 """States that one search reads at the same time, so that it leaves connections to others."""
 
 _BATCH = 100
+
+log = logging.getLogger(__name__)
 
 
 def document(thread: Thread) -> Json:
@@ -36,6 +41,21 @@ def document(thread: Thread) -> Json:
 
 
 async def with_state(service: Service, thread: Thread) -> Json:
+    """The thread with its values; without them where its graph cannot be made or its state cannot be read, so that one
+    broken thread is no reason for a listing to fail. Raises what is in UNAVAILABLE."""
+    try:
+        return await _with_state(service, thread)
+    except (*UNAVAILABLE, ApiError):
+        raise
+    except Exception as error:
+        log.warning(
+            "the state of a thread cannot be shown",
+            extra={"thread_id": thread.thread_id, "error": type(error).__name__},
+        )
+        return document(thread)
+
+
+async def _with_state(service: Service, thread: Thread) -> Json:
     found = document(thread)
     if thread.metadata.get("graph_id") in service.graphs.names:
         graph = await states.graph_of(service, thread)
