@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -176,6 +178,17 @@ def test_check_lists_every_fault_and_passes_when_there_is_none(
     assert bad.returncode == 1
     for name in ("DATABASE_URI", "REDIS_URI", "LANGGRAPH_CONFIG"):
         assert name in bad.stderr
+
+
+def test_what_tests_start_needs_no_fixed_port() -> None:
+    with ExitStack() as taken:
+        for port in (8000, 9464):
+            with suppress(OSError):  # somebody has it already
+                listener = taken.enter_context(socket.socket())
+                listener.bind(("127.0.0.1", port))
+                listener.listen()
+        done = agent("check", checkpointer="memory")
+    assert done.returncode == 0, done.stderr
 
 
 def test_check_lists_faults_between_settings_beside_those_of_single_ones() -> None:
