@@ -11,6 +11,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import DictRow, dict_row
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.persistence.database import SILENCE
 from langgraph_agents_service.persistence.registry.postgres import SCHEMA
 from langgraph_agents_service.persistence.stores import postgres as stores
 from langgraph_agents_service.projects.config import read
@@ -84,7 +85,7 @@ def _in_database(admin: str, uri: str) -> str:
 @asynccontextmanager
 async def _connect(uri: str) -> AsyncIterator[AsyncConnection[DictRow]]:
     connection = await AsyncConnection.connect(
-        uri, autocommit=True, prepare_threshold=0, row_factory=dict_row, connect_timeout=10
+        uri, autocommit=True, prepare_threshold=0, row_factory=dict_row, connect_timeout=10, **SILENCE
     )
     try:
         yield connection

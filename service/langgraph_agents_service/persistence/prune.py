@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.persistence.database import SILENCE
 
 LOCK = 7_241_109_004
 """Number of the advisory lock, next to the one of migrate."""
@@ -67,7 +68,11 @@ async def prune(
     before = datetime.now(UTC) - older_than
     values = {"cutoff": uuid6_before(before), "before": before, "limit": batch_size}
     connection = await AsyncConnection.connect(
-        settings.database_uri.get_secret_value(), autocommit=True, row_factory=dict_row, connect_timeout=10
+        settings.database_uri.get_secret_value(),
+        autocommit=True,
+        row_factory=dict_row,
+        connect_timeout=10,
+        **SILENCE,
     )
     try:
         cursor = await connection.execute("SELECT pg_try_advisory_lock(%s) AS got", (LOCK,))
