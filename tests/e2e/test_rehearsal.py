@@ -70,7 +70,7 @@ def test_a_changed_setting_rolls_the_pods_and_no_caller_notices(changed: Sandbox
 def test_a_grace_period_cut_to_a_second_is_caught(changed: Sandbox, rehearse: Rehearse) -> None:
     # The settings refuse it; whoever edits the component instead is caught here. A pod that is killed sleeps no longer.
     changed.edit(lambda settings: settings["agents"][0].update(lifetimes={"preStop": 0}))
-    workload = changed.project / "components" / "workload.py"
+    workload = changed.project / "components" / "workload" / "workload.py"
     source = workload.read_text()
     kept = "termination_grace_period_seconds=args.grace_period_seconds"
     cut = source.replace(kept, "termination_grace_period_seconds=1")
