@@ -1,4 +1,4 @@
-"""What is wrong with a stack file, and how it is told."""
+"""The problems of a stack file, and the text that reports them."""
 
 import re
 from collections.abc import Sequence

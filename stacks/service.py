@@ -1,4 +1,4 @@
-"""What the stack tells the agent service: its plain variables and its secret files, by the service's own names."""
+"""The agent service's settings, made from the stack: plain variables and secret files, by the service's names."""
 
 from stacks.agent_settings import SHUTDOWN_MARGIN, Agent
 

@@ -1,1 +1,1 @@
-"""Tells people and programs what a preview found: terminal, Markdown, HTML, JSON."""
+"""Writes what a preview found, for people and for programs: terminal, Markdown, HTML, JSON."""

@@ -1,4 +1,4 @@
-"""``report.md``: what a pull request is told, in the room that a comment has."""
+"""``report.md``: the comment on a pull request, within the length that a comment may have."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How clients are told where an API server is and who they are."""
+"""Kubeconfig files: the address of an API server, and the credentials of its clients."""
 
 from collections.abc import Mapping
 

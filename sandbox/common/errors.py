@@ -1,4 +1,4 @@
-"""What the sandbox tells its user instead of a traceback."""
+"""Errors that the sandbox shows to its user as a message, without a traceback."""
 
 
 class SandboxError(Exception):

@@ -1,4 +1,4 @@
-"""What the engine tells while it works: how far it is, and what went wrong."""
+"""Reads the engine's events while it works: its progress, and its errors."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Serves until told to stop, and then lets go in an order that costs no request."""
+"""Serves until SIGTERM, then shuts down in an order in which no request fails."""
 
 import asyncio
 import contextlib

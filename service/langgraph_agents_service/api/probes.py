@@ -1,4 +1,4 @@
-"""Probes, for whoever routes and restarts. They need no key and never call a model."""
+"""Probes for Kubernetes, which routes requests to pods and restarts them. They need no key and never call a model."""
 
 from fastapi import APIRouter, Response
 

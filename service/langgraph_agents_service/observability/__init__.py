@@ -1,1 +1,1 @@
-"""What the service tells of itself: logs, metrics, traces, readiness."""
+"""Shows the state of the service: logs, metrics, traces, readiness."""

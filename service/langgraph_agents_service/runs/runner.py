@@ -1,4 +1,4 @@
-"""Executes runs: admits them, feeds them to their graphs, takes up what others left, and lets go at the end."""
+"""Executes runs: admits them, feeds them to their graphs, resumes runs of dead processes, hands runs back at shutdown."""
 
 import asyncio
 import contextlib
@@ -319,7 +319,7 @@ class Runner:
             self._endings.forget_later(run)
 
     async def _keep_house(self) -> None:
-        """Beat, obey and take up, for as long as the process lives."""
+        """Until the process ends: renew leases, carry out cancellations, start runs that wait, find dead processes."""
         beaten = reaped = time.monotonic()
         strays: set[str] = set()
         while True:
