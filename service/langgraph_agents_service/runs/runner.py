@@ -1,4 +1,4 @@
-"""Executes runs: admits them, feeds them to their graphs, resumes runs of dead processes, hands runs back at shutdown."""
+"""Executes runs: admits them, feeds them to their graphs, resumes those of dead processes, hands them back at shutdown."""
 
 import asyncio
 import contextlib
