@@ -1,4 +1,4 @@
-"""Executes runs: admits them, feeds them to their graphs, resumes those of dead processes, hands them back at shutdown."""
+"""Executes runs: admits them, feeds them to their graphs, resumes those of dead processes, and shuts down in order."""
 
 import asyncio
 import contextlib
