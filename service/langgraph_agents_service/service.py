@@ -30,10 +30,10 @@ from langgraph_agents_service.persistence.registry.documents import MemoryDocume
 from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegistry
 from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
 from langgraph_agents_service.persistence.stores import opening as stores
-from langgraph_agents_service.persistence.stores import project as of_project
+from langgraph_agents_service.persistence.stores import project as wanted
 from langgraph_agents_service.persistence.stores.opening import Stores
-from langgraph_agents_service.persistence.sweep import ThreadTtl, keep_sweeping, sweep
-from langgraph_agents_service.projects.config import ProjectError
+from langgraph_agents_service.persistence.sweep import keep_sweeping, sweep
+from langgraph_agents_service.projects.config import ProjectError, ThreadTtl
 from langgraph_agents_service.projects.graphs import Graphs
 from langgraph_agents_service.runs import guard
 from langgraph_agents_service.runs.driver import Driver
@@ -154,12 +154,12 @@ class Service:
 
     async def _stores(self, opened: AsyncExitStack) -> Stores | None:
         """None: there is no place for them. Raises ProjectError, StartError."""
-        own = await of_project.own_store(self.graphs, opened)
+        own = await wanted.own_store(self.graphs, opened)
         if own is not None:
             return stores.of_project(own)
         project = self.graphs.project
         if self.database is not None:
-            index, ttl = of_project.index_of(self.graphs), of_project.ttl_of(project)
+            index, ttl = wanted.index_of(self.graphs), wanted.ttl_of(project)
             return stores.in_postgres(self.database, self._whose, index=index, ttl=ttl)
         if self.settings.checkpointer is Checkpointer.VALKEY:
             if project.store is not None:
@@ -167,26 +167,23 @@ class Service:
                     f"{project.file}: store: with CHECKPOINTER=valkey it is kept in PostgreSQL; set DATABASE_URI"
                 )
             return None
-        return stores.in_memory(self._whose, index=of_project.index_of(self.graphs))
+        return stores.in_memory(self._whose, index=wanted.index_of(self.graphs))
 
     def _sweeping(self) -> list[asyncio.Task[None]]:
         """Removes what has had its time, for as long as the process lives."""
         project = self.graphs.project
-        ttl = project.checkpointer.ttl if project.checkpointer else None
-        threads = ThreadTtl()
-        if ttl is not None:
-            threads = ThreadTtl(ttl.default_ttl, ttl.strategy, ttl.sweep_interval_minutes, ttl.sweep_limit)
+        threads = (project.checkpointer and project.checkpointer.ttl) or ThreadTtl()
         if self.database is None or self.settings.checkpointer is not Checkpointer.POSTGRES:
-            if threads.minutes is not None:
+            if threads.default_ttl is not None:
                 log.warning(
                     "checkpointer.ttl is not applied: threads are removed by CHECKPOINTER=postgres only"
                 )
             return []
         sweeping = [
-            keep_sweeping("threads", threads.interval_minutes, partial(sweep, self.database, threads))
+            keep_sweeping("threads", threads.sweep_interval_minutes, partial(sweep, self.database, threads))
         ]
         if self.store is not None and self.store.sweep is not None:
-            minutes = of_project.sweep_minutes(project)
+            minutes = wanted.sweep_minutes(project)
             sweeping.append(keep_sweeping("store", minutes, self.store.sweep))
         return [asyncio.create_task(one) for one in sweeping]
 

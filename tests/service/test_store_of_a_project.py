@@ -13,8 +13,8 @@ import pytest
 from langgraph_agents_service import local
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.migrate import migrate
-from langgraph_agents_service.persistence.sweep import ThreadTtl, sweep
-from langgraph_agents_service.projects.config import ProjectError
+from langgraph_agents_service.persistence.sweep import sweep
+from langgraph_agents_service.projects.config import ProjectError, ThreadTtl
 from langgraph_agents_service.service import StartError
 from tests.service.serving import Served, serving
 
@@ -147,7 +147,7 @@ async def test_threads_go_or_are_shortened_when_their_time_is_over(database_uri:
                     (ids["shortened"],),
                 )
                 # Whatever other tests left is younger.
-                done = asyncio.run_coroutine_threadsafe(sweep(database, ThreadTtl(minutes=90)), here.loop)
+                done = asyncio.run_coroutine_threadsafe(sweep(database, ThreadTtl(default_ttl=90)), here.loop)
                 assert await asyncio.wrap_future(done) == 2
             found = {thread["thread_id"] for thread in await client.threads.search(limit=1000)}
             assert ids["deleted"] not in found
@@ -156,5 +156,5 @@ async def test_threads_go_or_are_shortened_when_their_time_is_over(database_uri:
             assert len(await client.threads.get_history(ids["young"])) > 1
             values: Any = await client.threads.get_state(ids["shortened"])
             assert values["values"]["done"] == ["one", "two", "three", "four"]
-            again = asyncio.run_coroutine_threadsafe(sweep(database, ThreadTtl(minutes=90)), here.loop)
+            again = asyncio.run_coroutine_threadsafe(sweep(database, ThreadTtl(default_ttl=90)), here.loop)
             assert await asyncio.wrap_future(again) == 0

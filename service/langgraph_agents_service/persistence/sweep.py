@@ -8,17 +8,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from langgraph_agents_service.persistence.database import TRANSIENT, Database
+from langgraph_agents_service.projects.config import ThreadTtl
 
 log = logging.getLogger(__name__)
-
-Strategy = Literal["delete", "keep_latest"]
 
 _MINUTES = "COALESCE(t.ttl_minutes, %(minutes)s::float8)"
 _EXPIRED = f"""
@@ -46,28 +44,17 @@ ORDER BY t.updated_at LIMIT %(limit)s"""  # noqa: S608
 _BATCH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadTtl:
-    """What becomes of threads that say nothing themselves.
-
-    Attributes:
-        minutes: from a thread's last change on; None: they stay.
-        limit: threads of each strategy in one sweep.
-    """
-
-    minutes: float | None = None
-    strategy: Strategy = "delete"
-    interval_minutes: float = 5
-    limit: int = 10_000
-
-
 async def sweep(database: Database, ttl: ThreadTtl) -> int:
-    """Remove what has expired; returns of how many threads. Raises psycopg.Error."""
-    values: dict[str, Any] = {"minutes": ttl.minutes, "strategy": ttl.strategy, "limit": _BATCH}
+    """Remove what has expired; returns of how many threads. Raises psycopg.Error.
+
+    Args:
+        ttl: what becomes of threads that have no lifetime of their own; its limit is one for each strategy.
+    """
+    values: dict[str, Any] = {"minutes": ttl.default_ttl, "strategy": ttl.strategy, "limit": _BATCH}
     total = 0
-    while total < ttl.limit and (deleted := await _delete(database, values)):
+    while total < ttl.sweep_limit and (deleted := await _delete(database, values)):
         total += deleted
-    return total + await _shorten(database, {**values, "limit": ttl.limit})
+    return total + await _shorten(database, {**values, "limit": ttl.sweep_limit})
 
 
 async def _delete(database: Database, values: dict[str, Any]) -> int:

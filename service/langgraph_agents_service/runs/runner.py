@@ -216,13 +216,13 @@ class Runner:
         except asyncio.CancelledError:
             if execution.task is None:
                 raise
-            if execution.stopped is None and not execution.task.cancelling():
-                # Nobody cancelled this run: its graph says so itself.
-                return self._failed(execution, RuntimeError("the graph raised CancelledError by itself"))
-            if execution.stopped is None:
+            if execution.stopped is not None:
+                execution.task.uncancel()
+                return self._stopped(execution)
+            if execution.task.cancelling():
                 raise
-            execution.task.uncancel()
-            return self._stopped(execution)
+            # Nobody cancelled this run: its graph says so itself.
+            return self._failed(execution, RuntimeError("the graph raised CancelledError by itself"))
         except (SystemExit, KeyboardInterrupt) as raised:
             return self._failed(execution, guard.translated(raised))
         except Exception as problem:

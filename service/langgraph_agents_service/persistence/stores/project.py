@@ -35,7 +35,7 @@ def ttl_of(project: Project) -> TTLConfig:
 
 def sweep_minutes(project: Project) -> float:
     ttl = project.store.ttl if project.store else None
-    return ttl.sweep_interval_minutes or SWEEP_MINUTES if ttl else SWEEP_MINUTES
+    return (ttl and ttl.sweep_interval_minutes) or SWEEP_MINUTES
 
 
 async def own_store(graphs: Graphs, opened: AsyncExitStack) -> BaseStore | None:
