@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     PrivateAttr,
@@ -21,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from langgraph_agents_service.projects.http import Http
+from langgraph_agents_service.projects.http import Http, Section
 
 FILE = "langgraph.json"
 
@@ -59,16 +58,12 @@ def _refused(why: str) -> Any:
     return Annotated[Any, AfterValidator(refuse)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GraphEntry(_Section):
+class GraphEntry(Section):
     path: ObjectPath
     description: str | None = None
 
 
-class Auth(_Section):
+class Auth(Section):
     path: ObjectPath
     disable_studio_auth: bool = False
     openapi: dict[str, Any] | None = None
@@ -77,27 +72,27 @@ class Auth(_Section):
     """How long LangGraph's server may believe an answer of `authenticate`; here it is asked each time."""
 
 
-class StoreIndex(_Section):
+class StoreIndex(Section):
     dims: PositiveInt
     embed: str
     """`./file.py:function`, or `provider:model`."""
     fields: list[str] | None = None
 
 
-class StoreTtl(_Section):
+class StoreTtl(Section):
     refresh_on_read: bool = True
     default_ttl: float | None = Field(None, gt=0)
     """Minutes."""
     sweep_interval_minutes: float | None = Field(None, gt=0)
 
 
-class Store(_Section):
+class Store(Section):
     path: ObjectPath | None = None
     index: StoreIndex | None = None
     ttl: StoreTtl | None = None
 
 
-class ThreadTtl(_Section):
+class ThreadTtl(Section):
     strategy: Literal["delete", "keep_latest"] = "delete"
     default_ttl: float | None = Field(None, gt=0)
     """Minutes from a thread's last change."""
@@ -105,7 +100,7 @@ class ThreadTtl(_Section):
     sweep_limit: PositiveInt = 10_000
 
 
-class Serde(_Section):
+class Serde(Section):
     allowed_json_modules: list[list[str]] | bool | None = None
     allowed_msgpack_modules: list[list[str]] | bool | None = None
     pickle_fallback: bool = False
@@ -120,13 +115,13 @@ class Serde(_Section):
         return value
 
 
-class Checkpointer(_Section):
+class Checkpointer(Section):
     path: _refused("threads are kept where CHECKPOINTER says; leave it out") = None  # type: ignore[valid-type]
     ttl: ThreadTtl | None = None
     serde: Serde | None = None
 
 
-class Project(_Section):
+class Project(Section):
     """One langgraph.json. Fields without a comment are the image's business."""
 
     graphs: dict[str, GraphEntry] = Field(min_length=1)

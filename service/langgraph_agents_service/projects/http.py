@@ -12,11 +12,13 @@ def _prefix(value: str) -> str:
     return value
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of langgraph.json, in which every key is known."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Cors(_Section):
+class Cors(Section):
     """Handed on as they are to Starlette's CORSMiddleware, whose defaults hold for what is not there."""
 
     allow_origins: list[str] = []
@@ -31,7 +33,7 @@ class Cors(_Section):
         return self.model_dump(exclude_none=True)
 
 
-class Headers(_Section):
+class Headers(Section):
     """Names of headers, with `*` for any characters. What is excluded is out whatever is included."""
 
     includes: list[str] | None = Field(None, validation_alias=AliasChoices("includes", "include"))
@@ -52,7 +54,7 @@ class Headers(_Section):
         return found
 
 
-class Http(_Section):
+class Http(Section):
     app: str | None = None
     disable_assistants: bool = False
     disable_threads: bool = False
