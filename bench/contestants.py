@@ -26,7 +26,7 @@ Request = Callable[[int], Steps]
 class Contestant:
     name: str
     command: list[str]
-    """`{port}` in it is the port to listen on, which stands in PORT as well."""
+    """`{port}` in it is the port to listen on, which PORT names as well."""
     environment: dict[str, str]
     request: Request
     ready: str = "/ready"

@@ -76,7 +76,7 @@ def no_hard_coded_secrets(resource: Resource) -> Iterator[str]:
         if kubernetes and is_secret(value):
             yield f"{_shown(path)} holds a secret, which the API server shows to whoever may read the object"
         elif isinstance(value, str):
-            # An AWS resource is full of ids and documents: only what has a known form is told there.
+            # An AWS resource is full of ids and documents: only what has a known form is reported there.
             found = _by_form(value) or (_by_entropy(path, value) if kubernetes else None)
             if found:
                 yield f"{_shown(path)} holds {found}"

@@ -152,7 +152,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceRule(Rule):
-    """A rule that a single resource tells all about."""
+    """A rule that needs to see one resource at a time."""
 
     types: frozenset[str]
     """The type tokens that it applies to; all where it is empty."""

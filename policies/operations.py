@@ -25,7 +25,7 @@ _MONITORS = (
 _PROVIDER = "pulumi:providers:aws"
 
 _CONTROL_PLANE_LOGS = ("api", "audit", "authenticator")
-#: Tags by which a resource is found, and its cost told.
+#: Tags by which a resource and its cost are found.
 REQUIRED_TAGS = ("project", "stack", "environment")
 
 
@@ -84,7 +84,7 @@ def audit_logs(stack: Stack) -> Iterator[tuple[Resource, str]]:
 )
 def flow_logs(stack: Stack) -> Iterator[tuple[Resource, str]]:
     logs = stack.of_type("aws:ec2/flowLog:FlowLog")
-    # All VPCs of a stack are made alike: which log is whose cannot be told before their ids are known.
+    # All VPCs of a stack are made alike: which log belongs to which cannot be known before their ids are.
     recorded = any(log.inputs.get("trafficType") in ("ALL", "REJECT", UNKNOWN) for log in logs)
     for vpc in stack.of_type("aws:ec2/vpc:Vpc"):
         if not recorded:

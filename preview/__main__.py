@@ -54,7 +54,7 @@ def _preview(options: argparse.Namespace) -> int:
     project_dir: Path = options.project.resolve()
     out: Path = options.out or project_dir / "build" / "preview" / options.stack
     plan, base = _plans(options, project_dir)
-    # Imported once the program has run: the base's program runs meanwhile, and bad input is told sooner.
+    # Imported once the program has run: the base's program runs meanwhile, and bad input is reported sooner.
     from preview.report.files import write
     from preview.report.review import review
 
@@ -80,7 +80,7 @@ def _preview(options: argparse.Namespace) -> int:
 def _plans(options: argparse.Namespace, project_dir: Path) -> tuple[Plan, Plan | None]:
     if not options.base:
         return make_plan(options.stack, project_dir), None
-    # A misspelt stack is told at once.
+    # A misspelt stack is reported at once.
     region = str(stackfile.load(project_dir, options.stack).config.get("aws:region", ""))
     with base_plan(options.base, options.stack, project_dir) as making:
         # Pulumi's SDK is imported while the other process does the same.
@@ -118,7 +118,7 @@ def _short(path: Path) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose complaints are told as all others are."""
+    """A parser whose errors look like all others."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} ({self.prog} --help lists the options)")

@@ -62,12 +62,12 @@ def up(options: argparse.Namespace) -> int:
     source.check_kubernetes(name, build.kubernetes_minor())
     topology = source.topology(name)
     here = State(options.state.resolve(), _stack(options, "dev"))
-    # What a first deployment will make is told while it is prepared; a repeat has the engine's own word at once.
+    # What a first deployment will make is shown while it is prepared; a repeat shows what the engine finds.
     first = not here.outputs.exists()
     with here.locked(), outline.shown(project, here.stack) if first else nullcontext() as preview:
         here.create()
         real = _nodes(options, here) is Nodes.REAL
-        binaries = build.obtain(options.cache, real_node=real)
+        binaries = build.find_or_build(options.cache, real_node=real)
         # Imported here: they bring Pulumi's SDK, a second that neither `status` nor `down` needs.
         from sandbox.engine.deploy import Deployment, simulated
         from sandbox.machine.assembly import Machine
@@ -201,8 +201,8 @@ def _show_changes(here: State, result: "Result") -> None:
     if not result.changes:
         console.print(f"[bold]No changes:[/] stack {here.stack} is deployed as its file says.")
         return
-    told = ", ".join(f"{count} {op}" for op, count in sorted(result.changes.items()))
-    console.print(f"[bold]{told}[/]")
+    counts = ", ".join(f"{count} {op}" for op, count in sorted(result.changes.items()))
+    console.print(f"[bold]{counts}[/]")
     few = 20
     if len(result.touched) <= few:
         for line in result.touched:
@@ -252,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
             "--stack", help="the stack; status, down: all unless given; otherwise dev unless given"
         )
         sub.add_argument("--project", type=Path, default=Path.cwd(), help="the folder of the Pulumi project")
-        # A rehearsal leaves the sandbox of whoever sits there alone.
+        # A rehearsal does not touch a sandbox that is in use.
         state_folder = Path(".sandbox", "rehearsal") if name == "rehearse" else Path(".sandbox")
         sub.add_argument(
             "--state", type=Path, default=state_folder, help="the folder of the sandboxes' state"
@@ -278,7 +278,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def default_cache() -> Path:
-    """Where the binaries are kept unless told otherwise: outside the checkout, so that several share them."""
+    """Where the binaries are kept unless an option says otherwise: outside the checkout, so that several share them."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "langgraph-agents" / "sandbox"
 

@@ -44,5 +44,5 @@ def _case(agent: Agent, way: Reached) -> str:
         url = f"https://{way.host}"
         address = way.url.partition("://")[2]
         options = ["--resolve", f"{way.host}:443:{address}", "--cacert", str(way.authority)]
-    told = shlex.join([agent.namespace, agent.name])
-    return f'  {agent.name}) _ask {told} {shlex.quote(url)}"$_path" {shlex.join(options)} "$@" ;;'
+    arguments = shlex.join([agent.namespace, agent.name])
+    return f'  {agent.name}) _ask {arguments} {shlex.quote(url)}"$_path" {shlex.join(options)} "$@" ;;'

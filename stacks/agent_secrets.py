@@ -26,7 +26,7 @@ class SecretFiles:
     arns: Mapping[str, pulumi.Output[str]]
     """By the name of the file that each becomes."""
     version: pulumi.Output[str]
-    """Changes when a value that the stack knows does, and so rolls the pods; tells nothing of the values."""
+    """Changes when a value that the stack knows does, and so rolls the pods. No value can be derived from it."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _node_type(value: str) -> str:
 
 
 def _instance_type(value: str) -> str:
-    # The program needs the SDK's module anyway; whoever only reads settings for policies does not.
+    # The program needs the SDK's module anyway; reading the settings for policies does not.
     from pulumi_aws.ec2 import InstanceType as Known
 
     return _one_of(value, [item.value for item in Known], "an EC2 instance type", "m7g.large")

@@ -40,7 +40,7 @@ def deploy_ingress(
     hosted_zone_id: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> TraefikPlatform | AlbPlatform:
-    """Make what serves the agents' Ingresses: its controller, and whoever signs the certificates."""
+    """Make what serves the agents' Ingresses: its controller, and the issuer of their certificates."""
     wanted = settings.ingress
     controller: tuple[pulumi.Resource, ...] = ()
     if addons.load_balancer_controller is not None:

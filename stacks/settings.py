@@ -92,7 +92,7 @@ class Cluster(Model):
     endpoint_public_access_cidrs: tuple[Cidr, ...] = ()
     """Who reaches the API server from the internet; nobody when empty. The private endpoint is always on."""
     admin_principal_arns: tuple[IamArn, ...] = ()
-    """IAM roles that administer the cluster, the one that deploys included; when empty, whoever creates it does."""
+    """IAM roles that administer the cluster, the one that deploys included; when empty, its creator does."""
     log_retention_days: LogRetentionDays = 30
     """How long control-plane logs are kept."""
     addon_versions: dict[str, str] = Field(default_factory=dict)

@@ -92,7 +92,7 @@ def _remedy(detail: Any, model: type[Model], path: Path, text: str | None) -> st
 
 
 def _against(text: str, model: type[Model], path: Path) -> str | None:
-    """What is wrong with a number even when it stands in quotes."""
+    """What is wrong with a number, quoted or not."""
     field = _field_at(model, path)
     try:
         if field is not None:

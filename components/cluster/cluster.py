@@ -31,7 +31,7 @@ class ClusterArgs:
         subnet_ids: the private subnets, in two zones at least.
         public_access_cidrs: who reaches the API server from outside the VPC; nobody when empty.
         admin_principal_arns: IAM roles or users that administer the cluster, those that deploy included.
-            When empty at creation, whoever creates the cluster administers it, and nobody else.
+            When empty at creation, the identity that creates the cluster is its only administrator.
         node_groups: the nodes; none with Auto Mode.
         auto_mode: EKS manages nodes, storage and load balancers itself.
         addon_versions: versions of the node add-ons to hold, by add-on name.

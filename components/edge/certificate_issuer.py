@@ -56,6 +56,6 @@ class CertificateIssuer(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.crds_ready]),
         )
-        # The name is known beforehand; its URN makes whoever uses it wait for the object.
+        # The name is known beforehand; its URN makes resources that use it wait for the object.
         self.issuer_name = issuer.urn.apply(lambda _: args.issuer)
         self.register_outputs({"issuer_name": self.issuer_name})

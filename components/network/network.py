@@ -60,7 +60,7 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """A VPC with public, private and database subnets in every zone.
 
-    Load balancers stand in the public subnets, nodes in the private ones. Database subnets have no route out
+    Load balancers are in the public subnets, nodes in the private ones. Database subnets have no route out
     of the VPC.
 
     Attributes:

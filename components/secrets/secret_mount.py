@@ -57,6 +57,6 @@ class SecretMount(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.crds_ready]),
         )
-        # The name is known beforehand; its URN makes whoever uses it wait for the object.
+        # The name is known beforehand; its URN makes resources that use it wait for the object.
         self.class_name = provider_class.urn.apply(lambda _: args.class_name)
         self.register_outputs({"class_name": self.class_name})

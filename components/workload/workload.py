@@ -116,7 +116,7 @@ class Workload(pulumi.ComponentResource):
                     startup=probe("/health", 1, 1, 5, 120),
                     liveness=probe("/health", 30, 10, 5, 3),
                     readiness=probe("/ready", 0, 5, 3, 3),
-                    # kube-proxies and load balancers go on sending for a moment after a pod is told to stop.
+                    # kube-proxies and load balancers go on sending for a moment after a pod is asked to stop.
                     lifecycle=k8s.core.v1.LifecycleArgs(
                         pre_stop=k8s.core.v1.LifecycleHandlerArgs(
                             sleep=k8s.core.v1.SleepActionArgs(seconds=args.pre_stop_seconds)

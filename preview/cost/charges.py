@@ -15,7 +15,7 @@ Charge = tuple[str, Range]
 Charges = Callable[["Costing", PlannedResource], Iterator[Charge]]
 
 _ELB_SUBNET = "kubernetes.io/role/elb"
-# CloudWatch keeps logs for ever unless told otherwise; reckon with a year of that.
+# CloudWatch keeps logs for ever unless a retention is set; reckon with a year of that.
 _LOG_MONTHS_UNLESS_TOLD = 12
 # What EKS Auto Mode picks is its own choice; its general-purpose pool mostly takes instances like these.
 AUTO_MODE_INSTANCE = "m7i.large"
@@ -31,7 +31,7 @@ class Costing:
 
     @property
     def public_zones(self) -> int:
-        """How many zones an internet-facing load balancer stands in."""
+        """How many zones an internet-facing load balancer has addresses in."""
         subnets = self.plan.of_type("aws:ec2/subnet:Subnet")
         return sum(_ELB_SUBNET in (subnet.inputs.get("tags") or {}) for subnet in subnets) or 2
 

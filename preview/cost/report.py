@@ -79,7 +79,7 @@ class CostReport:
     assumptions: tuple[str, ...]
     """What the figures take for granted."""
     not_included: tuple[str, ...]
-    """What no plan tells, and no figure holds."""
+    """What a plan does not contain, and no figure includes."""
 
     @cached_property
     def total(self) -> Range:

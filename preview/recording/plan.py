@@ -34,7 +34,7 @@ class Secret:
     value: Any = field(default=None, repr=False, compare=False)
     """Known only while the program runs; None in a plan."""
     fingerprint: str = field(default="", repr=False)
-    """Changes with the value, so that a comparison can tell that it changed. Nobody's password can be guessed from
+    """Changes with the value, so that a comparison sees that it changed. Nobody's password can be guessed from
     it: a preview has no stack's key, and stands in for encrypted values and passwords alike."""
 
     def __repr__(self) -> str:

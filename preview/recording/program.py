@@ -37,7 +37,7 @@ def make_plan(stack: str, project_dir: Path, before: Plan | None = None) -> Plan
     region = config.get("aws:region")
     if region is None:
         raise InputError(f"{source.path}: aws:region is not set: name the region, such as eu-central-1")
-    # Pulumi's SDK takes most of a second to import; an unknown stack is told without it.
+    # Pulumi's SDK takes most of a second to import; an unknown stack is reported without it.
     import pulumi
 
     from preview.recording.recorder import record

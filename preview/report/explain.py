@@ -58,7 +58,7 @@ def _explain(plan: Plan, exposure: Exposure, resource: PlannedResource) -> Expla
     paths = exposure.paths_to(resource.urn)
     return Explanation(
         resource=resource,
-        made_by=tuple(_made(component) for component in (resource, *plan.ancestors(resource))),
+        made_by=tuple(_origin(component) for component in (resource, *plan.ancestors(resource))),
         agent=plan.agent(resource),
         needs=_titles(plan, resource.dependencies),
         needed_by=_titles(plan, (r.urn for r in plan.dependents(resource.urn))),
@@ -68,7 +68,7 @@ def _explain(plan: Plan, exposure: Exposure, resource: PlannedResource) -> Expla
     )
 
 
-def _made(resource: PlannedResource) -> str:
+def _origin(resource: PlannedResource) -> str:
     return f"{_title(resource)}{f', {resource.source}' if resource.source else ''}"
 
 

@@ -46,7 +46,7 @@ def review_as_json(review: Review, files: dict[str, str]) -> str:
 
 
 def explanations_as_json(explanations: list[Explanation]) -> str:
-    """Everything that ``explain`` tells."""
+    """Everything that ``explain`` prints."""
     return _text([{**_fields(e), "resource": _brief(e.resource)} for e in explanations])
 
 

@@ -59,7 +59,7 @@ class Module:
 
     folder: str
     names_version: str
-    """The requirement whose version is told to the user and to the binaries."""
+    """The requirement whose version the user sees, and the binaries report."""
     variables: dict[str, str]
     """Go variables that the linker sets; `{version}`, `{major}` and `{minor}` are filled in."""
     renamed: dict[str, str]
@@ -164,7 +164,7 @@ def kubernetes_minor() -> str:
     return KUBERNETES.version.rpartition(".")[0]
 
 
-def obtain(cache: Path, *, real_node: bool = False) -> Engine:
+def find_or_build(cache: Path, *, real_node: bool = False) -> Engine:
     """Find or build everything that the sandbox runs.
 
     Args:
@@ -215,7 +215,7 @@ def pinned_version(go_mod: Path, requirement: str) -> str:
 
 
 def suitable(version: str) -> bool:
-    """Whether a `pulumi` of this version (as it tells it, `v3.259.0`) can serve as the engine."""
+    """Whether a `pulumi` of this version (as it prints it, `v3.259.0`) can serve as the engine."""
     try:
         parsed = Version.parse(version.strip().removeprefix("v"))
     except ValueError:
@@ -229,11 +229,11 @@ def _pulumi_on_path() -> str | None:
         return None
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     done = subprocess.run([found, "version"], env=environment, capture_output=True, text=True, check=False)
-    told = done.stdout.strip()
-    if suitable(told):
-        return f"pulumi {told} at {found}"
+    version = done.stdout.strip()
+    if suitable(version):
+        return f"pulumi {version} at {found}"
     console.print(
-        f"{found} is {told or 'of no known version'}, and {_OLDEST_PULUMI} or newer is needed: building one"
+        f"{found} is {version or 'of no known version'}, and {_OLDEST_PULUMI} or newer is needed: building one"
     )
     return None
 

@@ -46,11 +46,11 @@ def collect(go: Go, modules: Path, target: Path) -> None:
         SandboxError: a module could not be downloaded, or its files are not where they were.
     """
     for folder, requirement, pattern, kind in PUBLISHED:
-        told = json.loads(go.run("mod", "download", "-json", requirement, folder=modules / folder))
-        found = sorted(Path(told["Dir"]).glob(pattern))
+        module = json.loads(go.run("mod", "download", "-json", requirement, folder=modules / folder))
+        found = sorted(Path(module["Dir"]).glob(pattern))
         if not found:
             raise SandboxError(
-                f"{requirement} {told['Version']} has no {pattern}: its layout changed, see {__file__}"
+                f"{requirement} {module['Version']} has no {pattern}: its layout changed, see {__file__}"
             )
         (target / kind).mkdir(exist_ok=True)
         for file in found:

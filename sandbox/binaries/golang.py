@@ -76,9 +76,9 @@ def find(cache: Path, required: tuple[int, ...]) -> Go:
 
 
 def installed_version(executable: str) -> str | None:
-    """The version of a `go` command, such as `1.26.8`, or None when it does not tell one."""
+    """The version of a `go` command, such as `1.26.8`, or None when it prints none."""
     try:
-        told = subprocess.run(
+        output = subprocess.run(
             [executable, "env", "GOVERSION"],
             env={**os.environ, "GOTOOLCHAIN": "local"},
             capture_output=True,
@@ -87,7 +87,7 @@ def installed_version(executable: str) -> str | None:
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    found = re.match(r"go([\d.]+)", told)
+    found = re.match(r"go([\d.]+)", output)
     return found[1] if found else None
 
 

@@ -45,7 +45,7 @@ class PortTakenError(EndedError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a control plane runs. Unless told otherwise: on this machine's loopback, where no pod looks for it."""
+    """Where a control plane runs. By default on this machine's loopback, where no pod looks for it."""
 
     enter: tuple[str, ...] = ()
     """The command that runs another one there."""
@@ -286,7 +286,7 @@ def missing(state: State) -> list[str]:
 
 
 def stop(state: State) -> list[psutil.Process]:
-    """End every process of the sandbox, the control plane's and any that an interrupted command left; tell which."""
+    """End every process of the sandbox, the control plane's and any that an interrupted command left; return which."""
     if not state.exists:
         return []
     state.endpoint.unlink(missing_ok=True)

@@ -169,7 +169,7 @@ class Kubernetes:
             # The update may bring the definition itself; if it does not, the update says so.
             return
         except ApiError as error:
-            raise RefusedError(objects.told(inputs, error)) from error
+            raise RefusedError(objects.refusal(inputs, error)) from error
 
     def _try_under_another_name(self, manifest: Properties) -> None:
         """Try what replaces an object of the same name, which still stands: by itself it has to be fine."""
@@ -180,7 +180,7 @@ class Kubernetes:
                 {**manifest, "metadata": {**manifest["metadata"], "name": other}}, dry_run=True, force=True
             )
         except ApiError as error:
-            raise RefusedError(objects.told(manifest, error).replace(f'"{other}"', f'"{name}"')) from error
+            raise RefusedError(objects.refusal(manifest, error).replace(f'"{other}"', f'"{name}"')) from error
 
     def _apply(self, inputs: Properties, timeout: float) -> Answer:
         try:
@@ -193,7 +193,7 @@ class Kubernetes:
                 f"{objects.title(inputs)}: {unknown}: correct it, or add its definition to sandbox/binaries/crds"
             ) from unknown
         except ApiError as error:
-            raise RefusedError(objects.told(inputs, error)) from error
+            raise RefusedError(objects.refusal(inputs, error)) from error
 
     def _await(self, live: Object, allowance: float) -> Object:
         deadline = time.monotonic() + allowance

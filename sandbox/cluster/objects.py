@@ -1,4 +1,4 @@
-"""What can be told of a Kubernetes object, or of the server's refusal of one, without asking anybody."""
+"""What a Kubernetes object, or the refusal of one, says by itself, without a request to the server."""
 
 import re
 
@@ -73,7 +73,7 @@ def title(manifest: Properties) -> str:
     return f"{manifest['kind']} {within}{metadata['name']}"
 
 
-def told(inputs: Properties, error: ApiError) -> str:
+def refusal(inputs: Properties, error: ApiError) -> str:
     """The server's refusal of an object, in its own words, with the remedy where there is one."""
     remedy = ""
     if error.reason == "Conflict":

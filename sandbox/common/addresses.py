@@ -78,8 +78,8 @@ def free_block(routed: Iterable[IPv4Network]) -> IPv4Network:
 
 
 def _routed() -> list[IPv4Network]:
-    told = subprocess.run(
+    routes = subprocess.run(
         ["ip", "-4", "-json", "route", "show", "table", "all"], capture_output=True, text=True, check=True
     ).stdout
-    destinations = [route["dst"] for route in json.loads(told or "[]")]
+    destinations = [route["dst"] for route in json.loads(routes or "[]")]
     return [IPv4Network(destination) for destination in destinations if destination != "default"]

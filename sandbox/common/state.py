@@ -114,7 +114,7 @@ class State:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the sandbox: of two commands at once, the second is told and ends.
+        """Hold the sandbox: of two commands at once, the second reports that and ends.
 
         Raises:
             SandboxError: another command holds it.

@@ -59,7 +59,7 @@ def simulated(api: Api) -> dict[str, Backend]:
 
 
 class _Stack(Stack):
-    """A stack whose `up` leaves out three commands of the CLI that tell what the engine's record says as well."""
+    """A stack whose `up` leaves out three commands of the CLI whose output the engine's record has as well."""
 
     def outputs(self) -> dict[str, Any]:
         return {}
@@ -141,7 +141,7 @@ class Deployment:
         Those are forgotten again: they may ask for the stack's settings, which they have only when the program runs.
         """
         before = set(sys.modules)
-        # If one of them fails, so does the program, and tells it.
+        # If one of them fails, so does the program, with the reason.
         with contextlib.suppress(Exception):
             for statement in ast.parse((self._project / "__main__.py").read_text()).body:
                 if isinstance(statement, ast.Import):
@@ -195,7 +195,7 @@ class Deployment:
     def _repair(self, stack: Stack) -> None:
         """Make good what an update left that was killed: its lock, and operations that it had begun.
 
-        An object that was being made may stand in the cluster already; server-side apply takes it up again.
+        An object that was being made may be in the cluster already; server-side apply takes it up again.
         """
         if not self._state.updating.exists():
             return

@@ -113,7 +113,7 @@ def copy(source: StackFile, work: Path) -> dict[str, str]:
     """Write the project's files to `work`, without encrypted values.
 
     Returns:
-        What stands in for them: configuration path (such as `p:apiKeys["support"]`) to stand-in, to be encrypted into
+        Their placeholders: configuration path (such as `p:apiKeys["support"]`) to placeholder, to be encrypted into
         the copy and then confirmed by `complete`. Nothing when a complete copy of the same files is there. A changed
         encrypted value has another stand-in, so that it rolls what uses it, as it would in the cloud.
     """

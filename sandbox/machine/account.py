@@ -31,7 +31,7 @@ KEPT = {
     # The next version of a secret is there before the last one goes.
     SECRET_VALUE: "versionId",
 }
-"""The types that are kept, each with the property that tells its resources apart."""
+"""The types that are kept, each with the property that identifies a resource."""
 
 
 class Account:

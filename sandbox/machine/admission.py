@@ -1,4 +1,4 @@
-"""What stands in for AWS within the cluster, written down as admission policies that `kubectl` shows.
+"""What replaces AWS within the cluster, as admission policies that `kubectl` shows.
 
 The stack's own manifests stay as they are; objects are changed as they are made. In a pod, the volume that the Secrets
 Store CSI driver would fill from Secrets Manager becomes a Secret with the same files, and TLS to the cache is judged

@@ -46,10 +46,10 @@ class Hosted(Emulated):
 
     def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Answer:
         if preview and resource.type == IMAGE:
-            # The digest is the builder's to tell.
+            # Only a build knows the digest.
             return Answer("", inputs)
         answer = super().create(resource, inputs, preview=preview, timeout=timeout)
-        return answer if preview else self._made(resource, answer)
+        return answer if preview else self._realize(resource, answer)
 
     def update(
         self,
@@ -63,11 +63,11 @@ class Hosted(Emulated):
         if preview and resource.type == IMAGE:
             return Answer("", inputs)
         answer = super().update(resource, inputs, old_outputs, preview=preview, timeout=timeout)
-        return answer if preview else self._made(resource, answer)
+        return answer if preview else self._realize(resource, answer)
 
     def delete(self, resource: Resource, outputs: Properties, timeout: float) -> None:
         super().delete(resource, outputs, timeout)
-        with self._lock, _told():
+        with self._lock, _as_refusals():
             if resource.type == DATABASE:
                 self._databases.remove(outputs)
             if resource.type == CACHE:
@@ -75,15 +75,15 @@ class Hosted(Emulated):
             if resource.type in KEPT:
                 self._account.remove(resource.type, outputs)
 
-    def _made(self, resource: Resource, answer: Answer) -> Answer:
+    def _realize(self, resource: Resource, answer: Answer) -> Answer:
         if resource.type == IMAGE:
-            with _told():
+            with _as_refusals():
                 digest = self._images.build(answer.outputs)
             repository = str(answer.outputs["ref"]).partition("@")[0]
             outputs = {**answer.outputs, "digest": digest, "ref": f"{repository}@{digest}"}
             return Answer(answer.id, outputs, answer.secrets)
         if resource.type in KEPT:
-            with self._lock, _told():
+            with self._lock, _as_refusals():
                 self._account.put(resource.type, answer.outputs)
                 self._follow(resource.type)
         return answer
@@ -139,8 +139,8 @@ class Cluster(Kubernetes):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """The engine's user reads what the machine says."""
+def _as_refusals() -> Iterator[None]:
+    """Raise what goes wrong on the machine as a refusal, which the engine shows."""
     try:
         yield
     except SandboxError as error:

@@ -152,7 +152,7 @@ class Builder:
 
 def _reachable() -> bool:
     try:
-        # It refuses whoever does not log in, and so answers.
+        # An answer that refuses an anonymous request is an answer, too.
         return httpx.head(_REGISTRY, timeout=3).status_code == httpx.codes.UNAUTHORIZED
     except httpx.HTTPError:
         return False

@@ -112,7 +112,7 @@ class Databases:
             f"--host={socket}",
         ]
         psql += [f"--port={port}", f"--username={_SUPERUSER}", "--dbname=postgres"]
-        self._stores.run(psql, told=statements, user=_USER)
+        self._stores.run(psql, stdin=statements, user=_USER)
 
 
 def version() -> str:

@@ -10,7 +10,7 @@ from sandbox.machine.account import CACHE, CACHE_PARAMETERS, CACHE_USER, CACHE_U
 from sandbox.machine.stores import Store, Stores
 
 _OWN_USER = "sandbox"
-"""Who tells the server that its users changed."""
+"""The process that reports changed users to the server."""
 
 
 class Caches:

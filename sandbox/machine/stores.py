@@ -60,14 +60,14 @@ class Stores:
     def running(self, store: Store) -> bool:
         return store.role in processes.running(self._state.id)
 
-    def run(self, command: Sequence[str | Path], *, told: str = "", user: str = "root") -> str:
-        """Run a command beside the servers, with `told` as its input, and return what it prints.
+    def run(self, command: Sequence[str | Path], *, stdin: str = "", user: str = "root") -> str:
+        """Run a command beside the servers, with `stdin` as its input, and return what it prints.
 
         Raises:
             SandboxError: it failed; with its words.
         """
         whole = [*self._namespaces.visit, *_as(user), *map(str, command)]
-        done = subprocess.run(whole, input=told, capture_output=True, text=True, check=False)
+        done = subprocess.run(whole, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SandboxError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
@@ -80,7 +80,7 @@ class Stores:
         *,
         user: str = "root",
     ) -> None:
-        """Start a server and wait until it serves, which the command `ready` tells by its exit code.
+        """Start a server and wait until it serves, as the exit code of the command `ready` says.
 
         Raises:
             SandboxError: it does not; with the end of its log.

@@ -150,12 +150,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         # The engine sends the old inputs as an empty struct when there is no old resource, and names it otherwise.
         old = decode(request.olds) if request.olds.fields else None
-        with _told(context):
+        with _as_statuses(context):
             inputs = self._backend.check(Resource(request.urn), old, decode(request.news), request.randomSeed)
         return provider_pb2.CheckResponse(inputs=encode(inputs))
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
-        with _told(context):
+        with _as_statuses(context):
             old, new = decode(request.old_inputs), decode(request.news)
             change = self._backend.diff(Resource(request.urn), old, new)
         some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
@@ -167,7 +167,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
-        with _told(context, decode(request.properties)):
+        with _as_statuses(context, decode(request.properties)):
             inputs = decode(request.properties)
             answer = self._backend.create(
                 Resource(request.urn), inputs, preview=request.preview, timeout=request.timeout
@@ -175,7 +175,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=answer.id, properties=_outputs(answer))
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
-        with _told(context, decode(request.news)):
+        with _as_statuses(context, decode(request.news)):
             answer = self._backend.update(
                 Resource(request.urn),
                 decode(request.news),
@@ -186,19 +186,19 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=_outputs(answer))
 
     def Delete(self, request: Any, context: Any) -> Empty:  # noqa: N802
-        with _told(context):
+        with _as_statuses(context):
             self._backend.delete(Resource(request.urn), decode(request.properties), request.timeout)
         return Empty()
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
-        with _told(context):
+        with _as_statuses(context):
             answer = self._backend.read(Resource(request.urn), request.id, decode(request.properties))
         if answer is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=answer.id, properties=_outputs(answer), inputs=request.inputs)
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
-        with _told(context):
+        with _as_statuses(context):
             answer = self._backend.invoke(request.tok, decode(request.args))
         response = provider_pb2.InvokeResponse()
         # The field is called `return`, which Python keeps for itself.
@@ -254,7 +254,7 @@ def _outputs(answer: Answer) -> Struct:
 
 
 @contextmanager
-def _told(context: grpc.ServicerContext, inputs: Properties | None = None) -> Iterator[None]:
+def _as_statuses(context: grpc.ServicerContext, inputs: Properties | None = None) -> Iterator[None]:
     """Turn a backend's exceptions into the protocol's statuses."""
     try:
         yield

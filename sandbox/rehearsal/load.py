@@ -49,7 +49,7 @@ _RUN_PATIENCE = 120.0
 
 
 @dataclass
-class Told:
+class Observed:
     """What the callers of an agent saw."""
 
     seconds: list[float] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Load:
         self._run_every = run_every
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="load")
-        self.told = [Told() for _ in agents]
+        self.observed = [Observed() for _ in agents]
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -112,19 +112,21 @@ class Load:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as agents:
-            for agent, told in zip(self._agents, self.told, strict=True):
-                agents.create_task(self._load(agent, told))
+            for agent, observed in zip(self._agents, self.observed, strict=True):
+                agents.create_task(self._load(agent, observed))
 
-    async def _load(self, agent: Reached, told: Told) -> None:
+    async def _load(self, agent: Reached, observed: Observed) -> None:
         async with agent.client() as client, asyncio.TaskGroup() as asked:
             # Not one after the other: a slow answer must not thin the load.
             ask = functools.partial(_ask, question=SHORT) if agent.speaks else _probe
-            asked.create_task(self._repeat(1 / self._rate, lambda: asked.create_task(ask(client, told))))
+            asked.create_task(self._repeat(1 / self._rate, lambda: asked.create_task(ask(client, observed))))
             if self._run_every and agent.speaks:
                 asked.create_task(
-                    self._repeat(1.0, lambda: asked.create_task(_ask(client, told, question=LONG)))
+                    self._repeat(1.0, lambda: asked.create_task(_ask(client, observed, question=LONG)))
                 )
-                asked.create_task(self._repeat(self._run_every, lambda: asked.create_task(_run(agent, told))))
+                asked.create_task(
+                    self._repeat(self._run_every, lambda: asked.create_task(_run(agent, observed)))
+                )
 
     async def _repeat(self, interval: float, do: Any) -> None:
         due = time.monotonic()
@@ -134,32 +136,32 @@ class Load:
             await asyncio.to_thread(self._stopping.wait, max(0.0, due - time.monotonic()))
 
 
-async def _ask(client: httpx.AsyncClient, told: Told, *, question: Question) -> None:
+async def _ask(client: httpx.AsyncClient, observed: Observed, *, question: Question) -> None:
     began = time.monotonic()
     try:
         answer = await client.post("/invoke", json={"input": question.input})
         answer.raise_for_status()
         if question.answer not in answer.text:
-            told.failures.append(f"answered {answer.text[:200]}")
+            observed.failures.append(f"answered {answer.text[:200]}")
             return
     except httpx.HTTPError as error:
-        told.failures.append(_words(error))
+        observed.failures.append(_words(error))
         return
-    told.seconds.append(time.monotonic() - began - question.seconds)
+    observed.seconds.append(time.monotonic() - began - question.seconds)
 
 
-async def _probe(client: httpx.AsyncClient, told: Told) -> None:
+async def _probe(client: httpx.AsyncClient, observed: Observed) -> None:
     """Ask for what needs no model: it takes the same path, and the same processes answer."""
     began = time.monotonic()
     try:
         (await client.get("/ready")).raise_for_status()
     except httpx.HTTPError as error:
-        told.failures.append(_words(error))
+        observed.failures.append(_words(error))
         return
-    told.seconds.append(time.monotonic() - began)
+    observed.seconds.append(time.monotonic() - began)
 
 
-async def _run(agent: Reached, told: Told) -> None:
+async def _run(agent: Reached, observed: Observed) -> None:
     async with agent.client(timeout=_RUN_PATIENCE) as http:
         client = LangGraphClient(http)
         try:
@@ -168,16 +170,16 @@ async def _run(agent: Reached, told: Told) -> None:
                 "run_id"
             ]
         except httpx.HTTPError as error:
-            told.failures.append(_words(error))
+            observed.failures.append(_words(error))
             return
         try:
             async with asyncio.timeout(_RUN_PATIENCE):
                 attempt = await _follow(client, thread, run)
         except (httpx.HTTPError, TimeoutError, RuntimeError) as error:
-            told.lost.append(_words(error))
+            observed.lost.append(_words(error))
             return
-    told.runs += 1
-    told.resumed += attempt > 1
+    observed.runs += 1
+    observed.resumed += attempt > 1
 
 
 async def _follow(client: LangGraphClient, thread: str, run: str) -> int:

@@ -50,7 +50,7 @@ class Seen:
     speaks: bool
     """Whether it was asked questions; one with a provider's model was only asked whether it is ready."""
     load: dict[str, Any]
-    """What its callers saw, as `sandbox.rehearsal.load.Told.summary` has it."""
+    """What its callers saw, as `sandbox.rehearsal.load.Observed.summary` has it."""
 
     @property
     def harmed(self) -> bool:
@@ -155,8 +155,8 @@ def _change(run: "_Runner", api: Api, state: State, base: str, project: Path) ->
         changes=done["changes"],
         touched=done["touched"],
         agents=[
-            Seen(name, len(before.get(name, set()) - after.get(name, set())), way.speaks, told.summary())
-            for (name, way), told in zip(reached, load.told, strict=True)
+            Seen(name, len(before.get(name, set()) - after.get(name, set())), way.speaks, observed.summary())
+            for (name, way), observed in zip(reached, load.observed, strict=True)
         ],
         error=error,
     )
@@ -217,8 +217,8 @@ def _reached(api: Api, state: State) -> list[tuple[str, agents.Reached]]:
 
 async def _speaks(agent: agents.Reached) -> bool:
     async with agent.client() as client:
-        told = await client.post("/invoke", json={"input": SHORT.input})
-    return told.is_success and SHORT.answer in told.text
+        answer = await client.post("/invoke", json={"input": SHORT.input})
+    return answer.is_success and SHORT.answer in answer.text
 
 
 def _endpoint(state: State) -> Any:
@@ -237,7 +237,7 @@ class _Runner:
     cache: Path
 
     def up(self, project: Path) -> dict[str, Any]:
-        """Deploy a project; returns what `up --json` tells.
+        """Deploy a project; returns what `up --json` prints.
 
         Raises:
             SandboxError: it failed; with its words.
@@ -245,8 +245,8 @@ class _Runner:
         done = self._run("up", "--project", str(project), "--nodes", "real", "--json")
         if done.returncode:
             raise SandboxError(done.stderr.strip())
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
 
     def down(self) -> None:
         done = self._run("down")

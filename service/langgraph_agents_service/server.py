@@ -17,7 +17,7 @@ from langgraph_agents_service.api.connection import Connection
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.service import Service
 
-LAME_DUCK_SECONDS = 2.0
+SERVE_AFTER_SIGTERM_SECONDS = 2.0
 """After SIGTERM, how long new requests are still served while load balancers see that /ready has fallen. It is
 part of DRAIN_TIMEOUT_SECONDS."""
 
@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
         total = self._service.settings.drain_timeout_seconds
         self._service.health.draining = True
         log.info("draining", extra={"running": len(self._service.runner.running)})
-        await asyncio.sleep(min(LAME_DUCK_SECONDS, total / 2))
+        await asyncio.sleep(min(SERVE_AFTER_SIGTERM_SECONDS, total / 2))
         left = total - (time.monotonic() - begin)
         await self._service.runner.drain(max(0.0, left))
         # What has not ended goes back to the registry, which ends its streams and lets another process take it.

@@ -147,7 +147,7 @@ def test_a_report_calls_nobody_out_and_digests_stay_whole(tmp_path: Path) -> Non
     assert "repository@sha256:00 and a.b@example.com" in body
 
 
-def test_a_missing_report_is_told(tmp_path: Path) -> None:
+def test_a_missing_report_is_reported(tmp_path: Path) -> None:
     body = comment(tmp_path, dev="x")
     assert "There is no preview of `prod`" in body
     assert "There is no rehearsal" in body

@@ -65,7 +65,7 @@ def test_a_changed_image_rolls_the_agent_and_runs_its_migration_again(product: S
     assert images == {IMAGE + "2" * 64}
 
 
-def test_a_refused_setting_is_told_by_its_field(product: Sandbox, first: Done) -> None:
+def test_a_refused_setting_is_reported_by_its_field(product: Sandbox, first: Done) -> None:
     def zones(count: int) -> None:
         product.edit(lambda settings: settings["network"].update(zones=count))
 

@@ -33,7 +33,7 @@ _SYSCTLS = (
 )
 
 
-def _told(*command: str) -> list[str]:
+def _lines(*command: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
@@ -41,9 +41,9 @@ def footprint() -> dict[str, Any]:
     """Everything of this machine that a node could leave something in."""
     groups = (str(path) for path in Path("/sys/fs/cgroup").rglob("lga-*"))
     return {
-        "links": {line.split(":")[1].split("@")[0] for line in _told("ip", "-o", "link")},
-        "routes": set(_told("ip", "route", "show", "table", "all")),
-        "rules": _told("nft", "list", "ruleset"),
+        "links": {line.split(":")[1].split("@")[0] for line in _lines("ip", "-o", "link")},
+        "routes": set(_lines("ip", "route", "show", "table", "all")),
+        "rules": _lines("nft", "list", "ruleset"),
         "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
         "groups": set(groups),
         "sysctls": {name: (Path("/proc/sys") / name).read_text() for name in _SYSCTLS},

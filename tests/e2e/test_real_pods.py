@@ -26,7 +26,7 @@ from sandbox.cluster.controlplane import running_endpoint
 from sandbox.common import addresses, processes
 from sandbox.common.errors import InputError
 from sandbox.machine.choice import Nodes, choose
-from sandbox.rehearsal.load import Load, Told
+from sandbox.rehearsal.load import Load, Observed
 from tests.e2e.harness import ROOT, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -124,10 +124,10 @@ def inside(real: Sandbox, script: str, *arguments: str) -> str:
     ).stdout
 
 
-def unharmed(told: Told) -> None:
-    assert told.failures == []
-    assert told.lost == []
-    assert told.runs >= 1
+def unharmed(observed: Observed) -> None:
+    assert observed.failures == []
+    assert observed.lost == []
+    assert observed.runs >= 1
 
 
 def asked(real: Sandbox, arguments: list[str], text: str) -> None:
@@ -188,7 +188,7 @@ def test_a_rolling_update_under_load_fails_no_request(real: Sandbox, ingress: Re
         real.up()
         time.sleep(3)
     assert before.isdisjoint(pod["metadata"]["name"] for pod in real.servers())
-    unharmed(load.told[0])
+    unharmed(load.observed[0])
 
 
 def test_a_changed_source_file_rolls_the_pods_to_a_new_digest(real: Sandbox, ingress: Reached) -> None:
@@ -201,7 +201,7 @@ def test_a_changed_source_file_rolls_the_pods_to_a_new_digest(real: Sandbox, ing
     with Load([ingress]) as load:
         real.up()
     assert images().isdisjoint(before)
-    unharmed(load.told[0])
+    unharmed(load.observed[0])
 
 
 async def test_a_run_whose_pod_is_killed_goes_on_from_its_checkpoint_in_another(
@@ -211,16 +211,16 @@ async def test_a_run_whose_pod_is_killed_goes_on_from_its_checkpoint_in_another(
         (pod,) = real.servers()
         real.kubectl("delete", "pod", "-n", NAMESPACE, pod["metadata"]["name"], "--force", "--grace-period=0")
 
-    def load() -> Told:
+    def load() -> Observed:
         with Load([ingress], rate=0.2, run_every=60) as under_load:
             time.sleep(4)
             kill()
             until(lambda: ready(real, 1), 60, "another pod is ready")
-        return under_load.told[0]
+        return under_load.observed[0]
 
-    told = await asyncio.to_thread(load)
-    assert told.lost == []
-    assert (told.runs, told.resumed) == (1, 1)
+    observed = await asyncio.to_thread(load)
+    assert observed.lost == []
+    assert (observed.runs, observed.resumed) == (1, 1)
 
 
 def test_postgresql_restarted_under_load_loses_no_run_and_restarts_no_pod(
@@ -243,8 +243,8 @@ def test_postgresql_restarted_under_load_loses_no_run_and_restarts_no_pod(
         until(lambda: ready(real, 1), 60, "the agent is ready again")
         time.sleep(3)
     assert restarts() == before
-    assert load.told[0].lost == []
-    assert load.told[0].runs > 1
+    assert load.observed[0].lost == []
+    assert load.observed[0].runs > 1
 
 
 def test_a_rotated_api_key_is_accepted_while_the_old_one_still_is(
@@ -265,7 +265,7 @@ def test_a_rotated_api_key_is_accepted_while_the_old_one_still_is(
     with Load([ingress]) as load:
         asked(real, ["put-secret-value", "--secret-id", entry], f"{new.key},{ingress.key}")
         until(lambda: accepted(new), 60, "the new key is accepted")
-    unharmed(load.told[0])
+    unharmed(load.observed[0])
     asked(real, ["put-secret-value", "--secret-id", entry], ingress.key)
     until(lambda: not accepted(new), 60, "the new key is taken back")
 
@@ -287,7 +287,7 @@ with psycopg.connect(uri) as connection:
         read = f"import pathlib; print(pathlib.Path('{SECRETS}/DATABASE_URI').read_text())"
         until(lambda: password in inside(real, read), 60, "the pod has the new password")
         time.sleep(5)
-    unharmed(load.told[0])
+    unharmed(load.observed[0])
 
 
 def test_the_hpa_scales_out_and_in(real: Sandbox) -> None:
@@ -309,7 +309,7 @@ def test_an_image_that_is_not_there_leaves_the_old_version_serving(real: Sandbox
     try:
         with Load([ingress]) as load:
             failed = real.run("up")
-        unharmed(load.told[0])
+        unharmed(load.observed[0])
         assert failed.code == 1
         assert "support-migration" in failed.out
         assert "ImagePull" in failed.out

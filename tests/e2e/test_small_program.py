@@ -93,7 +93,7 @@ def test_nothing_listens_beyond_loopback(small: Sandbox, first: Done) -> None:
     assert all(address.startswith("127.0.0.1:") for address in addresses)
 
 
-def test_a_refused_setting_is_told_in_the_programs_words(unchanged: Sandbox) -> None:
+def test_a_refused_setting_is_reported_in_the_programs_words(unchanged: Sandbox) -> None:
     unchanged.edit(lambda settings: settings.update(colour="red"))
     done = unchanged.run("up")
     unchanged.edit(lambda settings: settings.update(colour="blue"))

@@ -120,7 +120,7 @@ def test_a_stack_that_the_base_does_not_have_is_all_new(
     assert counts["updated"] == counts["deleted"] == 0
 
 
-def test_a_base_whose_program_fails_is_told_with_its_words(
+def test_a_base_whose_program_fails_is_reported_with_its_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _git(tmp_path, "init", "-q")
@@ -218,7 +218,7 @@ def _rewritten(folder: Path, before: str, after: str) -> None:
     file.write_text(file.read_text().replace(before, after))
 
 
-def test_a_version_without_quotes_is_told_as_it_stands_in_the_file(
+def test_a_version_without_quotes_is_reported_as_it_stands_in_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = project(tmp_path)
@@ -258,7 +258,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(
         ("langgraph-agents:apiKeys", "apiKeys: (hidden)\n      holds one object for each agent"),
     ],
 )
-def test_a_text_for_a_whole_object_is_told_with_what_to_write(
+def test_a_text_for_a_whole_object_is_reported_with_what_to_write(
     key: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = project(tmp_path)

@@ -204,7 +204,7 @@ def test_a_size_without_a_price_is_an_error_that_names_it_and_never_zero(
     assert error.value.exit_code == 2
 
 
-def test_all_sizes_without_a_price_are_told_at_once() -> None:
+def test_all_sizes_without_a_price_are_reported_at_once() -> None:
     first = resource("a", DATABASE, inputs={"instanceClass": "db.z9.large", "allocatedStorage": 20})
     second = resource("b", CACHE, inputs={"nodeType": "cache.z9.large", "numCacheClusters": 1})
 
@@ -290,7 +290,7 @@ def test_an_agent_without_pods_or_charges_costs_nothing() -> None:
     }
 
 
-def test_a_difference_is_told_by_component_the_largest_first() -> None:
+def test_a_difference_is_reported_by_component_the_largest_first() -> None:
     prod = plan_of("prod")
     [instance] = prod.of_type(DATABASE)
     [nodes] = prod.of_type(GROUP)
@@ -309,7 +309,7 @@ def test_a_difference_is_told_by_component_the_largest_first() -> None:
     assert close(after.difference(before), 2 * 0.2 * HOURS, 2 * 0.2 * HOURS - node)
 
 
-def test_a_component_that_comes_or_goes_is_told_as_such() -> None:
+def test_a_component_that_comes_or_goes_is_reported_as_such() -> None:
     prod = plan_of("prod")
     without = replace(
         prod, resources={u: r for u, r in prod.resources.items() if prod.agent(r) != "research"}

@@ -91,7 +91,7 @@ def test_down_of_one_stack_spares_the_other(project: Path) -> None:
     assert state.stacks(root) == ["dev"]
 
 
-def test_of_two_commands_at_once_the_second_is_told(project: Path) -> None:
+def test_of_two_commands_at_once_the_second_is_refused(project: Path) -> None:
     here = State(project / ".sandbox", "dev")
     raised: list[BaseException] = []
 

@@ -55,7 +55,7 @@ def test_an_agent_without_ingress_is_asked_by_its_service(tmp_path: Path) -> Non
     assert "--resolve" not in told
 
 
-def test_an_agent_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_an_agent_that_is_not_there_is_reported_with_those_that_are(tmp_path: Path) -> None:
     done = asked(tmp_path, "ask nobody /ready")
     assert done.returncode == 2
     assert done.stderr.strip() == "there is no agent nobody, but support, re-search"

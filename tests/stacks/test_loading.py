@@ -173,7 +173,7 @@ def test_a_wrong_value_is_named_with_its_remedy(
     assert words in found[field]
 
 
-def test_an_unknown_key_is_told_the_known_ones() -> None:
+def test_an_unknown_key_is_reported_the_known_ones() -> None:
     found = problems(changed("dev", "network.zone", 2))
     assert "natGateways" in found["network.zone"]
 

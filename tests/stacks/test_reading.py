@@ -121,6 +121,6 @@ def test_an_empty_file_has_no_configuration(file: Path) -> None:
     assert read(file).config == {}
 
 
-def test_a_file_that_is_not_there_is_told(file: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(file: Path) -> None:
     with pytest.raises(StackFileError, match="cannot be read: No such file"):
         read(file)

@@ -132,7 +132,9 @@ CASES: list[tuple[str, Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("path", "value", "field", "words"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
-def test_a_wrong_kind_of_value_is_told_what_to_write(path: str, value: Any, field: str, words: str) -> None:
+def test_a_wrong_kind_of_value_is_reported_what_to_write(
+    path: str, value: Any, field: str, words: str
+) -> None:
     assert words in remedies(changed("dev", path, value))[field]
 
 
@@ -151,7 +153,7 @@ def test_a_quantity_may_be_a_number_as_in_kubernetes(cpu: Any, memory: Any, take
 
 
 @pytest.mark.parametrize("version", ["1.36", "1.30"])
-def test_a_version_without_quotes_is_told_as_it_stands_in_the_file(tmp_path: Path, version: str) -> None:
+def test_a_version_without_quotes_is_reported_as_it_stands_in_the_file(tmp_path: Path, version: str) -> None:
     raw = changed("dev", "cluster.version", float(version))
     text = yaml.safe_dump(
         {"config": {"langgraph-agents:settings": changed("dev", "cluster.version", "HERE")}}
@@ -168,7 +170,7 @@ def test_a_file_that_cannot_be_read_again_costs_only_the_digits(tmp_path: Path) 
     assert problem.remedy == 'YAML reads this as a number: put it in quotes, "1.36"'
 
 
-def test_sizes_networks_and_tags_are_told_together_with_all_other_problems() -> None:
+def test_sizes_networks_and_tags_are_reported_together_with_all_other_problems() -> None:
     raw = changed("dev", "tags", {"aws:owner": "me"})
     raw["network"].update(cidr="10.20.0.0/24", zones=9)
     raw["cluster"]["endpointPublicAccessCidrs"] = ["0.0.0.0/0", "10.0.0.0/33", "1.0.0.0/8"]

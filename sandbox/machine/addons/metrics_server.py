@@ -18,7 +18,7 @@ _API = ("metrics.k8s.io", "v1beta1")
 
 
 class MetricsServer:
-    """Its process, and what tells the API server to ask it."""
+    """Its process, and the APIService that names it."""
 
     role = "metrics-server"
     module = ADDONS

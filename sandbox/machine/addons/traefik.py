@@ -64,11 +64,11 @@ class Traefik:
     def obstacle(self, api: Api) -> str:
         for host in hosts(api):
             try:
-                told = ask(str(self._addresses.ingress), host, self._authority, "/health")
+                answer = ask(str(self._addresses.ingress), host, self._authority, "/health")
             except (httpx.HTTPError, ssl.SSLError) as error:
                 return f"https://{host} does not answer: {error}"
-            if told.status_code != httpx.codes.OK:
-                return f"https://{host}/health answers {told.status_code}"
+            if answer.status_code != httpx.codes.OK:
+                return f"https://{host}/health answers {answer.status_code}"
         return ""
 
 

@@ -63,7 +63,7 @@ class Runner:
     async def open(self) -> None:
         """Make this process known before it takes a run. Raises what the registry raises when it is away."""
         await self.registry.beat()
-        self._housekeeper = asyncio.create_task(self._keep_house())
+        self._housekeeper = asyncio.create_task(self._maintain_leases())
 
     async def close(self) -> None:
         """Give back what is still running, and leave."""
@@ -318,7 +318,7 @@ class Runner:
         elif run.payload.get("temporary"):
             self._endings.forget_later(run)
 
-    async def _keep_house(self) -> None:
+    async def _maintain_leases(self) -> None:
         """Until the process ends: renew leases, carry out cancellations, start runs that wait, find dead processes."""
         beaten = reaped = time.monotonic()
         strays: set[str] = set()
@@ -338,7 +338,7 @@ class Runner:
                 strays, before = (orders.held or set()) - set(self._executions), strays
                 await self.registry.give_back(strays & before)
                 for run_id, execution in mine.items():
-                    self._obey(run_id, execution, orders)
+                    self._apply_orders(run_id, execution, orders)
                 metrics.pending_runs.set(orders.pending)
                 self._expecting = orders.pending > 0
                 if orders.pending and not self.draining:
@@ -355,7 +355,7 @@ class Runner:
             except Exception:
                 log.exception("housekeeping failed")
 
-    def _obey(self, run_id: str, execution: Execution, orders: Orders) -> None:
+    def _apply_orders(self, run_id: str, execution: Execution, orders: Orders) -> None:
         if orders.held is not None and run_id not in orders.held and not execution.stateless:
             execution.stop(Stop.LOST)
         elif run_id in orders.rollback:

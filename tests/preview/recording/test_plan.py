@@ -89,20 +89,20 @@ def test_a_stack_that_has_no_file_is_refused_with_those_that_have_one() -> None:
         make_plan("staging", ROOT)
 
 
-def test_a_broken_setting_is_told_as_the_program_tells_it(tmp_path: Path) -> None:
+def test_a_broken_setting_is_reported_as_the_program_tells_it(tmp_path: Path) -> None:
     folder = project(tmp_path, settings=lambda s: s["database"].update(instanceClass="large"))
     with pytest.raises(InputError, match="write an RDS instance class"):
         make_plan("dev", folder)
 
 
-def test_a_missing_region_is_told_by_its_key(tmp_path: Path) -> None:
+def test_a_missing_region_is_reported_by_its_key(tmp_path: Path) -> None:
     file = project(tmp_path) / "Pulumi.dev.yaml"
     file.write_text(file.read_text().replace("aws:region", "aws:profile"))
     with pytest.raises(InputError, match="aws:region is not set"):
         make_plan("dev", tmp_path)
 
 
-def test_a_defect_of_the_program_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_defect_of_the_program_is_reported_with_its_line(tmp_path: Path) -> None:
     (project(tmp_path) / "__main__.py").write_text("\n\nraise KeyError('oops')\n")
     with pytest.raises(ProgramError, match=r"the program failed at __main__.py:3: KeyError\('oops'\)"):
         make_plan("dev", tmp_path)

@@ -61,7 +61,7 @@ def test_a_password_is_secret_and_the_same_each_time() -> None:
     assert first.value == second.value
 
 
-def test_the_line_that_made_a_resource_is_told_for_components_too() -> None:
+def test_the_line_that_made_a_resource_is_reported_for_components_too() -> None:
     made = _record(lambda: _Group("net") and None)
     assert made.named("net-vpc").source.partition(":")[0].endswith("tests/preview/recording/test_recorder.py")
     assert int(made.named("net").source.rpartition(":")[2]) > int(

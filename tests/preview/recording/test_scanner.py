@@ -69,7 +69,7 @@ def test_references_lead_from_one_resource_to_another() -> None:
     }
 
 
-def test_a_type_without_a_terraform_name_is_told() -> None:
+def test_a_type_without_a_terraform_name_is_reported() -> None:
     plan = plan_of("dev")
     other = replace(plan.named("network-vpc"), urn="urn:x", type="aws:gamelift/fleet:Fleet")
 

@@ -7,7 +7,7 @@ from preview.recording.replacement import replacing
 from preview.recording.values import ABSENT, differing, is_at_or_below
 
 
-def test_differences_are_told_by_the_innermost_path() -> None:
+def test_differences_are_reported_by_the_innermost_path() -> None:
     before = {"a": {"b.c": 1, "d": [1, 2]}, "same": {"x": [1]}}
     after = {"a": {"b.c": 2, "d": [1, 3, 4]}, "same": {"x": [1]}}
     assert [(d.path, d.before, d.after) for d in differing(before, after)] == [

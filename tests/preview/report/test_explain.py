@@ -22,7 +22,7 @@ def test_a_secret_is_explained_from_the_line_that_made_it_to_those_who_read_it()
     assert "kms:Decrypt" in way
 
 
-def test_a_workload_is_told_where_it_is_reached_from_and_where_it_gets_to() -> None:
+def test_a_workload_is_reported_where_it_is_reached_from_and_where_it_gets_to() -> None:
     plan = plan_of("dev")
     [told] = explain(plan, exposure(plan), "support-workload-deployment")
     assert told.agent == "support"

@@ -54,7 +54,7 @@ def test_a_pulumi_is_suitable_from_the_pinned_version_up_to_the_next_major(versi
 
 def test_a_suitable_pulumi_on_path_is_used_and_named(path: Path, cache: Path) -> None:
     script(path, "pulumi", "echo v3.300.0")
-    found = build.obtain(cache)
+    found = build.find_or_build(cache)
     assert found.pulumi_root is None
     assert found.pulumi_origin == f"pulumi v3.300.0 at {path / 'pulumi'}"
 
@@ -63,13 +63,13 @@ def test_an_unsuitable_pulumi_on_path_is_named_and_the_built_one_used(
     path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script(path, "pulumi", "echo v3.100.0")
-    assert build.obtain(cache).pulumi_root == cache / PULUMI.key
+    assert build.find_or_build(cache).pulumi_root == cache / PULUMI.key
     assert f"{path / 'pulumi'} is v3.100.0, and 3.259.0 or newer is needed" in capsys.readouterr().out
 
 
 def test_nothing_is_built_when_all_is_in_the_cache(path: Path, cache: Path) -> None:
     script(path, "go", "echo go was called >&2; exit 1")
-    found = build.obtain(cache)
+    found = build.find_or_build(cache)
     assert (found.kubernetes, found.manifests) == (cache / KUBERNETES.key / "bin", cache / MANIFESTS.key)
 
 
@@ -85,9 +85,9 @@ def test_a_real_node_is_built_for_whoever_asks_for_it(
     made: list[str] = []
     monkeypatch.setattr(golang, "find", lambda *_: Go(path / "go", "no real one"))
     monkeypatch.setattr(build, "_make", lambda module, *_: made.append(module.folder))
-    build.obtain(cache)
+    build.find_or_build(cache)
     assert "node" not in made
-    build.obtain(cache, real_node=True)
+    build.find_or_build(cache, real_node=True)
     assert {"node", "containers"} <= set(made)
 
 
@@ -156,7 +156,7 @@ def test_a_failed_build_tells_the_compilers_words_and_leaves_nothing_that_looks_
     assert (tmp_path / "cache" / module.key / "bin" / "etcd").exists()
 
 
-def test_the_linker_is_told_the_version(module: Module) -> None:
+def test_the_linker_gets_the_version(module: Module) -> None:
     assert module.build_flags[-1] == "-ldflags=-s -w -X v=1"
 
 
@@ -173,11 +173,11 @@ def test_a_go_on_path_that_is_new_enough_is_used(path: Path, tmp_path: Path) -> 
     assert (found.executable, found.origin) == (path / "go", "go 1.26.8 on PATH")
 
 
-@pytest.mark.parametrize("told", ["go1.25.9", "devel", ""])
+@pytest.mark.parametrize("output", ["go1.25.9", "devel", ""])
 def test_any_other_go_on_path_is_passed_over_for_the_one_from_pypi(
-    path: Path, tmp_path: Path, told: str, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script(path, "go", f"echo {told}")
+    script(path, "go", f"echo {output}")
     monkeypatch.setattr(
         golang, "_install", lambda target: script(target / "go" / "bin", "go", "echo go1.26.6")
     )
@@ -202,13 +202,13 @@ def test_the_go_from_pypi_is_new_enough_for_every_module() -> None:
             assert golang.required_version(folder) <= version, folder
 
 
-def test_a_failing_go_command_is_told_with_its_words(path: Path, tmp_path: Path) -> None:
+def test_a_failing_go_command_is_reported_with_its_words(path: Path, tmp_path: Path) -> None:
     go = Go(script(path, "go", "echo proxy unreachable >&2; exit 1"), "fake")
     with pytest.raises(SandboxError, match=r"go mod download in .* failed:\n  proxy unreachable"):
         go.run("mod", "download", folder=tmp_path)
 
 
-def test_a_requirement_that_is_not_pinned_is_told_with_its_file(tmp_path: Path) -> None:
+def test_a_requirement_that_is_not_pinned_is_reported_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "go.mod").write_text("module x\n")
     with pytest.raises(SandboxError, match=r"go.mod does not require k8s.io/kubernetes"):
         build.pinned_version(tmp_path / "go.mod", "k8s.io/kubernetes")

@@ -30,7 +30,7 @@ def binaries(tmp_path: Path, **bodies: str) -> Path:
     return folder
 
 
-def test_a_process_that_ends_at_its_start_is_told_with_the_end_of_its_log(
+def test_a_process_that_ends_at_its_start_is_reported_with_the_end_of_its_log(
     state: State, tmp_path: Path
 ) -> None:
     folder = binaries(tmp_path, etcd="echo 'panic: the disk is full'; exit 1")
@@ -40,7 +40,7 @@ def test_a_process_that_ends_at_its_start_is_told_with_the_end_of_its_log(
         ControlPlane(state, folder, tmp_path).ensure()
 
 
-def test_taken_ports_are_tried_again_and_then_told(state: State, tmp_path: Path) -> None:
+def test_taken_ports_are_tried_again_and_then_reported(state: State, tmp_path: Path) -> None:
     counted = tmp_path / "starts"
     folder = binaries(tmp_path, etcd=f"echo x >> {counted}; echo 'bind: address already in use'; exit 1")
     with pytest.raises(

@@ -35,7 +35,7 @@ class Answering(FakeApi):
         return live
 
 
-def test_nodes_that_nobody_answers_for_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_that_nobody_answers_for_are_reported_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nodes, "_READY_SECONDS", 0.2)
     with pytest.raises(SandboxError, match=r"sandbox-eu-west-1a-0, sandbox-eu-west-1a-1 are not Ready"):
         nodes.ensure(FakeApi(), Topology("eu-west-1", 1, "amd64"))  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def test_the_nodes_of_a_zone_that_a_stack_has_left_go() -> None:
     ]
 
 
-def test_a_definition_that_is_never_served_is_told_by_name(
+def test_a_definition_that_is_never_served_is_reported_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(addons, "_ESTABLISHED_SECONDS", 0.2)
@@ -127,7 +127,7 @@ def test_published_and_own_definitions_are_collected(go: Go, modules: Path, tmp_
     }
 
 
-def test_a_module_whose_files_have_moved_is_told_by_name(go: Go, modules: Path, tmp_path: Path) -> None:
+def test_a_module_whose_files_have_moved_is_reported_by_name(go: Go, modules: Path, tmp_path: Path) -> None:
     (tmp_path / "module" / "deploy/crds/cert-manager.io_x.yaml").unlink()
     with pytest.raises(
         SandboxError,

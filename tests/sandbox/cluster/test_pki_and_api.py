@@ -152,7 +152,7 @@ def test_a_refusal_carries_the_servers_words_and_fields(server: Server, api: Api
     assert refused.value.causes == [("spec", "is required")]
 
 
-def test_an_unknown_kind_is_told_with_its_api_version(api: Api) -> None:
+def test_an_unknown_kind_is_reported_with_its_api_version(api: Api) -> None:
     with pytest.raises(UnknownKindError, match=r"no kind Widget in example\.com/v1"):
         api.get("example.com/v1", "Widget", "a", "w")
 

@@ -36,7 +36,7 @@ def test_finished_resources_are_counted_by_operation_and_a_replacement_once() ->
     assert seen.touched == ["create kubernetes:core/v1:Secret keys", "replace kubernetes:core/v1:Secret keys"]
 
 
-def test_an_error_is_told_once_with_its_resource_and_without_colours() -> None:
+def test_an_error_is_reported_once_with_its_resource_and_without_colours() -> None:
     seen = watch()
     for message in ("<{%reset%}>it is invalid<{%reset%}>", "it is invalid", "update failed", ""):
         seen(diagnostic(message))

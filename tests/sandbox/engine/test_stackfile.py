@@ -107,13 +107,13 @@ def test_a_complete_copy_is_left_alone_until_the_file_changes(project: Path) -> 
     assert stackfile.copy(write(project, {**ENCRYPTED, "aws:region": "eu-west-1"}), project / "work")
 
 
-def test_a_missing_stack_is_told_with_those_that_there_are(project: Path) -> None:
+def test_a_missing_stack_is_reported_with_those_that_there_are(project: Path) -> None:
     write(project, {})
     with pytest.raises(InputError, match=r"there is no .*Pulumi\.qa\.yaml: give STACK=dev"):
         stackfile.load(project, "qa")
 
 
-def test_a_file_that_is_not_yaml_is_told_with_its_place(project: Path) -> None:
+def test_a_file_that_is_not_yaml_is_reported_with_its_place(project: Path) -> None:
     (project / "Pulumi.dev.yaml").write_text("config:\n  a: [1\n  b: 2\n")
     with pytest.raises(InputError, match=r"Pulumi\.dev\.yaml is not YAML: (.|\n)*line 3"):
         stackfile.load(project, "dev")

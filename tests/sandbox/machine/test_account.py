@@ -151,7 +151,7 @@ def test_a_value_that_is_put_by_hand_reaches_what_mounts_it(world: World, named:
     assert world.mounted() == {"API_KEYS": "two"}
 
 
-def test_an_entry_that_is_not_there_is_told_with_those_that_are(world: World) -> None:
+def test_an_entry_that_is_not_there_is_reported_with_those_that_are(world: World) -> None:
     world.secret("one")
     with pytest.raises(InputError, match=r"--secret-id is 'b': the entries with a value are a$"):
         world.secrets.put("b", "two")
@@ -197,7 +197,7 @@ def test_an_image_has_the_digest_that_the_builder_tells(world: World) -> None:
     assert made.outputs["ref"] == f"registry.example.com/agents@{DIGEST}"
 
 
-def test_a_store_that_does_not_start_is_told_as_a_refusal(world: World) -> None:
+def test_a_store_that_does_not_start_is_reported_as_a_refusal(world: World) -> None:
     world.caches.failure = "redis did not start"
     with pytest.raises(RefusedError, match="redis did not start"):
         world.cloud.create(

@@ -35,7 +35,7 @@ def test_real_nodes_are_had_where_nothing_stands_against_it(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("able")
-def test_where_nobody_decides_an_obstacle_is_told_and_nodes_are_simulated(
+def test_where_nobody_decides_an_obstacle_is_reported_and_nodes_are_simulated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -57,14 +57,14 @@ def test_another_system_than_linux_is_named(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @pytest.mark.usefixtures("able")
-def test_whoever_is_not_root_is_told_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_root_the_message_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(InputError, match=r"run as root"):
         choose("real", (tmp_path,))
 
 
 @pytest.mark.usefixtures("able")
-def test_missing_packages_are_told_with_the_command_that_installs_them(
+def test_missing_packages_are_reported_with_the_command_that_installs_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(choice, "missing_packages", lambda: ["catatonit", "runc"])
@@ -96,7 +96,7 @@ def test_a_block_is_one_that_this_machine_has_no_route_to() -> None:
     assert not free_block([IPv4Network("10.252.0.0/14")]).overlaps(IPv4Network("10.252.0.0/14"))
 
 
-def test_a_machine_with_routes_to_everything_is_told_so() -> None:
+def test_a_machine_with_routes_to_everything_is_reported() -> None:
     with pytest.raises(SandboxError, match="take one away"):
         free_block([IPv4Network("10.0.0.0/8")])
 

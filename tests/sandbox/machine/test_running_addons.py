@@ -131,13 +131,13 @@ def test_an_addon_that_the_stack_gives_up_ends(addons: Addons, sleeper: Sleeper,
     assert pids(state) == []
 
 
-def test_an_addon_that_ended_is_told_with_the_end_of_its_log(addons: Addons, sleeper: Sleeper) -> None:
+def test_an_addon_that_ended_is_reported_with_the_end_of_its_log(addons: Addons, sleeper: Sleeper) -> None:
     sleeper.arguments, sleeper.lacks = ["no-number"], "it does not answer"
     with pytest.raises(SandboxError, match=r"(?s)sleeper ended.*invalid time interval"):
         addons.ensure(cast(Api, FakeApi()))
 
 
-def test_an_addon_that_never_serves_is_told_with_what_it_lacks(
+def test_an_addon_that_never_serves_is_reported_with_what_it_lacks(
     addons: Addons, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "_START_SECONDS", 0.0)
@@ -159,7 +159,7 @@ def test_only_what_a_stack_asks_for_is_built(
     assert built == []
 
 
-def test_the_api_server_is_told_to_ask_metrics_server_and_whom_to_trust(
+def test_the_api_server_gets_the_address_and_authority_of_metrics_server(
     state: State, account: Account
 ) -> None:
     pki.ensure(state.pki, ["127.0.0.1"])

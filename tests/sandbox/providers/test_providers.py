@@ -52,7 +52,7 @@ def create(stub: Any, of: str, inputs: dict[str, Any], *, preview: bool = False)
     return stub.Create(provider_pb2.CreateRequest(urn=of, properties=encode(inputs), preview=preview))
 
 
-def test_the_engine_is_told_where_each_provider_listens() -> None:
+def test_the_engine_gets_the_address_of_each_provider() -> None:
     with served({"aws": Emulated(), "random": Emulated()}) as providers:
         named = providers.environment["PULUMI_DEBUG_PROVIDERS"].split(",")
         assert [part.split(":")[0] for part in named] == ["aws", "random"]

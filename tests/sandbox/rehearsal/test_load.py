@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.cluster.agents import Reached
 from sandbox.rehearsal import load
-from sandbox.rehearsal.load import Load, Question, Told
+from sandbox.rehearsal.load import Load, Observed, Question
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -31,19 +31,19 @@ def played(handler: Handler) -> Played:
     return agent
 
 
-def told(handler: Handler, seconds: float = 0.3, **settings: float) -> Told:
+def observed(handler: Handler, seconds: float = 0.3, **settings: float) -> Observed:
     with Load([played(handler)], **settings) as under_load:
         time.sleep(seconds)
-    return under_load.told[0]
+    return under_load.observed[0]
 
 
-def test_answers_and_failures_are_told_apart() -> None:
+def test_answers_and_failures_are_counted_apart() -> None:
     answers = iter([httpx.Response(200, text="42"), httpx.Response(503, text="later")])
 
     def handler(request: httpx.Request) -> httpx.Response:
         return next(answers, httpx.Response(200, text="41"))
 
-    seen = told(handler, rate=20, run_every=0)
+    seen = observed(handler, rate=20, run_every=0)
     assert len(seen.seconds) == 1
     assert "503" in seen.failures[0]
     assert "later" in seen.failures[0]
@@ -53,12 +53,12 @@ def test_answers_and_failures_are_told_apart() -> None:
 def test_the_rate_does_not_wait_for_slow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = threading.Semaphore(0)
 
-    async def slow(client: httpx.AsyncClient, told: Told, *, question: Question) -> None:
+    async def slow(client: httpx.AsyncClient, observed: Observed, *, question: Question) -> None:
         asked.release()
         await asyncio.sleep(0.5)
 
     monkeypatch.setattr(load, "_ask", slow)
-    told(lambda _: httpx.Response(200), rate=50, run_every=0)
+    observed(lambda _: httpx.Response(200), rate=50, run_every=0)
     assert sum(asked.acquire(blocking=False) for _ in range(100)) > 5
 
 
@@ -93,24 +93,24 @@ class Runs:
 
 
 def test_a_run_whose_process_ended_is_joined_again_and_counts_as_resumed() -> None:
-    seen = told(Runs(), rate=1, run_every=10)
+    seen = observed(Runs(), rate=1, run_every=10)
     assert (seen.runs, seen.resumed, seen.lost) == (1, 1, [])
 
 
 def test_a_run_that_skipped_or_repeated_a_step_is_lost() -> None:
-    seen = told(Runs(steps=5), rate=1, run_every=10)
+    seen = observed(Runs(steps=5), rate=1, run_every=10)
     assert seen.runs == 0
     assert seen.lost == ["RuntimeError: 5 steps of 4 in t"]
 
 
 def test_a_run_that_was_never_taken_is_a_failed_request_and_not_a_lost_run() -> None:
-    seen = told(Runs(refuses=True), rate=1, run_every=10)
+    seen = observed(Runs(refuses=True), rate=1, run_every=10)
     assert seen.lost == []
     assert any("503" in failure for failure in seen.failures)
 
 
 def test_the_summary_counts_what_was_slow() -> None:
-    summary = Told(seconds=[0.1, 0.2, 3.0], failures=["no"], runs=2, resumed=1).summary()
+    summary = Observed(seconds=[0.1, 0.2, 3.0], failures=["no"], runs=2, resumed=1).summary()
     assert summary["served"] == 3
     assert summary["slowed"] == 1
     assert summary["failed"] == 1
@@ -130,4 +130,4 @@ def test_an_agent_that_has_a_providers_model_is_asked_for_its_readiness_alone() 
     with Load([agent], rate=20, run_every=0.1) as under_load:
         time.sleep(0.3)
     assert asked == {"/ready"}
-    assert len(under_load.told[0].seconds) > 1
+    assert len(under_load.observed[0].seconds) > 1

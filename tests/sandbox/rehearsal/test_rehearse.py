@@ -11,13 +11,13 @@ from sandbox.cluster.api import Api
 from sandbox.common.errors import InputError, SandboxError
 from sandbox.common.state import State
 from sandbox.rehearsal import rehearse
-from sandbox.rehearsal.load import Told
+from sandbox.rehearsal.load import Observed
 from sandbox.rehearsal.rehearse import Rehearsal, Seen
 from tests.sandbox.fakes import FakeApi
 
 
-def rehearsal(told: Told | None = None, **changed: Any) -> Rehearsal:
-    load = (told or Told(seconds=[0.1, 0.2], runs=3)).summary()
+def rehearsal(observed: Observed | None = None, **changed: Any) -> Rehearsal:
+    load = (observed or Observed(seconds=[0.1, 0.2], runs=3)).summary()
     settings: dict[str, Any] = {
         "stack": "dev",
         "base": "0123456789abcdef",
@@ -40,19 +40,19 @@ def test_a_change_that_no_caller_noticed_is_clean() -> None:
     assert "Replaced: a:b:D z" in text
 
 
-@pytest.mark.parametrize("told", [Told(failures=["`503` later"]), Told(lost=["5 steps of 4"])])
-def test_a_failed_request_or_a_lost_run_is_told_with_its_words(told: Told) -> None:
-    done = rehearsal(told)
+@pytest.mark.parametrize("observed", [Observed(failures=["`503` later"]), Observed(lost=["5 steps of 4"])])
+def test_a_failed_request_or_a_lost_run_is_reported_with_its_words(observed: Observed) -> None:
+    done = rehearsal(observed)
     assert not done.clean
     assert "callers would notice" in done.to_markdown()
-    assert f"- `{(told.failures + told.lost)[0]}`".replace("`503`", "'503'") in done.to_markdown()
+    assert f"- `{(observed.failures + observed.lost)[0]}`".replace("`503`", "'503'") in done.to_markdown()
 
 
 def test_slow_answers_and_resumed_runs_harm_nobody() -> None:
-    assert rehearsal(Told(seconds=[3.0], runs=1, resumed=1)).clean
+    assert rehearsal(Observed(seconds=[3.0], runs=1, resumed=1)).clean
 
 
-def test_a_change_that_does_not_deploy_is_told_with_the_reason() -> None:
+def test_a_change_that_does_not_deploy_is_reported_with_the_reason() -> None:
     done = rehearsal(error="support: ErrImagePull", changes={}, touched=[])
     assert not done.clean
     assert "it does not deploy" in done.to_markdown()
@@ -60,9 +60,9 @@ def test_a_change_that_does_not_deploy_is_told_with_the_reason() -> None:
 
 
 def test_data_has_a_version_and_the_verdict() -> None:
-    told = json.loads(rehearsal().to_json())
-    assert (told["version"], told["clean"]) == (1, True)
-    assert told["agents"][0]["load"]["served"] == 2
+    observed = json.loads(rehearsal().to_json())
+    assert (observed["version"], observed["clean"]) == (1, True)
+    assert observed["agents"][0]["load"]["served"] == 2
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_an_unknown_base_or_one_without_the_stack_is_refused_before_anything_sta
     assert not (tmp_path / "state").exists()
 
 
-def test_what_an_earlier_rehearsal_left_is_told_with_the_command_that_removes_it(
+def test_what_an_earlier_rehearsal_left_is_reported_with_the_command_that_removes_it(
     project: Path, tmp_path: Path
 ) -> None:
     State(tmp_path / "state", "dev").create()
