@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.__main__ import default_cache
-from sandbox.binaries.build import obtain
+from sandbox.binaries.build import find_or_build
 from tests.e2e.harness import Done, Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -105,7 +105,7 @@ def test_prod_deploys_beside_it(product: Sandbox, first: Done) -> None:
 
 def _secrets(sandbox: Sandbox) -> set[str]:
     """Every secret value of the stack, decrypted by the engine itself."""
-    engine, state = obtain(default_cache()), sandbox.state
+    engine, state = find_or_build(default_cache()), sandbox.state
     pulumi = engine.pulumi_root / "bin" / "pulumi" if engine.pulumi_root else "pulumi"
     environment = {
         **os.environ,
