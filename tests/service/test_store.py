@@ -10,6 +10,7 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import UnprocessableEntityError
 
 from tests.service.serving import OTHER_KEY, Served, serving
+from tests.service.versions import STORE
 
 MEMORY = Path(__file__).parent / "graphs" / "memory.json"
 
@@ -65,6 +66,7 @@ async def test_an_item_is_put_found_and_removed(client: LangGraphClient, root: s
     assert await store.get_item([root, "users"], "ann") is None
 
 
+@STORE
 async def test_items_are_searched_by_namespace_and_filter(client: LangGraphClient, root: str) -> None:
     for name, age in (("ann", 30), ("bob", 40), ("cid", 50)):
         await client.store.put_item([root, "users"], name, {"age": age, "kind": "person"})

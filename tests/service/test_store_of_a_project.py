@@ -17,6 +17,7 @@ from langgraph_agents_service.persistence.sweep import sweep
 from langgraph_agents_service.projects.config import ProjectError, ThreadTtl
 from langgraph_agents_service.service import StartError
 from tests.service.serving import Served, serving
+from tests.service.versions import STORE
 
 GRAPHS = Path(__file__).parent / "graphs"
 INDEXED = GRAPHS / "indexed.json"
@@ -69,6 +70,7 @@ def test_a_migration_with_other_dimensions_is_refused_with_what_to_do(
         _migrated(postgres, tmp_path, "dimensions")
 
 
+@STORE
 async def test_an_item_goes_when_its_time_is_over(indexed_uri: str) -> None:
     with serving(checkpointer="postgres", database_uri=indexed_uri, langgraph_config=INDEXED) as served:
         async with served.client() as client:
@@ -126,6 +128,7 @@ async def test_a_store_of_the_projects_own_takes_the_place_of_the_services(tmp_p
             assert item["namespace"] == ["notes"]
 
 
+@STORE
 async def test_threads_go_or_are_shortened_when_their_time_is_over(database_uri: str) -> None:
     with serving(checkpointer="postgres", database_uri=database_uri) as served:
         database, here = served.service.database, served.service.serving

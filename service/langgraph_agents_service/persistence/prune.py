@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.persistence.checkpointers.removal import delete_checkpoints
 from langgraph_agents_service.persistence.database import SILENCE
 
 LOCK = 7_241_109_004
@@ -101,7 +101,7 @@ async def _batch(connection: AsyncConnection[DictRow], values: dict[str, object]
         free = [thread for thread in idle if thread in locked or thread not in owned]
         still = set(await _ids(connection, _IDLE, values))
         removable = [thread for thread in free if thread in still]
-        await AsyncPostgresSaver(connection).aprune(removable, strategy="delete")
+        await delete_checkpoints(connection, removable)
         await connection.execute(_DELETE_THREADS, {"ids": removable})
     return len(removable)
 

@@ -13,6 +13,7 @@ from typing import Any
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
+from langgraph_agents_service.persistence.checkpointers.removal import delete_checkpoints, keep_latest
 from langgraph_agents_service.persistence.database import TRANSIENT, Database
 from langgraph_agents_service.projects.config import ThreadTtl
 
@@ -66,7 +67,7 @@ async def _delete(database: Database, values: dict[str, Any]) -> int:
             return 0
         cursor = await connection.execute(_STILL, {**values, "ids": ids})
         expired = [row["thread_id"] for row in await cursor.fetchall()]
-        await AsyncPostgresSaver(connection).aprune(expired, strategy="delete")
+        await delete_checkpoints(connection, expired)
         await connection.execute("DELETE FROM agent_threads WHERE thread_id = ANY (%s::uuid[])", (expired,))
     return len(expired)
 
@@ -78,11 +79,11 @@ async def _shorten(database: Database, values: dict[str, Any]) -> int:
     for row in await database.fetch(_TO_SHORTEN, values):
         thread_id = row["thread_id"]
         try:
-            await saver.aprune([thread_id], strategy="keep_latest")
+            await keep_latest(saver, thread_id)
         except (SerializationFailure, DeadlockDetected):
             continue  # it is in use after all, or another process shortens it
-        except NotImplementedError:
-            log.info("a thread keeps its checkpoints: its graph has a DeltaChannel")
+        except NotImplementedError as error:
+            log.info("a thread keeps its checkpoints", extra={"reason": str(error)})
         else:
             shortened += 1
         await database.fetch("UPDATE agent_threads SET swept_at = now() WHERE thread_id = %s", (thread_id,))

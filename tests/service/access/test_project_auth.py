@@ -18,6 +18,7 @@ from langgraph_sdk.errors import (
 )
 
 from tests.service.serving import Served, serving
+from tests.service.versions import USER
 
 GUARDED = Path(__file__).parents[1] / "projects" / "guarded" / "langgraph.json"
 
@@ -88,6 +89,7 @@ async def test_whom_the_project_does_not_know_is_answered_as_the_project_says(gu
             assert (await http.get(path)).status_code == 200
 
 
+@USER
 async def test_the_graph_is_told_who_asks(ann: LangGraphClient) -> None:
     for thread_id in (None, await thread_of(ann)):
         found = await who(ann, thread_id)
@@ -111,6 +113,7 @@ async def test_a_factory_is_told_who_asks_whatever_it_is_called_for(ann: LangGra
     assert await ann.runs.join(thread_id, run["run_id"])
 
 
+@USER
 async def test_the_user_travels_with_a_run_that_another_process_takes_up(database_uri: str) -> None:
     settings: dict[str, Any] = {"database_uri": database_uri, "langgraph_config": GUARDED, "api_keys": ""}
     # One place is taken by a run that waits, so that the next one waits for the other process.

@@ -7,8 +7,10 @@ import pytest
 from langgraph_sdk.errors import UnprocessableEntityError
 
 from tests.service.serving import Served
+from tests.service.versions import SELECTING
 
 
+@SELECTING
 async def test_a_thread_is_given_a_lifetime_when_it_is_made_and_another_later(on_postgres: Served) -> None:
     async with on_postgres.client() as client:
         thread_id = (await client.threads.create(ttl=5))["thread_id"]

@@ -8,6 +8,7 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import BadRequestError, NotFoundError, UnprocessableEntityError
 
 from tests.service.serving import OTHER_KEY, Served
+from tests.service.versions import SELECTING, STORE
 
 STEPS = ["one", "two", "three", "four"]
 
@@ -65,6 +66,7 @@ async def test_pruned_threads_are_gone_but_for_busy_ones_and_those_of_others(ser
         await client.runs.cancel(busy, run["run_id"], wait=True)
 
 
+@STORE
 async def test_a_pruned_thread_can_keep_its_latest_state(on_postgres: Served, in_memory: Served) -> None:
     async with on_postgres.client() as client:
         thread_id = await new_thread(client)
@@ -128,6 +130,7 @@ async def test_single_values_are_taken_out_of_threads(client: LangGraphClient) -
             await client.threads.search(extract=wrong)
 
 
+@SELECTING
 async def test_only_what_is_selected_of_a_state_is_told(client: LangGraphClient) -> None:
     thread_id = await new_thread(client)
     await client.runs.wait(thread_id, "steps", input=given(tag="x"))

@@ -23,6 +23,7 @@ from langgraph_agents_service.api.schemas import (
 from langgraph_agents_service.api.threads import searching
 from langgraph_agents_service.api.threads.state import take_steps
 from langgraph_agents_service.api.wire import json, page, selected
+from langgraph_agents_service.persistence.checkpointers.removal import keep_latest
 from langgraph_agents_service.persistence.checkpointers.threads import copy_thread
 from langgraph_agents_service.persistence.registry.base import NotFoundError, Thread, ThreadBusyError
 from langgraph_agents_service.service import Service
@@ -104,9 +105,13 @@ async def _pruned(service: Service, caller: Caller, thread_id: str, strategy: st
             if thread.status == "busy":
                 raise ThreadBusyError
             if service.saver is not None:
-                await service.saver.aprune([thread_id], strategy="keep_latest")
+                await keep_latest(service.saver, thread_id)
     except (NotFoundError, ThreadBusyError):
         return False
+    except NotImplementedError as error:
+        raise ApiError(
+            422, f"strategy: thread {thread_id} cannot be shortened: {error}; use delete"
+        ) from error
     return True
 
 

@@ -25,13 +25,16 @@ from langgraph.checkpoint.base import (
     get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.checkpoint.serde import types as serde_types
 from psycopg.rows import DictRow
 
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.batcher import Batcher
 from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database, retry
 from langgraph_agents_service.persistence.text import clean
+
+# Channels that are kept as differences came with langgraph-checkpoint 4.1; nothing is an instance of ().
+_DELTA = getattr(serde_types, "_DeltaSnapshot", ())
 
 # Numbers go as text and an absent parent as '', because psycopg would else choose types, and so plans, by the values
 # at hand.
@@ -147,7 +150,7 @@ class GroupCommitSaver(AsyncPostgresSaver):
                 inline[channel] = value
             else:
                 blobs[channel] = value
-                if isinstance(value, _DeltaSnapshot):
+                if isinstance(value, _DELTA):
                     inline[channel] = True
         versions = {channel: version for channel, version in new_versions.items() if channel in blobs}
         await self._batcher.submit(
