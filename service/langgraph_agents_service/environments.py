@@ -5,7 +5,9 @@ written into the project: its packages are imported from where they lie, as `lan
 """
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,8 @@ SERVICE = Path(__file__).parents[1]
 """Of a checkout, the folder that the service is installed from."""
 
 _STAMP = "installed.sha256"
+# langgraph-checkpoint cannot be imported from 4.1 on beside an older langchain-core, and does not declare it.
+_CORE_OF_CHECKPOINTS = (1, 2, 5)
 _DECLARING = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
@@ -35,6 +39,9 @@ def environment(project: Project) -> Path:
     print(f"installing {project.folder.name} and the service into {folder} ...", flush=True)
     _uv(project, "venv", "--clear", "--python", version, str(folder))
     _uv(project, "pip", "install", "--python", str(python), *arguments)
+    if _version(project, python, "langchain-core") < _CORE_OF_CHECKPOINTS:
+        older = [*arguments, "langgraph-checkpoint<4.1"]
+        _uv(project, "pip", "install", "--python", str(python), *older)
     known.write_text(stamp)
     return python
 
@@ -77,6 +84,12 @@ def _dependencies(project: Project) -> list[str]:
     if project.source and project.source.get("kind") == "uv":
         return [str(project.source.get("root", "."))]
     return project.dependencies
+
+
+def _version(project: Project, python: Path, package: str) -> tuple[int, ...]:
+    listed = _run(project, "pip", "list", "--python", str(python), "--format", "json").stdout
+    (found,) = [each["version"] for each in json.loads(listed) if each["name"] == package]
+    return tuple(int(part) for part in re.findall(r"\d+", found)[:3])
 
 
 def _uv(project: Project, *arguments: str) -> None:

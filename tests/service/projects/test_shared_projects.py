@@ -54,6 +54,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], Any]] = [
     ("monorepo/apps/desk", "Front desk", {"input": "Good Day"}, {"slug": "good-day", "words": 2}),
     ("folder-is-the-package", "agent", {"input": {"text": "one two"}}, {"text": "two one"}),
     ("approval", "sweeper", {"input": {}}, {"threads": 0}),
+    ("old-pins", "agent", {"input": {}}, {"pydantic": "2.11.3"}),
 ]
 """By project and graph, what is asked of it without a thread, and what of its answer is known."""
 
@@ -148,7 +149,7 @@ def test_versions_that_cannot_go_with_the_service_are_refused_with_both_sides(tm
     (tmp_path / "langgraph.json").write_text(
         '{"dependencies": ["."], "graphs": {"agent": "./agent.py:graph"}}'
     )
-    (tmp_path / "requirements.txt").write_text("langchain-core==1.0.0\n")
+    (tmp_path / "requirements.txt").write_text("langchain-core==0.3.80\n")
     done = subprocess.run(
         [sys.executable, "-m", "langgraph_agents_service.local", "--project", str(tmp_path)],
         capture_output=True,
@@ -157,5 +158,5 @@ def test_versions_that_cannot_go_with_the_service_are_refused_with_both_sides(tm
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    for word in ("langchain-core==1.0.0", "langgraph-agents-service", str(tmp_path / "langgraph.json")):
+    for word in ("langchain-core==0.3.80", "langgraph-agents-service", str(tmp_path / "langgraph.json")):
         assert word in done.stderr, done.stderr
