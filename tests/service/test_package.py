@@ -11,7 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = [str(Path(sys.executable).with_name("uv")), "--system-certs", "--quiet"]
-TOOLS = ("pytest", "pytest-xdist", "pytest-asyncio", "pytest-timeout", "hypothesis", "schemathesis", "packaging")
+TOOLS = (
+    "pytest",
+    "pytest-xdist",
+    "pytest-asyncio",
+    "pytest-timeout",
+    "hypothesis",
+    "schemathesis",
+    "packaging",
+)
 
 # The graphs of the tests ask for the reference agent. Its extra needs a newer LangGraph than the service does; this one
 # is content with the oldest, of whose langgraph-prebuilt later ones import what only LangGraph 1.1.5 has.
