@@ -19,6 +19,7 @@ from langgraph_agents_service.access.keys import Access
 from langgraph_agents_service.configuration import secret_files
 from langgraph_agents_service.configuration.describe import faults
 from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
+from langgraph_agents_service.observability import langsmith
 from langgraph_agents_service.observability.health import Check, Health
 from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.assistants.base import Assistants
@@ -90,6 +91,8 @@ class Service:
         """Raises StartError or ProjectError, and has then closed what it had opened."""
         async with AsyncExitStack() as opened:
             secret_files.export(self.settings.secrets_dir)
+            langsmith.configure(content=self.settings.log_content)
+            opened.push_async_callback(langsmith.flush)
             inside.install()
             guard.install(asyncio.get_running_loop())
             if self.app is not None:
@@ -221,6 +224,7 @@ class Service:
             log.error("the changed secrets are wrong; the old ones stay", extra={"faults": faults(error)})
             return
         secret_files.export(settings.secrets_dir)
+        langsmith.configure(content=settings.log_content)
         old, self.settings = self.settings, settings
         self.access.use(settings)
         if self.database is not None and settings.database_uri != old.database_uri:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -19,14 +20,14 @@ QUESTION = {"assistant_id": "agent", "input": {"messages": [{"role": "user", "co
 
 
 @contextmanager
-def collecting() -> Iterator[tuple[str, list[bytes]]]:
-    """An OTLP/HTTP collector: its address, and the bodies that it has been sent."""
+def collecting(path: str) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that traces are sent to: its address, and the bodies that have come to the path."""
     received: list[bytes] = []
 
     class Collector(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # the base class calls it so
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.path == "/v1/traces":
+            if self.path == path:
                 received.append(body)
             self.send_response(200)
             self.end_headers()
@@ -51,7 +52,7 @@ def spans_of(bodies: list[bytes]) -> list[Span]:
 
 
 def test_a_collector_sees_the_request_and_below_it_the_run_but_no_content() -> None:
-    with collecting() as (endpoint, received):
+    with collecting("/v1/traces") as (endpoint, received):
         settings = {"checkpointer": "memory", "otel_exporter_otlp_endpoint": endpoint}
         with processes(1, drain_timeout_seconds=0, **settings) as (process,):
             answer = httpx.post(f"{process.url}/invoke", json=QUESTION, headers=HEADERS, timeout=20)
@@ -73,6 +74,29 @@ def test_a_collector_sees_the_request_and_below_it_the_run_but_no_content() -> N
     assert b"langgraph-agent" in received[0], "the service's name"
     for secret in (b"Rumpelstiltskin", b"tool says", b"one failed", HEADERS["X-API-Key"].encode()):
         assert not any(secret in value for value in _texts(spans))
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_langsmith_sees_runs_by_its_own_variables_and_content_only_where_asked(content: bool) -> None:
+    with collecting("/runs/multipart") as (endpoint, received):
+        variables = {
+            "langsmith_tracing": "true",
+            "langsmith_api_key": "lsv2_key",
+            "langsmith_endpoint": endpoint,
+            "langsmith_disable_run_compression": "true",
+        }
+        settings = {"checkpointer": "memory", "log_content": content, **variables}
+        with processes(1, drain_timeout_seconds=0, **settings) as (process,):
+            answer = httpx.post(f"{process.url}/invoke", json=QUESTION, headers=HEADERS, timeout=20)
+            failing = {"assistant_id": "steps", "input": {"fail_at": "one"}}
+            httpx.post(f"{process.url}/invoke", json=failing, headers=HEADERS, timeout=20)
+            process.terminate()
+            process.wait()
+    whole = b"".join(received)
+    for known in (b'"name":"agent"', answer.json()["run_id"].encode(), b"RuntimeError"):
+        assert known in whole, known
+    for text in (b"Rumpelstiltskin", b"one failed"):
+        assert (text in whole) == content, text
 
 
 def _texts(spans: list[Span]) -> list[bytes]:

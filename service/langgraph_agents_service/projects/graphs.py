@@ -126,4 +126,5 @@ def _compile(name: str, made: Any) -> AnyGraph:
             f"graphs.{name} is a {type(made).__name__}; it has to be a compiled graph, a StateGraph, "
             "or a function that returns one"
         )
-    return made
+    # A graph that was given no name has that of langgraph.json in traces and events, as on LangGraph's server.
+    return made.copy(update={"name": name}) if made.name == "LangGraph" else made
