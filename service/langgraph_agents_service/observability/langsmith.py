@@ -27,7 +27,7 @@ def configure(*, content: bool) -> None:
     from langsmith.utils import get_env_var
 
     # It remembers what it has read, and secrets that are files have come or changed since.
-    get_env_var.cache_clear()
+    get_env_var.cache_clear()  # type: ignore[attr-defined]
     if content:
         langsmith.configure(client=langsmith.Client())
     else:
