@@ -37,15 +37,7 @@ class Databases:
         port = int(instance["port"])
         if not self._stores.running(store):
             folder = self._mounted(store)
-            data = folder / "data"
-            if not (store.folder / "data" / "PG_VERSION").exists():
-                initdb: list[str | Path] = [
-                    _binaries() / "initdb",
-                    f"--pgdata={data}",
-                    f"--username={_SUPERUSER}",
-                    "--auth=trust",
-                ]
-                self._stores.run(initdb, user=_USER)
+            initialise(self._stores, store, folder)
             # It listens while it still recovers from a crash.
             ready: list[str | Path] = [
                 _binaries() / "pg_isready",
@@ -113,6 +105,28 @@ class Databases:
         ]
         psql += [f"--port={port}", f"--username={_SUPERUSER}", "--dbname=postgres"]
         self._stores.run(psql, stdin=statements, user=_USER)
+
+
+def initialise(stores: Stores, store: Store, folder: Path) -> None:
+    """Make the instance's files unless they are there. What a killed command began is ended and begun anew.
+
+    Args:
+        folder: the store's, where the server's user sees it.
+    """
+    if (store.folder / "data").exists():
+        return
+    role = f"{store.role}-initdb"
+    stores.stop(role)
+    begun = store.folder / "data.begun"
+    shutil.rmtree(begun, ignore_errors=True)
+    initdb: list[str | Path] = [
+        _binaries() / "initdb",
+        f"--pgdata={folder / begun.name}",
+        f"--username={_SUPERUSER}",
+        "--auth=trust",
+    ]
+    stores.run(initdb, user=_USER, role=role)
+    begun.rename(store.folder / "data")
 
 
 def version() -> str:

@@ -1,6 +1,7 @@
 """The databases and caches of the emulated account, each a real server with an address of its own."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -60,14 +61,21 @@ class Stores:
     def running(self, store: Store) -> bool:
         return store.role in processes.running(self._state.id)
 
-    def run(self, command: Sequence[str | Path], *, stdin: str = "", user: str = "root") -> str:
+    def run(
+        self, command: Sequence[str | Path], *, stdin: str = "", user: str = "root", role: str = "stores"
+    ) -> str:
         """Run a command beside the servers, with `stdin` as its input, and return what it prints.
+
+        It outlives a killed `make up`; by its role it is found and stopped.
 
         Raises:
             SandboxError: it failed; with its words.
         """
         whole = [*self._namespaces.visit, *_as(user), *map(str, command)]
-        done = subprocess.run(whole, input=stdin, capture_output=True, text=True, check=False)
+        environment = {**os.environ, **processes.marks(self._state.id, role)}
+        done = subprocess.run(
+            whole, input=stdin, capture_output=True, text=True, check=False, env=environment
+        )
         if done.returncode:
             raise SandboxError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout

@@ -1,0 +1,61 @@
+"""The files of an RDS instance's PostgreSQL: whole, or not there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sandbox.common.errors import SandboxError
+from sandbox.machine import postgresql
+from sandbox.machine.postgresql import initialise
+from sandbox.machine.stores import Store, Stores
+
+
+class InitDb:
+    """Makes files as initdb does, or is killed when it has made the first of them."""
+
+    def __init__(self) -> None:
+        self.killed = False
+        self.did: list[str] = []
+
+    def stop(self, role: str) -> None:
+        self.did.append(f"stop {role}")
+
+    def run(self, command: Sequence[str | Path], *, user: str, role: str) -> str:
+        (data,) = [Path(str(part).partition("=")[2]) for part in command if str(part).startswith("--pgdata=")]
+        data.mkdir()
+        (data / "PG_VERSION").write_text("15")
+        self.did.append(f"run {role}")
+        if self.killed:
+            raise SandboxError("killed")
+        (data / "base").mkdir()
+        return ""
+
+
+@pytest.fixture
+def initdb(monkeypatch: pytest.MonkeyPatch) -> InitDb:
+    monkeypatch.setattr(postgresql, "_binaries", lambda: Path("/usr/lib/postgresql/15/bin"))
+    return InitDb()
+
+
+def test_files_that_a_killed_command_began_are_made_anew_once_it_has_ended(
+    tmp_path: Path, initdb: InitDb
+) -> None:
+    store: Any = Store("postgresql-x", tmp_path, "10.0.0.1", tmp_path, tmp_path)
+    stores = cast(Stores, initdb)
+    initdb.killed = True
+    with pytest.raises(SandboxError):
+        initialise(stores, store, tmp_path)
+    initdb.killed, initdb.did = False, []
+    initialise(stores, store, tmp_path)
+    assert initdb.did == ["stop postgresql-x-initdb", "run postgresql-x-initdb"]
+    assert (tmp_path / "data" / "base").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_files_that_are_there_stay(tmp_path: Path, initdb: InitDb) -> None:
+    store: Any = Store("postgresql-x", tmp_path, "10.0.0.1", tmp_path, tmp_path)
+    (tmp_path / "data").mkdir()
+    initialise(cast(Stores, initdb), store, tmp_path)
+    assert initdb.did == []
