@@ -18,7 +18,7 @@ UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put th
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down agent preview bench test e2e lint reference lock
+.PHONY: help venv up rehearse status down agent preview dockerfile lock-source bench test e2e lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ agent: $(INSTALLED) ## serve the reference agent on this machine, or the LangGra
 
 preview: $(INSTALLED) ## show what a stack would be made of, without credentials (STACK=dev, BASE=<git ref or plan.json>, JSON=1)
 	@$(BIN)/python -m preview $(if $(STACK),--stack $(STACK)) $(if $(BASE),--base $(BASE)) $(if $(JSON),--json)
+
+dockerfile: $(INSTALLED) ## show the Dockerfile that AGENT=<name> of a stack is built by, made from its `source` (STACK=dev)
+	@$(BIN)/python -m stacks.projects dockerfile $(if $(STACK),--stack $(STACK)) --agent "$(AGENT)"
+
+lock-source: $(INSTALLED) ## resolve the packages of AGENT=<name> and keep them beside its project (STACK=dev)
+	@$(BIN)/python -m stacks.projects lock $(if $(STACK),--stack $(STACK)) --agent "$(AGENT)"
 
 bench: $(INSTALLED) ## measure the agent service beside its peers, the preview and the sandbox (twenty minutes on a quiet machine)
 	@$(BIN)/python -W ignore -m bench

@@ -1,14 +1,17 @@
 """What a sandbox looks like: as data for programs, and as text for people."""
 
+import asyncio
 import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import psutil
 import yaml
 from rich.table import Table
 
+from langgraph_agents_service.example import example
 from sandbox.binaries.build import Engine
 from sandbox.cluster import controlplane
 from sandbox.cluster.agents import Agent, Reached
@@ -18,7 +21,7 @@ from sandbox.common import processes
 from sandbox.common.console import console
 from sandbox.common.state import State
 
-_QUESTION = '{"input": {"messages": [{"role": "user", "content": "What is 6*7?"}]}}'
+_MESSAGES = [{"role": "user", "content": "What is 6*7?"}]
 _WORKLOADS = (("apps/v1", "Deployment"), ("batch/v1", "Job"), ("batch/v1", "CronJob"))
 
 # Short, since it is the end of every `make up`; docs/sandbox.md has the whole of it.
@@ -120,12 +123,27 @@ def show_agents(state: State, reached: Sequence[tuple[Agent, Reached]]) -> None:
         lines = [
             f"\n{agent.name} answers at {url}, from this machine alone:",
             f"  . {env}      # kubectl for this cluster, and ask: curl with the agent's address and key",
-            f"  ask {agent.name} /invoke -d '{_QUESTION}'",
+            f"  ask {agent.name} /invoke -d '{asyncio.run(_question(way))}'",
             f"  ask {agent.name} /threads/search -d '{{}}'      # its threads",
             f"  {kubectl} logs -f deployment/{agent.name}",
             f"  {kubectl} port-forward deployment/{agent.name} 9090:metrics      # http://127.0.0.1:9090/metrics",
         ]
         console.print("\n".join(lines), markup=False)
+
+
+async def _question(way: Reached) -> str:
+    """A body for /invoke that the agent's first graph takes, as far as its schema says."""
+    given: Any = {"messages": _MESSAGES}
+    try:
+        async with way.client(timeout=5) as client:
+            (assistant,) = (await client.post("/assistants/search", json={"limit": 1})).json()
+            schemas = (await client.get(f"/assistants/{assistant['assistant_id']}/schemas")).json()
+        found = example(schemas.get("input_schema") or schemas.get("state_schema") or {})
+        if not isinstance(found, dict) or "messages" not in found:
+            given = found
+    except (httpx.HTTPError, ValueError, KeyError):
+        pass  # an image of somebody's own may not have these routes
+    return json.dumps({"input": given})
 
 
 def show_next(state: State, engine: Engine) -> None:

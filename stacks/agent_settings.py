@@ -22,6 +22,7 @@ from stacks.vocabulary import (
     MultitaskStrategy,
     Name,
     Percent,
+    ProjectPath,
     SecretSource,
     Whole,
     quantity,
@@ -179,8 +180,10 @@ class AgentSecret(Model):
 class AgentDefaults(Model):
     """Settings of an agent that the stack's ``defaults`` may set for all of them."""
 
+    source: ProjectPath | None = None
+    """A LangGraph project, the folder of its ``langgraph.json`` or that file: the agent's image is made of it."""
     image: Digest | None = None
-    """A ready image by digest; without it the stack builds ``image.context``."""
+    """A ready image by digest. Without it and ``source`` the stack builds ``image.context``."""
     model: ModelName = "fake"
     """The model that the agent speaks to."""
     max_iterations: Annotated[Whole, Field(ge=1, le=1000)] = 25
@@ -219,6 +222,14 @@ class AgentDefaults(Model):
     """Further plain variables."""
     secrets: tuple[AgentSecret, ...] = (AgentSecret(name="API_KEYS", source=SecretSource.GENERATED),)
     """The agent's secrets. ``API_KEYS`` are the keys that its callers send as X-API-Key."""
+
+    @model_validator(mode="after")
+    def _an_image_comes_from_one_place(self) -> Self:
+        if self.source is not None and self.image is not None:
+            raise ValueError(
+                f"image and source are both there: remove image, and {self.source} is built, or remove source"
+            )
+        return self
 
 
 class Agent(AgentDefaults):

@@ -17,6 +17,7 @@ from components.workload.network_policies import NetworkPolicies, NetworkPolicie
 from components.workload.pod import ContainerResources
 from components.workload.workload import Workload, WorkloadArgs
 from stacks.agent_access import SecretAccess, grant
+from stacks.agent_image import deploy_image
 from stacks.agent_secrets import ApiKeys, deploy_secrets
 from stacks.agent_settings import Agent
 from stacks.platform import Platform
@@ -44,7 +45,7 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
         "langgraph-agents:stacks:Agent", agent.name, opts=pulumi.ResourceOptions(providers=platform.providers)
     )
     opts = pulumi.ResourceOptions(parent=group)
-    image = pulumi.Output.from_input(agent.image or platform.image)
+    image = deploy_image(agent, settings, platform, opts)
     variables = {**plain_variables(agent, production=settings.production), **agent.env}
 
     secrets = deploy_secrets(agent, settings, platform, api_keys, opts)

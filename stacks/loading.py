@@ -107,7 +107,14 @@ def _with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     defaults, agents = raw.get("defaults"), raw.get("agents")
     if not isinstance(defaults, dict) or not isinstance(agents, list):
         return dict(raw)
-    return {**raw, "agents": [_merge(defaults, agent) for agent in agents]}
+    return {**raw, "agents": [_merge(_fitting(defaults, agent), agent) for agent in agents]}
+
+
+def _fitting(defaults: Mapping[str, Any], agent: object) -> dict[str, Any]:
+    """The defaults without the source of images that the agent does not have its own from."""
+    given = agent if isinstance(agent, dict) else {}
+    other = {"source": "image", "image": "source"}
+    return {key: value for key, value in defaults.items() if other.get(key) not in given}
 
 
 def _merge(base: Any, over: Any) -> Any:

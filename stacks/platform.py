@@ -24,7 +24,7 @@ from components.naming import (
 )
 from components.network.network import Network, NetworkArgs
 from components.network.subnets import SubnetPlan, subnet_plan
-from components.secrets.encryption import LogsKey, LogsKeyArgs
+from components.secrets.encryption import ImagesKey, LogsKey, LogsKeyArgs
 from components.secrets.secrets import SecretsKey, SecretsKeyArgs
 from components.stores.cache import Cache, CacheArgs, CacheClientArgs
 from components.stores.checkpointer import Checkpointer, CheckpointerArgs
@@ -37,7 +37,7 @@ from stacks.quota import quota
 from stacks.settings import Settings
 from stacks.vocabulary import Compute, IngressController
 
-_PLATFORMS = {
+PLATFORMS = {
     Architecture.X86_64: "linux/amd64",
     Architecture.ARM64: "linux/arm64",
 }
@@ -60,7 +60,9 @@ class Platform:
     cache: Cache
     secrets_key_arn: pulumi.Output[str]
     image: pulumi.Output[str]
-    """By digest, for the agents that name none of their own."""
+    """By digest, for the agents that name neither an image nor a source."""
+    images_key_arn: pulumi.Output[str] | None
+    """Of the repositories that agents with a source have."""
     namespace: AgentNamespace
     ingress: TraefikPlatform | AlbPlatform
     callers: Sequence[Peer]
@@ -100,6 +102,9 @@ def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
     database = _database(settings, stack, name, network, cluster, secrets_key, logs_key, on_aws)
     cache = _cache(settings, stack, name, network, cluster, secrets_key, logs_key, on_aws)
     image = _image(settings, name, region, on_aws)
+    images_key = None
+    if any(agent.source for agent in settings.agents):
+        images_key = ImagesKey("images-key", alias=f"{name}-images", protect=production, opts=on_aws)
 
     auto_mode = settings.cluster.compute is Compute.AUTO_MODE
     addons = Addons(
@@ -165,6 +170,7 @@ def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
         cache=cache,
         secrets_key_arn=secrets_key.arn,
         image=image,
+        images_key_arn=images_key.arn if images_key else None,
         namespace=namespace,
         ingress=deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
         callers=callers,
@@ -340,7 +346,7 @@ def _cache(
 
 
 def _image(settings: Settings, name: str, region: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    if all(agent.image for agent in settings.agents):
+    if all(agent.image or agent.source for agent in settings.agents):
         return pulumi.Output.from_input("")
     return Image(
         "image",
@@ -348,7 +354,7 @@ def _image(settings: Settings, name: str, region: str, opts: pulumi.ResourceOpti
             repository_name=name,
             context=settings.image.context,
             dockerfile=None,
-            platforms=[_PLATFORMS[settings.cluster.architecture]],
+            platforms=[PLATFORMS[settings.cluster.architecture]],
             region=region,
             keep_images=settings.image.keep,
             force_delete=not settings.production,

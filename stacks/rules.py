@@ -203,7 +203,7 @@ def api_keys_belong_to_agents(agents: Agents, api_keys: ApiKeys) -> Iterator[Pro
 @rule
 def the_image_can_be_built(image: Image, agents: Agents) -> Iterator[Problem]:
     """Pulumi runs a program in the folder of Pulumi.yaml, which the context is relative to."""
-    unbuilt = [agent.name for agent in agents.values() if agent.image is None]
+    unbuilt = [agent.name for agent in agents.values() if agent.image is None and agent.source is None]
     if unbuilt and not (Path(image.context) / "Dockerfile").is_file():
         yield Problem(
             "image.context",
@@ -211,6 +211,21 @@ def the_image_can_be_built(image: Image, agents: Agents) -> Iterator[Problem]:
             f"has no Dockerfile, and {', '.join(unbuilt)} would run it: name the folder to build, or give each agent"
             " an image by digest",
         )
+
+
+@rule
+def projects_can_be_served(agents: Agents) -> Iterator[Problem]:
+    """What is wrong with a source is known before anything is built."""
+    for index, agent in agents.items():
+        if agent.source is None:
+            continue
+        # Reads files, which other stacks have none of.
+        from stacks.project_problems import problems_of
+
+        given = {*plain_variables(agent, production=False), *agent.env, *SECRET_NAMES}
+        given |= {secret.name for secret in agent.secrets}
+        for problem in problems_of(agent.source, given):
+            yield Problem(f"agents[{index}].source", agent.source, problem)
 
 
 @rule

@@ -144,6 +144,8 @@ Email = Annotated[
 ]
 Cpu = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_cpu)]
 Memory = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_memory)]
+ProjectPath = Annotated[str, Field(min_length=1)]
+"""Relative to Pulumi.yaml, or absolute."""
 Digest = Annotated[str, AfterValidator(_image_reference)]
 """An image by digest."""
 

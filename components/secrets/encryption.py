@@ -48,6 +48,29 @@ def encryption_key(
     return key
 
 
+class ImagesKey(pulumi.ComponentResource):
+    """The key of the image repositories that agents have of their own: whoever may pull one may pull all of them.
+
+    Attributes:
+        arn: pass it as ``kms_key_arn`` of an `Image`.
+    """
+
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, *, alias: str, protect: bool, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("langgraph-agents:components:ImagesKey", name, None, opts)
+        self.arn = encryption_key(
+            f"{name}-key",
+            alias=alias,
+            description="Encrypts the images of agents",
+            protect=protect,
+            parent=self,
+        ).arn
+        self.register_outputs({"arn": self.arn})
+
+
 @dataclass(frozen=True, kw_only=True)
 class LogsKeyArgs:
     """What `LogsKey` needs.

@@ -31,6 +31,7 @@ class ImageArgs:
         keep_images: how many images stay; older ones expire. A rollback reaches as far.
         force_delete: delete the repository with its images; for development.
         protect: keep the repository and its key from being deleted.
+        kms_key_arn: encrypts the images; None is a key of the repository's own.
     """
 
     repository_name: str
@@ -41,6 +42,7 @@ class ImageArgs:
     keep_images: int
     force_delete: bool
     protect: bool
+    kms_key_arn: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
         if not _REPOSITORY.fullmatch(self.repository_name):
@@ -107,21 +109,23 @@ class Image(pulumi.ComponentResource):
         self.register_outputs({"ref": self.ref, "repository_url": self.repository_url})
 
     def _repository(self, name: str, args: ImageArgs) -> aws.ecr.Repository:
-        key = encryption_key(
-            f"{name}-key",
-            # An alias, unlike a repository's name, has no dots.
-            alias=f"{args.repository_name.replace('.', '-')}/images",
-            description="Encrypts the agents' container images",
-            protect=args.protect,
-            parent=self,
-        )
+        key_arn = args.kms_key_arn
+        if key_arn is None:
+            key_arn = encryption_key(
+                f"{name}-key",
+                # An alias, unlike a repository's name, has no dots.
+                alias=f"{args.repository_name.replace('.', '-')}/images",
+                description="Encrypts the agents' container images",
+                protect=args.protect,
+                parent=self,
+            ).arn
         repository = aws.ecr.Repository(
             f"{name}-repository",
             name=args.repository_name,
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             encryption_configurations=[
-                aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=key.arn)
+                aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=key_arn)
             ],
             force_delete=args.force_delete,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),

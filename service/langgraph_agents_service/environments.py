@@ -7,21 +7,18 @@ written into the project: its packages are imported from where they lie, as `lan
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from langgraph_agents_service.projects.config import Project, ProjectError
+from langgraph_agents_service.projects.requirements import declared, undeclared
 
 SERVICE = Path(__file__).parents[1]
 """Of a checkout, the folder that the service is installed from."""
 
 _STAMP = "installed.sha256"
-# langgraph-checkpoint cannot be imported from 4.1 on beside an older langchain-core, and does not declare it.
-_CORE_OF_CHECKPOINTS = (1, 2, 5)
-_DECLARING = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 def environment(project: Project) -> Path:
@@ -39,9 +36,8 @@ def environment(project: Project) -> Path:
     print(f"installing {project.folder.name} and the service into {folder} ...", flush=True)
     _uv(project, "venv", "--clear", "--python", version, str(folder))
     _uv(project, "pip", "install", "--python", str(python), *arguments)
-    if _version(project, python, "langchain-core") < _CORE_OF_CHECKPOINTS:
-        older = [*arguments, "langgraph-checkpoint<4.1"]
-        _uv(project, "pip", "install", "--python", str(python), *older)
+    if more := undeclared(_versions(project, python)):
+        _uv(project, "pip", "install", "--python", str(python), *arguments, *more)
     known.write_text(stamp)
     return python
 
@@ -59,37 +55,17 @@ def _python(project: Project) -> str:
 
 
 def _wanted(project: Project) -> tuple[list[str], list[Path]]:
-    """What uv is told to install, and the files that say what that is. Raises ProjectError."""
+    """The arguments of uv that say what is installed, and the files that they depend on. Raises ProjectError."""
+    wanted = declared(project)
     arguments = ["--editable", f"{SERVICE}[local]"]
-    files = [SERVICE / "pyproject.toml"]
-    problems = []
-    for dependency in _dependencies(project):
-        folder = (project.folder / dependency).resolve()
-        if folder.is_dir():
-            names = [name for name in _DECLARING if (folder / name).is_file()][:1]
-            for name in names or ["requirements.txt"]:
-                if (folder / name).is_file():
-                    arguments += ["--requirements", str(folder / name)]
-                    files.append(folder / name)
-        elif dependency.startswith(("./", "../", "/")) or dependency in (".", ".."):
-            problems.append(f"dependencies: {dependency!r}: there is no folder {folder}")
-        else:
-            arguments.append(dependency)
-    if problems:
-        raise ProjectError("\n".join(f"{project.file}: {problem}" for problem in problems))
-    return arguments, files
+    for file in wanted.files:
+        arguments += ["--requirements", str(file)]
+    return [*arguments, *wanted.packages], [SERVICE / "pyproject.toml", *wanted.files]
 
 
-def _dependencies(project: Project) -> list[str]:
-    if project.source and project.source.get("kind") == "uv":
-        return [str(project.source.get("root", "."))]
-    return project.dependencies
-
-
-def _version(project: Project, python: Path, package: str) -> tuple[int, ...]:
+def _versions(project: Project, python: Path) -> dict[str, str]:
     listed = _run(project, "pip", "list", "--python", str(python), "--format", "json").stdout
-    (found,) = [each["version"] for each in json.loads(listed) if each["name"] == package]
-    return tuple(int(part) for part in re.findall(r"\d+", found)[:3])
+    return {each["name"]: each["version"] for each in json.loads(listed)}
 
 
 def _uv(project: Project, *arguments: str) -> None:

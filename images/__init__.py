@@ -1,0 +1,1 @@
+"""From a LangGraph project to the build context of its image."""

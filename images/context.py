@@ -1,0 +1,75 @@
+"""Writes the build context of a project's image: a folder that plain `docker build` takes as well."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.workload.build_context import content_tag, context_files
+from images.dockerfile import dockerfile
+from images.files import files
+from images.resolution import SERVICE, resolve
+from images.source import Source
+
+
+@dataclass(frozen=True)
+class Context:
+    """A folder that is ready to be built."""
+
+    folder: Path
+    tag: str
+    """Decided by everything that is in it, and by the platform."""
+    locked: bool
+    """Whether its packages come from a lock beside the project."""
+
+
+def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
+    """Make the context, and remove older ones of the same name.
+
+    Args:
+        name: of the agent.
+        platform: such as linux/amd64.
+        folder: where contexts are kept.
+
+    Raises:
+        ProjectError: its packages cannot be resolved.
+    """
+    resolution = resolve(source, platform)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    text = dockerfile(source, repositories=bool(resolution.repositories))
+    (partial / "Dockerfile").write_text(text)
+    (partial / "requirements.txt").write_text(resolution.hashed)
+    if resolution.repositories:
+        (partial / "repositories.txt").write_text(resolution.repositories)
+    if source.project.pip_config_file:
+        shutil.copyfile(source.project.folder / source.project.pip_config_file, partial / "pip.conf")
+    shutil.copyfile(SERVICE / "sbom-requirements.txt", partial / "sbom-requirements.txt")
+    package = [
+        path for path in context_files(SERVICE, _ignored()) if path.parts[0] == "langgraph_agents_service"
+    ]
+    _copy(SERVICE, [Path(path) for path in package], partial / "service")
+    _copy(source.root, files(source), partial / "project")
+    tag = content_tag(partial, partial / "Dockerfile", salt=[platform])
+    target = folder / f"{name}-{tag}"
+    for old in folder.glob(f"{name}-*"):
+        if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{16}}", old.name) and old != target:
+            shutil.rmtree(old)
+    if target.exists():
+        shutil.rmtree(partial)
+    else:
+        partial.rename(target)
+    return Context(target, tag, resolution.locked)
+
+
+def _ignored() -> list[str]:
+    return (SERVICE / ".dockerignore").read_text().splitlines()
+
+
+def _copy(root: Path, paths: list[Path], target: Path) -> None:
+    for path in paths:
+        copy = target / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / path, copy, follow_symlinks=False)

@@ -1,0 +1,183 @@
+"""The exact packages of an image: the service's and the project's, resolved together by uv, each with its hashes."""
+
+import configparser
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.source import Source
+from langgraph_agents_service.projects.config import ProjectError
+from langgraph_agents_service.projects.requirements import undeclared
+
+LOCK = "langgraph-agents.lock"
+"""Beside langgraph.json: what was resolved, for what, so that every later build installs the same."""
+
+SERVICE = Path(__file__).parents[1] / "service"
+
+_MARK = "# inputs: "
+# The glibc of the oldest base.
+_PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_28", "linux/arm64": "aarch64-manylinux_2_28"}
+_PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Requirements, as pip reads them."""
+
+    hashed: str
+    """`name==version` with hashes."""
+    repositories: str
+    """`name @ git+https://...@commit`; a commit takes the place of a hash."""
+    locked: bool
+    """Whether it comes from the lock beside the project."""
+
+
+def resolve(source: Source, platform: str) -> Resolution:
+    """The lock beside the project, or else what uv resolves now, once for the same inputs.
+
+    Args:
+        platform: linux/amd64 or linux/arm64.
+
+    Raises:
+        ProjectError: what the project and the service ask for does not go together, or the lock is of other inputs.
+    """
+    inputs = _inputs(source, platform)
+    lock = source.project.folder / LOCK
+    if lock.is_file():
+        text = lock.read_text()
+        if f"{_MARK}{inputs}" not in text.splitlines():
+            raise ProjectError(
+                f"{lock} is of other inputs than the project and the service have now: write it anew with `make "
+                "lock-source`, or remove it"
+            )
+        return _parted(text, locked=True)
+    known = _cache() / f"{inputs}.txt"
+    if not known.is_file():
+        text = _compile(source, platform)
+        known.parent.mkdir(parents=True, exist_ok=True)
+        partial = known.with_suffix(f".{os.getpid()}")
+        partial.write_text(text)
+        partial.rename(known)
+    return _parted(known.read_text(), locked=False)
+
+
+def write_lock(source: Source, platform: str) -> Path:
+    """Resolve anew, and keep the result beside the project. Raises ProjectError."""
+    lock = source.project.folder / LOCK
+    head = (
+        "# Written by `make lock-source`. The image of this project has exactly these packages.\n"
+        f"{_MARK}{_inputs(source, platform)}\n"
+    )
+    text = head + _compile(source, platform)
+    lock.write_text(text)
+    return lock
+
+
+def _inputs(source: Source, platform: str) -> str:
+    """A digest of all that decides the resolution."""
+    digest = hashlib.sha256()
+    texts = [source.python, platform, *_service(), *sorted(source.declared.packages), *_indexes(source)]
+    for text in (*texts, *(file.read_text() for file in (*source.declared.files, *_locks(source)))):
+        digest.update(f"{len(text)}:{text}".encode())
+    return digest.hexdigest()
+
+
+def _service() -> list[str]:
+    project = tomllib.loads((SERVICE / "pyproject.toml").read_text())["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["valkey"]]
+
+
+def _locks(source: Source) -> list[Path]:
+    return [lock for folder in source.declared.folders if (lock := folder / "uv.lock").is_file()]
+
+
+def _compile(source: Source, platform: str) -> str:
+    constraints = "".join(
+        _uv(source, ["export", *_EXPORT, "--directory", str(lock.parent)]) for lock in _locks(source)
+    )
+    text = _compiled(source, platform, constraints)
+    if more := undeclared(dict(_PINNED.findall(text))):
+        text = _compiled(source, platform, constraints + "\n".join(more))
+    return text
+
+
+_EXPORT = (
+    *("--frozen", "--no-dev", "--no-hashes", "--no-header", "--no-annotate", "--no-emit-workspace"),
+    *("--format", "requirements-txt"),
+)
+
+
+def _compiled(source: Source, platform: str, constraints: str) -> str:
+    arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate"]
+    arguments += [
+        "--python-version",
+        source.python,
+        "--python-platform",
+        _PLATFORMS[platform],
+        *_indexes(source),
+    ]
+    wanted = [*_service(), *source.declared.packages]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as limits:
+        limits.write(constraints)
+        limits.flush()
+        files = map(str, source.declared.files)
+        return _uv(source, [*arguments, "--constraints", limits.name, "-", *files], stdin="\n".join(wanted))
+
+
+def _indexes(source: Source) -> list[str]:
+    """Those of the project's pip configuration, which uv does not read."""
+    if not source.project.pip_config_file:
+        return []
+    config = configparser.ConfigParser()
+    config.read(source.project.folder / source.project.pip_config_file)
+    options = []
+    for key, option in (("index-url", "--index-url"), ("extra-index-url", "--extra-index-url")):
+        for url in config.get("global", key, fallback="").split():
+            options += [option, url]
+    return options
+
+
+def _uv(source: Source, arguments: list[str], stdin: str = "") -> str:
+    beside = Path(sys.executable).with_name("uv")
+    command = str(beside) if beside.exists() else shutil.which("uv")
+    if command is None:
+        raise ProjectError("uv is missing: `make venv` installs it, or pip install uv")
+    # Relative paths within requirements files mean the project's folder.
+    done = subprocess.run(
+        [command, "--system-certs", "--quiet", "--no-progress", *arguments],
+        cwd=source.project.folder,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
+    )
+    if done.returncode:
+        raise ProjectError(
+            f"{source.project.file}: what it asks for cannot be installed beside the service, which needs "
+            f"{', '.join(one for one in _service() if one.startswith(('langgraph', 'langchain')))}. Change what "
+            f"{', '.join(map(str, source.declared.files)) or 'dependencies'} holds. uv says:\n{done.stderr.strip()}"
+        )
+    return done.stdout
+
+
+def _parted(text: str, *, locked: bool) -> Resolution:
+    """Folders of the project are not installed: the service imports them from where they lie."""
+    hashed, repositories = [], []
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        if _PINNED.match(entry):
+            hashed.append(entry)
+        elif " @ git+" in entry:
+            repositories.append(entry)
+    return Resolution("\n".join(hashed) + "\n", "\n".join(repositories), locked)
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "langgraph-agents" / "resolved"

@@ -1,0 +1,59 @@
+"""The image of an agent whose source is a LangGraph project."""
+
+from pathlib import Path
+
+import pulumi
+
+from components.workload.image import Image, ImageArgs
+from stacks.agent_settings import Agent
+from stacks.platform import PLATFORMS, Platform
+from stacks.settings import Settings
+
+CONTEXTS = Path("build/images")
+"""Where build contexts are written, below the folder of Pulumi.yaml."""
+
+
+def deploy_image(
+    agent: Agent, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
+    """By digest: the agent's own, or else that which the stack builds for all others.
+
+    Raises:
+        pulumi.RunError: the packages of the project cannot be resolved.
+    """
+    if agent.source is None or platform.images_key_arn is None:
+        return pulumi.Output.from_input(agent.image or platform.image)
+    on = PLATFORMS[settings.cluster.architecture]
+    return Image(
+        f"{agent.name}-image",
+        ImageArgs(
+            repository_name=f"{platform.name}/{agent.name}",
+            context=str(_context(agent.name, agent.source, on)),
+            dockerfile=None,
+            platforms=[on],
+            region=platform.region,
+            keep_images=settings.image.keep,
+            force_delete=not settings.production,
+            protect=settings.production,
+            kms_key_arn=platform.images_key_arn,
+        ),
+        opts,
+    ).ref
+
+
+def _context(name: str, source: str, on: str) -> Path:
+    # Only stacks that build a project need what reads one.
+    from images.context import write
+    from images.source import read_source
+    from langgraph_agents_service.projects.config import ProjectError
+
+    try:
+        context = write(read_source(Path(source)), name=name, platform=on, folder=CONTEXTS)
+    except ProjectError as error:
+        raise pulumi.RunError(f"agent {name}: {error}") from None
+    if not context.locked:
+        pulumi.log.info(
+            f"agent {name}: {source} has no lock of its own, so a later build may install newer packages; "
+            f"`make lock-source AGENT={name}` keeps what is resolved now"
+        )
+    return context.folder
