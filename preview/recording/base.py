@@ -46,8 +46,8 @@ def base_plan(reference: str, stack: str, project_dir: Path) -> Iterator["Base"]
         yield Base(stored=_read(Path(reference), stack))
         return
     with tempfile.TemporaryDirectory(prefix="preview-base-") as folder:
-        commit.export(reference, project_dir, Path(folder), wrong="neither a plan.json nor a")
-        command = [sys.executable, "-m", "preview.recording.base", stack, folder]
+        exported = commit.export(reference, project_dir, Path(folder), wrong="neither a plan.json nor a")
+        command = [sys.executable, "-m", "preview.recording.base", stack, str(exported.project)]
         with subprocess.Popen(
             command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:

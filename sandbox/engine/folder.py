@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Packages of a project that this process may have imported as well, from the folder of the version that runs.
-_OF_PROGRAMS = ("components", "stacks")
+_OF_PROGRAMS = ("components", "images", "stacks")
 
 
 @contextmanager

@@ -118,15 +118,15 @@ def rehearse(base: str, stack: str, project: Path, root: Path, cache: Path) -> R
             f"{state.folder} is there from a rehearsal before: `python -m sandbox down --state {root}`"
         )
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        found = commit.export(base, project, Path(folder))
-        if not (Path(folder) / f"Pulumi.{stack}.yaml").exists():
+        exported = commit.export(base, project, Path(folder))
+        if not (exported.project / f"Pulumi.{stack}.yaml").exists():
             raise InputError(f"--base {base} has no Pulumi.{stack}.yaml: there is nothing to change from")
         run = _Runner(stack, root, cache)
         try:
             with step(f"Deploy {base}"):
-                run.up(Path(folder))
+                run.up(exported.project)
             with Api(_endpoint(state)) as api:
-                return _change(run, api, state, found, project)
+                return _change(run, api, state, exported.commit, project)
         finally:
             run.down()
 

@@ -16,6 +16,8 @@ PROGRAM = (
     "Pulumi.dev.yaml",
     "Pulumi.prod.yaml",
     "components",
+    "examples",
+    "images",
     "stacks",
     "service",
 )
