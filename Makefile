@@ -18,7 +18,7 @@ UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put th
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down agent preview dockerfile lock-source bench test e2e lint reference lock
+.PHONY: help venv up rehearse status down agent preview dockerfile lock-source bench test e2e nightly lint reference lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,10 @@ test: $(INSTALLED) ## run the tests that need nothing but PyPI
 	$(BIN)/python -m pytest -n auto -m "not e2e"
 
 e2e: $(INSTALLED) ## run the tests on the real engine, a real API server and, on Linux as root, real pods (half an hour)
-	$(BIN)/python -m pytest -m e2e tests/e2e tests/service
+	$(BIN)/python -m pytest -m "e2e and not nightly" tests/e2e tests/service
+
+nightly: $(INSTALLED) ## run the tests that take longer than a change should wait for (half an hour more)
+	$(BIN)/python -m pytest -m nightly tests
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check .

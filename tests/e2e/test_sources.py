@@ -127,6 +127,7 @@ ANSWERS: list[tuple[str, str, Any, dict[str, Any]]] = [
 """By shared project and graph, what is asked and what of the answer is known."""
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(SHARED is None, reason="there is no shared/projects beside the checkout")
 async def test_projects_as_people_have_them_answer_in_their_images(deployed: Sandbox) -> None:
     assert SHARED is not None

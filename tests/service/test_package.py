@@ -38,7 +38,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("resolution", "beside"), [("lowest-direct", LOWEST), ("highest", NEWEST)], ids=["lowest", "newest"]
+    ("resolution", "beside"),
+    [
+        pytest.param("lowest-direct", LOWEST, id="lowest"),
+        pytest.param("highest", NEWEST, id="newest", marks=pytest.mark.nightly),
+    ],
 )
 def test_the_services_tests_pass_with_the_versions_that_it_allows(
     wheel: Path, tmp_path: Path, resolution: str, beside: list[str]
