@@ -4,10 +4,9 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 from valkey.asyncio import Valkey
@@ -25,6 +24,8 @@ from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.assistants.base import Assistants
 from langgraph_agents_service.persistence.assistants.keyvalue import KeyValueAssistants
 from langgraph_agents_service.persistence.assistants.postgres import PostgresAssistants
+from langgraph_agents_service.persistence.checkpointers.memory import MemorySaver
+from langgraph_agents_service.persistence.checkpointers.serializer import Serializer
 from langgraph_agents_service.persistence.database import TRANSIENT, Database
 from langgraph_agents_service.persistence.registry.base import Registry
 from langgraph_agents_service.persistence.registry.documents import MemoryDocuments, ValkeyDocuments
@@ -135,25 +136,38 @@ class Service:
 
     def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry, Assistants]:
         settings = self.settings
+        serializer = self._serializer()
         if self.database is not None and settings.checkpointer is Checkpointer.POSTGRES:
             from langgraph_agents_service.persistence.checkpointers.postgres import GroupCommitSaver
 
             registry = PostgresRegistry(
                 self.database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_run_attempts
             )
-            return GroupCommitSaver(self.database), registry, PostgresAssistants(self.database)
+            return GroupCommitSaver(self.database, serializer), registry, PostgresAssistants(self.database)
         if settings.checkpointer is Checkpointer.VALKEY and self.valkey is not None:
             # Imported only here: the package brings boto3 along, which takes a second.
             from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
 
             ttl = settings.checkpoint_ttl_seconds
-            saver = PrefixedValkeySaver(self.valkey, prefix=settings.cache_key_prefix, ttl_seconds=ttl)
+            saver = PrefixedValkeySaver(
+                self.valkey, prefix=settings.cache_key_prefix, ttl_seconds=ttl, serializer=serializer
+            )
             documents = ValkeyDocuments(self.valkey, settings.cache_key_prefix)
             registry_in_valkey = KeyValueRegistry(documents, ttl_seconds=ttl)
             return saver, registry_in_valkey, KeyValueAssistants(documents)
-        saver_in_memory = InMemorySaver() if settings.checkpointer is Checkpointer.MEMORY else None
+        saver_in_memory = (
+            MemorySaver(serde=serializer) if settings.checkpointer is Checkpointer.MEMORY else None
+        )
         memory = MemoryDocuments()
         return saver_in_memory, KeyValueRegistry(memory, ttl_seconds=None), KeyValueAssistants(memory)
+
+    def _serializer(self) -> Serializer:
+        """With the types that langgraph.json allows in checkpoints; LangGraph's default where it is silent."""
+        checkpointer = self.graphs.project.checkpointer
+        serde = checkpointer.serde if checkpointer else None
+        fields = serde.model_dump(exclude_none=True, exclude={"pickle_fallback"}) if serde else {}
+        given: dict[str, Any] = {name: _allowed(value) for name, value in fields.items()}
+        return Serializer(**given)
 
     async def _stores(self, opened: AsyncExitStack) -> Stores | None:
         """None: there is no place for them. Raises ProjectError, StartError."""
@@ -245,6 +259,13 @@ def authorization_of(graphs: Graphs, *, log_content: bool) -> Authorization | No
         return Authorization(found, log_content=log_content)
     except AuthError as error:
         raise ProjectError(f"{graphs.project.file}: auth.path: {auth.path!r}: {error}") from None
+
+
+def _allowed(given: list[list[str]] | bool) -> list[tuple[str, ...]] | Literal[True] | None:
+    """None: no types but those that LangGraph always allows."""
+    if isinstance(given, bool):
+        return True if given else None
+    return [tuple(name) for name in given]
 
 
 def _first_line(error: BaseException) -> str:

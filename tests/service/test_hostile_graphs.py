@@ -1,5 +1,7 @@
 """Whatever a graph raises or leaves behind, its run ends once, and the process and all other runs go on."""
 
+import json
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -105,3 +107,96 @@ async def test_one_broken_thread_fails_no_listing(served: Served) -> None:
         assert set(found) == {whole["thread_id"], broken["thread_id"]}
         assert found[whole["thread_id"]]["values"]["text"] == "number is 7"  # type: ignore[index]
         assert not found[broken["thread_id"]]["values"]
+
+
+async def test_every_interrupt_that_waits_is_reported_until_it_is_answered(served: Served) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create(metadata={"test": "asking"}))["thread_id"]
+
+        async def reported(command: Any = None) -> tuple[Any, set[int]]:
+            """The last values by `wait` and by `join`, which say the same, and which questions wait."""
+            given: Any = {"command": command} if command else {"input": {}}
+            values: Any = await client.runs.wait(thread_id, "asking", **given)
+            (run,) = await client.runs.list(thread_id, limit=1)
+            assert await client.runs.join(thread_id, run["run_id"]) == values
+            return values, {waiting["value"]["number"] for waiting in values.get("__interrupt__", ())}
+
+        values, waiting = await reported()
+        assert waiting == {0, 1, 2}
+        for left in ({1, 2}, {2}):
+            values, waiting = await reported({"resume": {values["__interrupt__"][0]["id"]: "yes"}})
+            assert waiting == left
+            assert (await client.threads.get(thread_id))["status"] == "interrupted"
+            found = await client.threads.search(metadata={"test": "asking"}, status="interrupted")
+            assert thread_id in {thread["thread_id"] for thread in found}
+        values, waiting = await reported({"resume": {values["__interrupt__"][0]["id"]: "yes"}})
+        assert not waiting
+        assert values["answers"] == ["0: yes", "1: yes", "2: yes"]
+        assert (await client.threads.get(thread_id))["status"] == "idle"
+
+
+async def test_invoke_and_streams_report_every_interrupt(served: Served) -> None:
+    async with served.client() as client:
+        asked: Any = await client.http.post(
+            "/invoke", json={"assistant_id": "asking", "input": {}, "thread_id": str(uuid.uuid4())}
+        )
+        assert {waiting["value"]["number"] for waiting in asked["interrupts"]} == {0, 1, 2}
+        alone: Any = await client.http.post("/invoke", json={"assistant_id": "asking", "input": {}})
+        assert {waiting["value"]["number"] for waiting in alone["interrupts"]} == {0, 1, 2}
+        resume: Any = {"resume": {asked["interrupts"][0]["id"]: "yes"}}
+        stream = client.runs.stream(asked["thread_id"], "asking", command=resume, stream_mode="values")
+        parts = [part.data async for part in stream if part.event == "values"]
+        assert [waiting["value"]["number"] for waiting in parts[-1]["__interrupt__"]] == [1, 2]
+
+
+async def test_integers_of_any_size_are_there_for_the_next_run(served: Served) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        await client.runs.wait(thread_id, "misbehaving", input={"how": "wei"})
+        values: Any = await client.runs.wait(thread_id, "misbehaving", input={"how": ""})
+        assert values["text"] == f"number is { {'wei': 2**70, 'debt': -(2**80)} }"
+
+
+async def test_bytes_are_base64_and_durations_iso_8601_in_json(served: Served) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        values: Any = await client.runs.wait(thread_id, "misbehaving", input={"how": "bytes and duration"})
+        assert values["number"] == {"bytes": "/wBhYmM=", "seconds": "PT1H3S", "wei": 2**70}
+        state: Any = await client.threads.get_state(thread_id)
+        assert state["values"]["number"] == values["number"]
+
+
+async def test_a_value_that_cannot_be_kept_is_named_by_its_field(served: Served) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        with pytest.raises(Exception, match="UnserializableError"):
+            await client.runs.wait(thread_id, "misbehaving", input={"how": "generator"})
+        thread: Any = await client.threads.get(thread_id)
+        assert thread["status"] == "error"
+        for word in ("'number'", "['deep'] [1]", "generator"):
+            assert word in thread["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "seen"),
+    [
+        (False, "{'name': 'kept'}"),
+        ([["tests.service.graphs.named", "Named"]], "Named(name='kept')"),
+        (True, "Named(name='kept')"),
+    ],
+)
+async def test_types_come_back_only_where_langgraph_json_allows_them(
+    tmp_path: Path, allowed: Any, seen: str
+) -> None:
+    config = {
+        "dependencies": [str(HOSTILE.parent)],
+        "graphs": {"misbehaving": f"{HOSTILE.parent}/hostile.py:misbehaving"},
+        "checkpointer": {"serde": {"allowed_msgpack_modules": allowed}},
+    }
+    (tmp_path / "langgraph.json").write_text(json.dumps(config))
+    with serving(checkpointer="memory", langgraph_config=tmp_path / "langgraph.json") as served:
+        async with served.client() as client:
+            thread_id = (await client.threads.create())["thread_id"]
+            await client.runs.wait(thread_id, "misbehaving", input={"how": "typed"})
+            values: Any = await client.runs.wait(thread_id, "misbehaving", input={"how": ""})
+            assert values["text"] == f"number is {seen}"

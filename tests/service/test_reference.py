@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
 from langgraph_agents_service.reference import agent as reference
-from langgraph_agents_service.reference.fake_model import FakeChatModel
+from langgraph_agents_service.reference.fake_model import BadRequestError, FakeChatModel
+
+CALL = AIMessage("", tool_calls=[{"name": "calculate", "args": {}, "id": "a"}])
 
 
 @pytest.fixture
@@ -42,3 +46,33 @@ async def test_a_wait_is_a_minute_at_most(seconds: float) -> None:
 
 def test_without_the_tool_it_does_not_call_it() -> None:
     assert FakeChatModel().invoke([HumanMessage("count to 3")]).tool_calls == []
+
+
+async def test_a_new_question_instead_of_an_approval_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL", "fake")
+    graph = reference.make_graph().copy(update={"checkpointer": InMemorySaver()})
+    config = {"configurable": {"thread_id": "one"}}
+    asked = await graph.ainvoke({"messages": [HumanMessage("remember that tea is green")]}, config)
+    assert asked["__interrupt__"]
+    for question, answer in (("What is 6 * 7?", "42"), ("Hello", "Hello")):
+        told = await graph.ainvoke({"messages": [HumanMessage(question)]}, config)
+        assert answer in told["messages"][-1].text
+    approved = await graph.ainvoke({"messages": [HumanMessage("remember that cats purr")]}, config)
+    assert approved["__interrupt__"]
+    told = await graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), config)
+    assert told["notes"] == ["cats purr"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [HumanMessage("hi"), ToolMessage("42", tool_call_id="a")],
+        [HumanMessage("hi"), CALL, HumanMessage("and?")],
+        [HumanMessage("hi"), CALL],
+        [HumanMessage("hi"), CALL, HumanMessage("and?"), ToolMessage("42", tool_call_id="a")],
+    ],
+)
+def test_the_fake_model_refuses_what_providers_refuse(messages: list[Any]) -> None:
+    with pytest.raises(BadRequestError, match="400"):
+        FakeChatModel().invoke(messages)

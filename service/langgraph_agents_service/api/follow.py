@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from langgraph_agents_service.api import states
 from langgraph_agents_service.api.errors import RETRY_AFTER, ApiError
 from langgraph_agents_service.persistence.registry.base import Event, NotFoundError, Owner, Run
+from langgraph_agents_service.runs.driver import with_interrupts
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
 from langgraph_agents_service.runs.runner import UNAVAILABLE
 from langgraph_agents_service.runs.wire import dumps, sse
@@ -54,10 +55,7 @@ async def _last_values(service: Service, run: Run) -> Any:
         return None
     compiled = await service.runner.driver.compiled(graph, states.config_of(run.thread_id))
     snapshot = await compiled.aget_state(states.config_of(run.thread_id))
-    values = snapshot.values
-    if snapshot.interrupts and isinstance(values, dict):
-        values = {**values, "__interrupt__": list(snapshot.interrupts)}
-    return values
+    return with_interrupts(snapshot.values, snapshot.interrupts)
 
 
 async def events(

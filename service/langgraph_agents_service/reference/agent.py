@@ -6,15 +6,16 @@ A team takes it as it is, changes the tools, or names its own graphs in langgrap
 import ast
 import asyncio
 import operator
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from langchain.agents import AgentState, create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddleware, ModelRequest
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.prebuilt import InjectedState
 from langgraph.types import Command
@@ -99,6 +100,32 @@ class State(AgentState[Any]):
     notes: Annotated[list[str], operator.add]
 
 
+class AnsweredToolCalls(AgentMiddleware[Any, Any]):
+    """Shows the model an answer to each tool call. A run that was cancelled, or a new question instead of an approval,
+    leaves calls without one in the conversation, which providers refuse from then on."""
+
+    def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+        return handler(request.override(messages=answered(request.messages)))
+
+    async def awrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+        return await handler(request.override(messages=answered(request.messages)))
+
+
+def answered(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """The messages, with an answer right behind each tool call that has none."""
+    done = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    found: list[AnyMessage] = []
+    for message in messages:
+        found.append(message)
+        for call in message.tool_calls if isinstance(message, AIMessage) else ():
+            if call["id"] not in done:
+                text = "This was not carried out: the conversation went on without it."
+                found.append(
+                    ToolMessage(text, name=call["name"], tool_call_id=call["id"] or "", status="error")
+                )
+    return found
+
+
 def make_model(name: str) -> BaseChatModel:
     """`fake`, or `provider:name` as init_chat_model takes it; the provider's package is imported only then.
 
@@ -117,5 +144,5 @@ def make_graph() -> Any:
         tools=[calculate, current_time, wait, remember, recall],
         system_prompt=PROMPT,
         state_schema=State,
-        middleware=[HumanInTheLoopMiddleware(interrupt_on={"remember": True})],
+        middleware=[AnsweredToolCalls(), HumanInTheLoopMiddleware(interrupt_on={"remember": True})],
     )

@@ -1,5 +1,6 @@
 """A chat model without a provider: the same words for the same conversation, no key, no network.
 
+It refuses what providers refuse, so that an agent that works with it does not fail with the first real one.
 It understands just enough to show what an agent does: it calls the tools that it is given when the last
 message asks for arithmetic, the time or a note, and says what they answered.
 """
@@ -21,6 +22,30 @@ _ARITHMETIC = re.compile(r"[-(\d][-+*/%().\d\s]*[+*/%-][-+*/%().\d\s]*[\d)]")
 _ZONE = re.compile(r"\b([A-Z][A-Za-z_]+/[A-Z][A-Za-z_]+)\b")
 _COUNT = re.compile(r"\bcount to (\d{1,2})\b", re.IGNORECASE)
 _NOTE = re.compile(r"\bremember(?:\s+that|:)?\s+(?P<note>[^?]+)$", re.IGNORECASE | re.DOTALL)
+
+
+class BadRequestError(Exception):
+    """What a provider answers 400 to."""
+
+
+def check(messages: Sequence[BaseMessage]) -> None:
+    """Raises BadRequestError for what providers refuse: no messages, a tool call whose answer does not follow at once,
+    an answer to no call."""
+    if not messages:
+        raise BadRequestError("400: messages: at least one is needed")
+    waiting: set[str | None] = set()
+    for number, message in enumerate(messages):
+        if isinstance(message, ToolMessage):
+            if message.tool_call_id not in waiting:
+                raise BadRequestError(f"400: messages.{number}: a tool's answer has to follow its call")
+            waiting.remove(message.tool_call_id)
+            continue
+        if waiting:
+            break
+        waiting = {call["id"] for call in message.tool_calls} if isinstance(message, AIMessage) else set()
+    if waiting:
+        calls = ", ".join(sorted(map(str, waiting)))
+        raise BadRequestError(f"400: messages: a tool call has to be followed by its answer: {calls}")
 
 
 class FakeChatModel(BaseChatModel):
@@ -87,6 +112,7 @@ class FakeChatModel(BaseChatModel):
         yield ChatGenerationChunk(message=last)
 
     def _answer(self, messages: list[BaseMessage]) -> AIMessage:
+        check(messages)
         last = messages[-1]
         text = last.text if isinstance(last.text, str) else str(last.content)
         call = self._tool_call(text) if isinstance(last, HumanMessage) else self._next_wait(messages)

@@ -1,6 +1,6 @@
 """How a run drives its graph: the config and input that it gets, and the stream that comes out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints, is_typeddict
 from weakref import WeakKeyDictionary
@@ -10,7 +10,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import START
 from langgraph.errors import InvalidUpdateError
 from langgraph.store.base import BaseStore
-from langgraph.types import Command, Send
+from langgraph.types import Command, Interrupt, Send
 
 from langgraph_agents_service.access import callers
 from langgraph_agents_service.configuration.settings import Settings
@@ -21,7 +21,7 @@ from langgraph_agents_service.projects.graphs import AnyGraph, Graph, Graphs
 from langgraph_agents_service.runs import langsmith
 from langgraph_agents_service.runs.execution import Execution
 from langgraph_agents_service.runs.tokens import TokenCounter
-from langgraph_agents_service.runs.wire import EVENTS, Translator, dumps
+from langgraph_agents_service.runs.wire import EVENTS, INTERRUPTS, Translator, dumps
 
 
 class Driver:
@@ -104,8 +104,19 @@ class Driver:
         if keys := payload.get("feedback_keys"):
             execution.publish("feedback", dumps(await langsmith.feedback_urls(run.run_id, keys)))
         values = translator.values
-        if values is None and not execution.stateless:
-            values = (await compiled.aget_state(config)).values
+        if execution.stateless:
+            return with_interrupts(values, list(translator.interrupts.values()))
+        if (
+            values is None
+            or given is None
+            or isinstance(given, Command)
+            or _may_wait(translator, compiled, how)
+        ):
+            snapshot = await compiled.aget_state(config)
+            execution.waits = bool(snapshot.next)
+            values = with_interrupts(snapshot.values if values is None else values, snapshot.interrupts)
+            if "values" in payload["stream_mode"] and not translator.told(snapshot.interrupts):
+                execution.publish("values", dumps(values))
         return values
 
     async def _with_events(self, execution: Execution, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -168,17 +179,26 @@ class Driver:
         metadata: Any = found.metadata if found else {}
         return bool(metadata.get("run_id") == run.run_id)
 
-    async def interrupted(self, run: Run, values: Any) -> bool:
-        """Whether the graph waits for somebody, given the last values of the run."""
-        if isinstance(values, dict) and "__interrupt__" in values:
-            return True
-        if not (run.payload.get("interrupt_before") or run.payload.get("interrupt_after")):
-            return False
-        graph = self.graphs.find(run.graph_id)
-        config = self.config(run)
-        return graph is not None and bool(
-            (await (await self.compiled(graph, config)).aget_state(config)).next
-        )
+
+def with_interrupts(values: Any, interrupts: Sequence[Interrupt]) -> Any:
+    """Values as LangGraph shows them: with all that waits for an answer. Those that are no object stay as they are."""
+    values = {} if values is None and interrupts else values
+    if not isinstance(values, dict):
+        return values
+    bare = {name: value for name, value in values.items() if name != INTERRUPTS}
+    return {**bare, INTERRUPTS: list(interrupts)} if interrupts else bare
+
+
+def _may_wait(translator: Translator, graph: AnyGraph, how: Json) -> bool:
+    """Whether a run that began with an input may have stopped before its end. Looking costs a read of the state."""
+    return bool(
+        translator.interrupts
+        or translator.stopped
+        or how["interrupt_before"]
+        or how["interrupt_after"]
+        or graph.interrupt_before_nodes
+        or graph.interrupt_after_nodes
+    )
 
 
 def _context(graph: AnyGraph, given: Json | None) -> Any:

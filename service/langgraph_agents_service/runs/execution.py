@@ -51,6 +51,8 @@ class Execution:
         """Tells whether the client has left to whom alone the run is of use."""
         self.fed = False
         """Whether the graph has been given the input."""
+        self.waits = False
+        """Whether the graph stopped before its end, for an answer or at a breakpoint."""
         self.settling = False
         """Whether the run has ended, and only its entry in the registry is still to be written."""
         self.started = asyncio.Event()

@@ -311,7 +311,7 @@ class Runner:
         thread_status = ThreadStatus.IDLE
         if outcome.status in (RunStatus.ERROR, RunStatus.TIMEOUT):
             thread_status = ThreadStatus.ERROR
-        elif outcome.status is RunStatus.INTERRUPTED or await self.driver.interrupted(run, outcome.values):
+        elif outcome.status is RunStatus.INTERRUPTED or execution.waits:
             thread_status = ThreadStatus.INTERRUPTED
         if not await self.registry.finish(run, outcome.status, outcome.error, thread_status):
             log.warning("another process holds this run by now; its outcome counts")

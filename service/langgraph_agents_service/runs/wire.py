@@ -2,14 +2,17 @@
 
 import json
 import sys
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, is_dataclass
+from datetime import timedelta
 from math import isfinite
 from typing import Any
 
 import orjson
 from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
-from pydantic import BaseModel
+from langgraph.types import Interrupt
+from pydantic import BaseModel, TypeAdapter
 
 STREAM_MODES = {
     "values": "values",
@@ -23,6 +26,12 @@ STREAM_MODES = {
 }
 """The API's stream modes, and LangGraph's mode that each is made from."""
 
+
+INTERRUPTS = "__interrupt__"
+"""Where values have what waits for an answer."""
+
+_DURATION = TypeAdapter(timedelta)
+"""ISO 8601, as LangGraph's server has durations."""
 
 EVENTS = "events"
 """The mode of all events of all that a graph runs, which LangGraph streams in another way."""
@@ -51,8 +60,10 @@ def _plain(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, BaseException):
         return {"error": type(value).__name__, "message": str(value)}
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return b64encode(value).decode()
+    if isinstance(value, timedelta):
+        return _DURATION.dump_python(value, mode="json")
     return str(value)
 
 
@@ -81,15 +92,27 @@ class Translator:
         self._messages: dict[str, BaseMessage] = {}
         self.modes: list[Any] = sorted({"values", *(STREAM_MODES[mode] for mode in modes if mode != EVENTS)})
         self.values: Any = None
+        self.interrupts: dict[str, Interrupt] = {}
+        """By their ids. LangGraph tells those of parallel tasks one after the other."""
+        self.stopped = False
+        """Whether the graph said that it stops, be it for nobody's answer."""
 
     def events(self, chunk: Any) -> Iterator[tuple[str, bytes]]:
         namespace, mode, data = chunk if self._subgraphs else ((), *chunk)
         if mode == "values" and not namespace:
             self.values = data
+            if isinstance(data, dict) and INTERRUPTS in data:
+                self.stopped = True
+                self.interrupts |= {interrupt.id: interrupt for interrupt in data[INTERRUPTS]}
         if mode == "messages":
             yield from self._of_message(data, namespace)
         elif mode in self._wanted:
             yield "|".join((mode, *namespace)), dumps(data)
+
+    def told(self, interrupts: Sequence[Interrupt]) -> bool:
+        """Whether the last values have all of these."""
+        last = self.values.get(INTERRUPTS, ()) if isinstance(self.values, dict) else ()
+        return {interrupt.id for interrupt in interrupts} <= {interrupt.id for interrupt in last}
 
     def _of_message(self, data: tuple[BaseMessage, dict[str, Any]], namespace: tuple[str, ...]) -> Any:
         message, metadata = data

@@ -1,11 +1,16 @@
 """Graphs that do what no graph should, for the tests of what the service makes of it."""
 
 import asyncio
+import operator
 import sys
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
 from langgraph.graph import START, StateGraph
+from langgraph.types import Send, interrupt
 from typing_extensions import TypedDict
+
+from tests.service.graphs.named import Named
 
 
 class State(TypedDict, total=False):
@@ -43,6 +48,16 @@ async def _misbehave(state: State) -> State:
             return {"text": "a\0b"}
         case "half a pair kept":
             return {"text": "bad \ud83d end"}
+        case "typed":
+            return {"number": Named("kept")}
+        case "wei":
+            return {"number": {"wei": 2**70, "debt": -(2**80)}}
+        case "bytes and duration":
+            return {
+                "number": {"bytes": b"\xff\x00abc", "seconds": timedelta(hours=1, seconds=3), "wei": 2**70}
+            }
+        case "generator":
+            return {"number": {"deep": [1, (number for number in range(3))]}}
         case "nan":
             return {"number": float("nan")}
     return {"text": f"number is {state.get('number')}"}
@@ -68,3 +83,18 @@ def factory(config: dict[str, Any]) -> Any:
     if "run_id" not in config["configurable"]:
         raise RuntimeError("needs a secret: sk-1234")
     return _graph(_misbehave)
+
+
+class Answers(TypedDict, total=False):
+    number: int
+    answers: Annotated[list[str], operator.add]
+
+
+def _ask(state: Answers) -> Answers:
+    return {"answers": [f"{state['number']}: {interrupt({'number': state['number']})}"]}
+
+
+_asking: Any = StateGraph(Answers)
+_asking.add_node("ask", _ask)
+_asking.add_conditional_edges(START, lambda _: [Send("ask", {"number": n}) for n in range(3)], ["ask"])
+asking = _asking.compile()

@@ -30,6 +30,7 @@ from psycopg.rows import DictRow
 
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.batcher import Batcher
+from langgraph_agents_service.persistence.checkpointers.serializer import Serializer, naming_fields
 from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database, retry
 from langgraph_agents_service.persistence.text import clean
 
@@ -124,8 +125,8 @@ class _Table:
 class GroupCommitSaver(AsyncPostgresSaver):
     """AsyncPostgresSaver on a pool. Raises psycopg.OperationalError when the database stays away."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database.pool)
+    def __init__(self, database: Database, serializer: Serializer | None = None) -> None:
+        super().__init__(database.pool, serde=serializer or Serializer())
         # The base class takes this lock around every statement although each has its own connection here.
         self.lock = cast(asyncio.Lock, nullcontext())
         self._database = database
@@ -153,9 +154,11 @@ class GroupCommitSaver(AsyncPostgresSaver):
                 if isinstance(value, _DELTA):
                     inline[channel] = True
         versions = {channel: version for channel, version in new_versions.items() if channel in blobs}
+        with naming_fields(self.serde, blobs.items()):
+            rows = self._dump_blobs(thread_id, namespace, blobs, versions) if versions else []
         await self._batcher.submit(
             _Rows(
-                blobs=self._dump_blobs(thread_id, namespace, blobs, versions) if versions else (),
+                blobs=rows,
                 checkpoints=[
                     (
                         thread_id,
@@ -185,12 +188,11 @@ class GroupCommitSaver(AsyncPostgresSaver):
     ) -> None:
         metrics.series(metrics.checkpointer_operations, "put_writes").inc()
         where = config["configurable"]
-        rows = [
-            (*row[:5], str(row[5]), *row[6:])
-            for row in self._dump_writes(
+        with naming_fields(self.serde, writes):
+            dumped = self._dump_writes(
                 where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"], task_id, task_path, writes
             )
-        ]
+        rows = [(*row[:5], str(row[5]), *row[6:]) for row in dumped]
         if all(channel in WRITES_IDX_MAP for channel, _ in writes):
             await self._batcher.submit(_Rows(control_writes=rows))
         else:

@@ -21,13 +21,16 @@ from langgraph_checkpoint_aws.checkpoint.valkey import AsyncValkeySaver  # type:
 from valkey.asyncio import Valkey
 
 from langgraph_agents_service.observability import metrics
+from langgraph_agents_service.persistence.checkpointers.serializer import Serializer, naming_fields
 
 
 class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the package has no type marker
     """AsyncValkeySaver below a key prefix. Raises valkey.exceptions.ValkeyError when the server is away."""
 
-    def __init__(self, client: Valkey, *, prefix: str, ttl_seconds: int) -> None:
-        super().__init__(client, ttl=ttl_seconds)
+    def __init__(
+        self, client: Valkey, *, prefix: str, ttl_seconds: int, serializer: Serializer | None = None
+    ) -> None:
+        super().__init__(client, ttl=ttl_seconds, serde=serializer or Serializer())
         self._prefix = prefix
 
     # Only the thread id is inside the hash tag, so that a thread lives in one slot of a cluster.
@@ -51,7 +54,8 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         metrics.series(metrics.checkpointer_operations, "put").inc()
-        saved: RunnableConfig = await super().aput(config, checkpoint, metadata, new_versions)
+        with naming_fields(self.serde, checkpoint["channel_values"].items()):
+            saved: RunnableConfig = await super().aput(config, checkpoint, metadata, new_versions)
         key = self._namespaces_key(config["configurable"]["thread_id"])
         async with self.client.pipeline(transaction=False) as pipe:
             pipe.sadd(key, config["configurable"].get("checkpoint_ns", ""))
@@ -67,7 +71,8 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         task_path: str = "",
     ) -> None:
         metrics.series(metrics.checkpointer_operations, "put_writes").inc()
-        await super().aput_writes(config, writes, task_id, task_path)
+        with naming_fields(self.serde, writes):
+            await super().aput_writes(config, writes, task_id, task_path)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         metrics.series(metrics.checkpointer_operations, "get").inc()
