@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,6 +15,7 @@ from langgraph_agents_service.api import (
     errors,
     gateway,
     invoke,
+    meta,
     missing,
     probes,
     store,
@@ -42,6 +42,8 @@ def create_app(settings: Settings) -> Application:
     http = service.graphs.project.http
     page = settings.environment is Environment.DEV
     open_paths = OPEN_PATHS | ({"/"} if page else frozenset())
+    if not http.disable_meta:
+        open_paths |= meta.PATHS
     api = _api(service, http, page=page, untraced=OPEN_PATHS)
     authentication = Middleware(Authentication, service=service, open_paths=open_paths)
     # Cross-origin rules are outermost, because a browser's preflight request carries no key.
@@ -62,7 +64,8 @@ def create_app(settings: Settings) -> Application:
             api,
             around_all=around_all,
             authentication=authentication,
-            protect_project=http.enable_custom_route_auth,
+            # Of the project's routes none is open, whatever path of the service's it has.
+            protection=Middleware(Authentication, service=service) if http.enable_custom_route_auth else None,
             authentication_first=http.middleware_order == "auth_first",
             reserved=OPEN_PATHS | (frozenset() if http.disable_meta else {"/docs", "/openapi.json"}),
         )
@@ -103,6 +106,7 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         assistant_graphs.router,
         store.router,
         probes.router,
+        meta.router,
     )
     api.router.routes[:0] = [
         route
@@ -113,15 +117,10 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
     api.router.default = missing.answering(http)
     if page:
         # The page itself holds nothing: what it shows comes over the API, with the key that the person enters.
-        text = files("langgraph_agents_service.api").joinpath("page.html").read_text()
 
         @api.get("/", include_in_schema=False)
         async def index(request: Request) -> HTMLResponse:
-            if service.identification.foreign(request.scope):
-                raise errors.ApiError(403, "the Host header names another address than this service's")
-            return HTMLResponse(
-                text, headers={"Content-Security-Policy": _PAGE_POLICY, "X-Frame-Options": "DENY"}
-            )
+            return meta.page(request, "page.html")
 
     return api
 
@@ -140,9 +139,3 @@ def _cors(settings: Settings, http: Http) -> list[Middleware]:
             expose_headers=["Content-Location", "Location", "X-Request-Id"],
         )
     ]
-
-
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)

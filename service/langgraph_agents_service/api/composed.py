@@ -40,18 +40,18 @@ def compose(
     *,
     around_all: Sequence[Middleware],
     authentication: Middleware,
-    protect_project: bool,
+    protection: Middleware | None,
     authentication_first: bool,
     reserved: frozenset[str],
 ) -> Starlette:
-    """The project's application with the service's API in it."""
+    """The project's application with the service's API in it. `protection`: of the project's own routes."""
     theirs = list(project.user_middleware)
     inner = theirs if authentication_first else []
     for cls, args, kwargs in reversed([authentication, *inner]):  # what is added last is outermost
         api.add_middleware(cls, *args, **kwargs)
     project.user_middleware = [*([] if authentication_first else theirs), *around_all]
     routes = project.router
-    own = _Project(routes, [*([authentication] if protect_project else []), *inner])
+    own = _Project(routes, [*([protection] if protection else []), *inner])
     ours, within = api.router.lifespan_context, routes.lifespan_context
 
     @asynccontextmanager

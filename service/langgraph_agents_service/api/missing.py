@@ -20,8 +20,6 @@ _FEATURES = (
     (r"/a2a(/.*)?", "A2A"),
     (r"/ui(/.*)?", "user interfaces that belong to graphs"),
     (r"/metrics", "metrics on this port (METRICS_PORT has them)"),
-    (r"/info", "information about the server"),
-    (r"/docs", "a page of the API"),
 )
 """What the Agent Server API has, the special before the general."""
 

@@ -326,3 +326,20 @@ def test_what_the_agent_server_has_and_this_service_does_not_is_named(in_memory:
             answer = http.request(method, path)
             assert (answer.status_code, word in answer.json()["detail"]) == (501, True), path
         assert http.get("/nowhere").status_code == 404
+
+
+def test_a_protected_route_stays_so_where_the_services_own_of_that_path_is_open(tmp_path: Path) -> None:
+    (tmp_path / "web.py").write_text(
+        "from starlette.applications import Starlette\n"
+        "from starlette.responses import PlainTextResponse\n"
+        "from starlette.routing import Route\n"
+        "async def own(request):\n"
+        "    return PlainTextResponse('mine')\n"
+        "app = Starlette(routes=[Route('/info', own), Route('/', own)])\n"
+    )
+    settings = {"app": f"{tmp_path}/web.py:app", "enable_custom_route_auth": True}
+    with routed(tmp_path, settings) as served, client(served) as http:
+        for path in ("/", "/info"):
+            assert http.get(path).status_code == 401
+            assert http.get(path, headers=KEYED).text == "mine"
+        assert http.get("/docs").status_code == 200
