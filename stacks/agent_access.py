@@ -1,10 +1,11 @@
 """Second of an agent: which of its pods may read which of its secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
+from components import iam
 from components.cluster.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.naming import IAM_ROLE_NAME, safe_name
 from components.secrets.secret_mount import SecretMount, SecretMountArgs
@@ -32,8 +33,10 @@ def grant(
     namespace: str,
     labels: Mapping[str, str],
     opts: pulumi.ResourceOptions,
+    *,
+    statements: Sequence[iam.Statement] = (),
 ) -> SecretAccess:
-    """Let pods of ``service_account`` read ``files``, and nothing else in AWS.
+    """Let pods of ``service_account`` read ``files``, and in AWS nothing else but what ``statements`` allow.
 
     Args:
         namespace: by name, so that the identity need not wait for the namespace itself.
@@ -50,6 +53,7 @@ def grant(
             region=platform.region,
             secret_arns=[files.arns[name] for name in sorted(files.arns)],
             kms_key_arn=platform.secrets_key_arn,
+            statements=statements,
         ),
         opts,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stacks.aws_vocabulary import SecretArn
+from stacks.aws_vocabulary import Arn, IamAction, SecretArn
 from stacks.vocabulary import (
     Checkpointer,
     Cpu,
@@ -177,6 +177,24 @@ class AgentSecret(Model):
         return self
 
 
+class Permission(Model):
+    """What an agent's pods may do in AWS: a statement that allows, in the terms of IAM."""
+
+    actions: Annotated[tuple[IamAction, ...], Field(min_length=1)]
+    """Such as ``s3:GetObject``."""
+    resources: Annotated[tuple[Arn, ...], Field(min_length=1)]
+    """ARNs that they act on, such as ``arn:aws:s3:::reports/*``."""
+
+    @model_validator(mode="after")
+    def _wild_actions_have_named_resources(self) -> Self:
+        wild = [action for action in self.actions if "*" in action]
+        if wild and "*" in self.resources:
+            raise ValueError(
+                f"actions {', '.join(wild)} on resources *: name the actions, or the resources they act on"
+            )
+        return self
+
+
 class AgentDefaults(Model):
     """Settings of an agent that the stack's ``defaults`` may set for all of them."""
 
@@ -220,6 +238,8 @@ class AgentDefaults(Model):
     """Of idle threads."""
     env: Annotated[dict[EnvName, str], AfterValidator(_no_secret_in_env)] = Field(default_factory=dict)
     """Further plain variables."""
+    permissions: tuple[Permission, ...] = ()
+    """What its pods may do in AWS besides. A model of Bedrock needs nothing here: calling it is allowed."""
     secrets: tuple[AgentSecret, ...] = (AgentSecret(name="API_KEYS", source=SecretSource.GENERATED),)
     """The agent's secrets. ``API_KEYS`` are the keys that its callers send as X-API-Key."""
 

@@ -16,6 +16,7 @@ from components.workload.maintenance import Migration, MigrationArgs, Retention,
 from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from components.workload.pod import ContainerResources
 from components.workload.workload import Workload, WorkloadArgs
+from stacks import agent_permissions
 from stacks.agent_access import SecretAccess, grant
 from stacks.agent_image import deploy_image
 from stacks.agent_secrets import ApiKeys, deploy_secrets
@@ -46,12 +47,17 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     )
     opts = pulumi.ResourceOptions(parent=group)
     image = deploy_image(agent, settings, platform, opts)
-    variables = {**plain_variables(agent, production=settings.production), **agent.env}
+    variables = {
+        **plain_variables(agent, production=settings.production),
+        **agent_permissions.variables(agent, platform.region),
+        **agent.env,
+    }
 
     secrets = deploy_secrets(agent, settings, platform, api_keys, opts)
     served = _labels(agent, platform, "server")
     migrate = grant(f"{agent.name}-migrate", secrets.migration, platform, settings.namespace, served, opts)
-    serve = grant(agent.name, secrets.server, platform, settings.namespace, served, opts)
+    allowed = agent_permissions.statements(agent, platform.region, platform.account_id)
+    serve = grant(agent.name, secrets.server, platform, settings.namespace, served, opts, statements=allowed)
     policies = _network_policies(agent, settings.network, platform, opts)
     migration = _migration(agent, platform, image, variables, migrate, policies, opts)
     workload = _workload(agent, platform, image, variables, serve, (migration.job, policies.server), opts)

@@ -101,6 +101,23 @@ SecretArn = Annotated[
         )
     ),
 ]
+Arn = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"\*|arn:aws[a-z-]*:[a-z0-9-]+:[^:]*:[^:]*:\S+",
+            "write an ARN, such as arn:aws:s3:::reports/*, or * for an action that acts on no resource by name",
+        )
+    ),
+]
+IamAction = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"[a-z0-9-]+:[A-Za-z0-9*]+", "write an action of IAM, such as s3:GetObject, one in each entry"
+        )
+    ),
+]
 Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 """Tags of AWS resources by name."""
 

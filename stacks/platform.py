@@ -51,6 +51,7 @@ class Platform:
     """``langgraph-agents-<stack>``; begins the names of AWS resources."""
     stack: str
     region: str
+    account_id: pulumi.Output[str]
     providers: list[pulumi.ProviderResource]
     """AWS and Kubernetes."""
     subnets: SubnetPlan
@@ -162,6 +163,7 @@ def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
         name=name,
         stack=stack,
         region=region,
+        account_id=account,
         providers=[provider, kubernetes],
         subnets=subnets,
         cluster=cluster,
