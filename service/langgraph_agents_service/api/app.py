@@ -20,6 +20,7 @@ from langgraph_agents_service.api import (
     probes,
     store,
 )
+from langgraph_agents_service.api.agents import a2a, mcp
 from langgraph_agents_service.api.assistants import graphs as assistant_graphs
 from langgraph_agents_service.api.assistants import routes as assistants
 from langgraph_agents_service.api.authentication import Authentication
@@ -107,6 +108,8 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         store.router,
         probes.router,
         meta.router,
+        mcp.router,
+        a2a.router,
     )
     api.router.routes[:0] = [
         route

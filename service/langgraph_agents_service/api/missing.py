@@ -16,8 +16,6 @@ _FEATURES = (
     (r"/threads(/.*)?", "this operation on threads"),
     (r"/runs(/.*)?", "this operation on runs"),
     (r"/store(/.*)?", "this operation on the store"),
-    (r"/mcp(/.*)?", "MCP"),
-    (r"/a2a(/.*)?", "A2A"),
     (r"/ui(/.*)?", "user interfaces that belong to graphs"),
     (r"/metrics", "metrics on this port (METRICS_PORT has them)"),
 )

@@ -85,6 +85,7 @@ class Http(Section):
             "store": self.disable_store,
             "mcp": self.disable_mcp,
             "a2a": self.disable_a2a,
+            ".well-known": self.disable_a2a,
             "ui": self.disable_ui,
             "info": self.disable_meta,
             "docs": self.disable_meta,

@@ -416,6 +416,8 @@ def test_where_all_is_denied_no_route_gives_anything_away(project: Project) -> N
         for path, methods in document["paths"].items():
             if path in ("/health", "/ready", "/ok", "/info", "/docs"):
                 continue
+            if path in ("/mcp", "/a2a/{assistant_id}"):  # they refuse in words of their own: see below
+                continue
             url = path.replace("{assistant_id}", "who").replace("{namespace}", "a")
             for name in ("thread_id", "run_id", "checkpoint_id", "cron_id"):
                 url = url.replace(f"{{{name}}}", thing)
@@ -431,10 +433,31 @@ def test_where_all_is_denied_no_route_gives_anything_away(project: Project) -> N
                 asked: Any = body if known else None
                 if path == "/runs/batch":
                     asked = [{"assistant_id": "who"}]
-                answer = http.request(method, url, params={"namespace": "a", "key": "k"}, json=asked)
+                answer = http.request(
+                    method, url, params={"namespace": "a", "key": "k", "assistant_id": "who"}, json=asked
+                )
                 if answer.status_code != 403:
                     let_through.append((method, path, answer.status_code, answer.text[:200]))
         assert let_through == []
+
+
+def test_other_agents_are_refused_what_the_project_does_not_allow(project: Project) -> None:
+    code = LET_IN + "\n@auth.on\nasync def deny(ctx, value):\n    return False\n"
+    call: dict[str, Any] = {"jsonrpc": "2.0", "id": 1}
+    message = {"role": "user", "messageId": "m", "parts": [{"kind": "data", "data": {}}]}
+    with project(code) as http:
+        for path, method, params in (
+            ("/mcp", "tools/list", {}),
+            ("/mcp", "tools/call", {"name": "who"}),
+            ("/a2a/who", "message/send", {"message": message}),
+            ("/a2a/who", "tasks/get", {"id": "a:b"}),
+        ):
+            answer = http.post(path, json={**call, "method": method, "params": params}).json()
+            assert answer["error"]["data"] == {"status": 403}, (method, answer)
+        streamed = http.post(
+            "/a2a/who", json={**call, "method": "message/stream", "params": {"message": message}}
+        )
+        assert '"status":403' in streamed.text
 
 
 def _properties(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
