@@ -21,6 +21,8 @@ class Context:
     """Decided by everything that is in it, and by the platform."""
     locked: bool
     """Whether its packages come from a lock beside the project."""
+    others: tuple[str, ...] = ()
+    """What of it has another version than in the project's own lock."""
 
 
 def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
@@ -61,7 +63,7 @@ def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
         shutil.rmtree(partial)
     else:
         partial.rename(target)
-    return Context(target, tag, resolution.locked)
+    return Context(target, tag, resolution.locked, resolution.others)
 
 
 def _ignored() -> list[str]:

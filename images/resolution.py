@@ -21,7 +21,10 @@ LOCK = "langgraph-agents.lock"
 
 SERVICE = Path(__file__).parents[1] / "service"
 
+_RECIPE = "1"
+"""Another number for another way to resolve the same inputs."""
 _MARK = "# inputs: "
+_OTHER = "# other than uv.lock: "
 # The glibc of the oldest base.
 _PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_28", "linux/arm64": "aarch64-manylinux_2_28"}
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
@@ -37,6 +40,8 @@ class Resolution:
     """`name @ git+https://...@commit`; a commit takes the place of a hash."""
     locked: bool
     """Whether it comes from the lock beside the project."""
+    others: tuple[str, ...] = ()
+    """What differs from the project's own lock, as `name 1.0 -> 1.1`: the service needs it."""
 
 
 def resolve(source: Source, platform: str) -> Resolution:
@@ -83,7 +88,14 @@ def write_lock(source: Source, platform: str) -> Path:
 def _inputs(source: Source, platform: str) -> str:
     """A digest of all that decides the resolution."""
     digest = hashlib.sha256()
-    texts = [source.python, platform, *_service(), *sorted(source.declared.packages), *_indexes(source)]
+    texts = [
+        _RECIPE,
+        source.python,
+        platform,
+        *_service(),
+        *sorted(source.declared.packages),
+        *_indexes(source),
+    ]
     for text in (*texts, *(file.read_text() for file in (*source.declared.files, *_locks(source)))):
         digest.update(f"{len(text)}:{text}".encode())
     return digest.hexdigest()
@@ -99,13 +111,38 @@ def _locks(source: Source) -> list[Path]:
 
 
 def _compile(source: Source, platform: str) -> str:
-    constraints = "".join(
-        _uv(source, ["export", *_EXPORT, "--directory", str(lock.parent)]) for lock in _locks(source)
-    )
-    text = _compiled(source, platform, constraints)
-    if more := undeclared(dict(_PINNED.findall(text))):
-        text = _compiled(source, platform, constraints + "\n".join(more))
-    return text
+    held = _held(source)
+    _refuse_old(source, held)
+    text = _asked(source, platform, held, [])
+    if more := undeclared(_versions(text)):
+        text = _asked(source, platform, held, more)
+    found = _versions(text)
+    others = [
+        f"{_OTHER}{name} {version} -> {found[name]}\n"
+        for name, version in sorted(held.items())
+        if name in found and found[name] != version
+    ]
+    return "".join(others) + text
+
+
+def _held(source: Source) -> dict[str, str]:
+    """What the project's own locks hold, by name."""
+    texts = (_uv(source, ["export", *_EXPORT, "--directory", str(lock.parent)]) for lock in _locks(source))
+    return {name: version for text in texts for name, version in _versions(text).items()}
+
+
+def _refuse_old(source: Source, held: dict[str, str]) -> None:
+    """A lock of before LangGraph 1.0 is not passed over: the project may not run with a newer one."""
+    version = held.get("langgraph", "1")
+    if version.startswith("0."):
+        raise ProjectError(
+            f"{', '.join(map(str, _locks(source)))} holds langgraph {version}, and the service runs with 1.0.6 or "
+            "newer: try the project with it, and raise it by `uv lock --upgrade-package langgraph`"
+        )
+
+
+def _versions(text: str) -> dict[str, str]:
+    return {name.lower().replace("_", "-"): version for name, version in _PINNED.findall(text)}
 
 
 _EXPORT = (
@@ -114,7 +151,9 @@ _EXPORT = (
 )
 
 
-def _compiled(source: Source, platform: str, constraints: str) -> str:
+def _asked(source: Source, platform: str, held: dict[str, str], limits: list[str]) -> str:
+    """What uv resolves. It prefers the versions that it finds in the file that it writes, and takes others where these
+    cannot go beside the service."""
     arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate"]
     arguments += [
         "--python-version",
@@ -123,12 +162,14 @@ def _compiled(source: Source, platform: str, constraints: str) -> str:
         _PLATFORMS[platform],
         *_indexes(source),
     ]
-    wanted = [*_service(), *source.declared.packages]
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as limits:
-        limits.write(constraints)
-        limits.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        output, constraints = Path(folder, "requirements.txt"), Path(folder, "constraints.txt")
+        output.write_text("".join(f"{name}=={version}\n" for name, version in held.items()))
+        constraints.write_text("\n".join(limits))
+        arguments += ["--output-file", str(output), "--constraints", str(constraints)]
         files = map(str, source.declared.files)
-        return _uv(source, [*arguments, "--constraints", limits.name, "-", *files], stdin="\n".join(wanted))
+        _uv(source, [*arguments, "-", *files], stdin="\n".join([*_service(), *source.declared.packages]))
+        return output.read_text()
 
 
 def _indexes(source: Source) -> list[str]:
@@ -175,7 +216,8 @@ def _parted(text: str, *, locked: bool) -> Resolution:
             hashed.append(entry)
         elif " @ git+" in entry:
             repositories.append(entry)
-    return Resolution("\n".join(hashed) + "\n", "\n".join(repositories), locked)
+    others = tuple(line.removeprefix(_OTHER) for line in text.splitlines() if line.startswith(_OTHER))
+    return Resolution("\n".join(hashed) + "\n", "\n".join(repositories), locked, others)
 
 
 def _cache() -> Path:

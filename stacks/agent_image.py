@@ -51,6 +51,10 @@ def _context(name: str, source: str, on: str) -> Path:
         context = write(read_source(Path(source)), name=name, platform=on, folder=CONTEXTS)
     except ProjectError as error:
         raise pulumi.RunError(f"agent {name}: {error}") from None
+    if context.others:
+        pulumi.log.info(
+            f"agent {name}: beside the service its uv.lock does not hold for {', '.join(context.others)}"
+        )
     if not context.locked:
         pulumi.log.info(
             f"agent {name}: {source} has no lock of its own, so a later build may install newer packages; "

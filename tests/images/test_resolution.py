@@ -1,5 +1,6 @@
 """The exact packages of an image. uv asks PyPI once, and its own cache later."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,21 @@ def test_packages_that_cannot_go_with_the_service_are_refused_with_both_sides(
         assert words in str(refused.value), words
 
 
+def answering(text: str, limits: list[str]) -> Callable[..., str]:
+    """Writes what uv would, and notes its constraints."""
+
+    def uv(_: Source, arguments: list[str], stdin: str = "") -> str:
+        limits.append(Path(arguments[arguments.index("--constraints") + 1]).read_text())
+        Path(arguments[arguments.index("--output-file") + 1]).write_text(text)
+        return ""
+
+    return uv
+
+
 def test_packages_from_git_are_installed_by_commit(project: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = "git+https://github.com/example/words@0123456789012345678901234567890123456789"
     text = f"idna==3.10 \\\n    --hash=sha256:00\nwords @ {commit}\n-e file:///somewhere\n"
-    monkeypatch.setattr("images.resolution._uv", lambda *_, **__: text)
+    monkeypatch.setattr("images.resolution._uv", answering(text, []))
     found = resolve(project, ON)
     assert found.hashed == "idna==3.10 \\\n    --hash=sha256:00\n"
     assert found.repositories == f"words @ {commit}"
@@ -81,12 +93,57 @@ def test_packages_from_git_are_installed_by_commit(project: Source, monkeypatch:
 def test_what_goes_beside_an_older_langchain_core_is_asked_for(
     project: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = []
-
-    def uv(_: Source, arguments: list[str], stdin: str = "") -> str:
-        limits.append(Path(arguments[arguments.index("--constraints") + 1]).read_text())
-        return "langchain-core==1.1.3 \\\n    --hash=sha256:00\n"
-
-    monkeypatch.setattr("images.resolution._uv", uv)
+    limits: list[str] = []
+    text = "langchain-core==1.1.3 \\\n    --hash=sha256:00\n"
+    monkeypatch.setattr("images.resolution._uv", answering(text, limits))
     resolve(project, ON)
     assert limits == ["", "langgraph-checkpoint<4.1"]
+
+
+LOCKED = """\
+version = 1
+requires-python = ">=3.11"
+
+[[package]]
+name = "api"
+version = "1"
+source = { virtual = "." }
+dependencies = [{ name = "python-slugify" }, { name = "langgraph-sdk" }, { name = "langgraph" }]
+
+[package.metadata]
+requires-dist = [{ name = "python-slugify" }, { name = "langgraph-sdk" }, { name = "langgraph" }]
+"""
+PACKAGE = """
+[[package]]
+name = "{name}"
+version = "{version}"
+source = {{ registry = "https://pypi.org/simple" }}
+sdist = {{ url = "https://files.pythonhosted.org/{name}.tar.gz", hash = "sha256:{hash}" }}
+"""
+DECLARES = '[project]\nname = "api"\nversion = "1"\nrequires-python = ">=3.11"\n'
+DECLARES += 'dependencies = ["python-slugify", "langgraph-sdk", "langgraph"]\n'
+
+
+def with_uv_lock(repository: Path, **versions: str) -> Source:
+    (repository / "api/pyproject.toml").write_text(DECLARES)
+    packages = [
+        PACKAGE.format(name=name.replace("_", "-"), version=version, hash="0" * 64)
+        for name, version in versions.items()
+    ]
+    (repository / "api/uv.lock").write_text(LOCKED + "".join(packages))
+    return read_source(repository / "api")
+
+
+def test_a_lock_of_the_projects_own_holds_where_the_service_can_go_beside_it(repository: Path) -> None:
+    project = with_uv_lock(repository, python_slugify="8.0.1", langgraph_sdk="0.3.3", langgraph="1.0.10")
+    found = resolve(project, ON)
+    assert "python-slugify==8.0.1" in found.hashed
+    assert "langgraph==1.0.10" in found.hashed
+    assert [other.partition(" -> ")[0] for other in found.others] == ["langgraph-sdk 0.3.3"]
+
+
+def test_a_lock_with_a_langgraph_below_1_is_refused_with_what_raises_it(repository: Path) -> None:
+    project = with_uv_lock(repository, python_slugify="8.0.1", langgraph_sdk="0.3.3", langgraph="0.4.8")
+    with pytest.raises(ProjectError, match="uv lock --upgrade-package langgraph") as refused:
+        resolve(project, ON)
+    assert "uv.lock holds langgraph 0.4.8" in str(refused.value)
