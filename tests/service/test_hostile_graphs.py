@@ -1,26 +1,37 @@
 """Whatever a graph raises or leaves behind, its run ends once, and the process and all other runs go on."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langgraph_sdk.errors import APIError
+from psycopg import OperationalError
+from psycopg.errors import ProgramLimitExceeded
 
+from langgraph_agents_service.persistence.database import TooLargeError, retry
+from langgraph_agents_service.runs import execution
 from tests.service.serving import Served, serving
 
 HOSTILE = Path(__file__).parent / "graphs" / "hostile.json"
 
 
 @pytest.fixture(scope="module", params=["postgres", "memory"])
-def served(request: pytest.FixtureRequest) -> Iterator[Served]:
-    storage = {}
-    if request.param == "postgres":
-        storage = {"database_uri": request.getfixturevalue("database_uri"), "lease_seconds": 2}
-    with serving(checkpointer=request.param, langgraph_config=HOSTILE, **storage) as served:
+def storage(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings of a service that keeps threads there."""
+    if request.param == "memory":
+        return {"checkpointer": "memory"}
+    uri = request.getfixturevalue("database_uri")
+    return {"checkpointer": "postgres", "database_uri": uri, "lease_seconds": 2}
+
+
+@pytest.fixture(scope="module")
+def served(storage: dict[str, Any]) -> Iterator[Served]:
+    with serving(langgraph_config=HOSTILE, **storage) as served:
         yield served
 
 
@@ -77,9 +88,9 @@ async def test_a_stateless_run_that_wants_to_exit_answers_with_an_error(served: 
     [("nul kept", "a\N{REPLACEMENT CHARACTER}b"), ("half a pair kept", "bad ? end")],
 )
 async def test_text_that_cannot_be_kept_is_kept_as_langgraphs_server_keeps_it(
-    served: Served, how: str, left: str, request: pytest.FixtureRequest
+    served: Served, how: str, left: str, storage: dict[str, Any]
 ) -> None:
-    if "memory" in request.node.name:
+    if storage["checkpointer"] == "memory":
         pytest.skip("memory keeps every text as it is")
     async with served.client() as client:
         thread_id = (await client.threads.create())["thread_id"]
@@ -200,3 +211,109 @@ async def test_types_come_back_only_where_langgraph_json_allows_them(
             await client.runs.wait(thread_id, "misbehaving", input={"how": "typed"})
             values: Any = await client.runs.wait(thread_id, "misbehaving", input={"how": ""})
             assert values["text"] == f"number is {seen}"
+
+
+async def test_a_run_that_swallows_its_cancellation_ends_at_its_limit(
+    storage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "STOP_SECONDS", 0.3)
+    given = {**storage, "run_timeout_seconds": 1, "max_concurrent_runs": 1}
+    with serving(langgraph_config=HOSTILE, **given) as served:
+        async with served.client() as client:
+            thread_id = (await client.threads.create())["thread_id"]
+            run = await client.runs.create(thread_id, "misbehaving", input={"how": "swallow"})
+            with suppress(Exception):
+                await client.runs.join(thread_id, run["run_id"])
+            assert (await client.runs.get(thread_id, run["run_id"]))["status"] == "timeout"
+            assert not served.service.runner.running
+            # Its place is free, its thread can be used, and what it still does is not kept.
+            values: Any = await client.runs.wait(thread_id, "misbehaving", input={"how": "", "number": 1})
+            assert values["text"] == "number is 1"
+            await asyncio.sleep(6)
+            state: Any = await client.threads.get_state(thread_id)
+            assert state["values"]["text"] == "number is 1"
+
+
+@pytest.mark.parametrize("how", ["swallow once", "fail on the way out"])
+async def test_a_cancelled_run_ends_as_cancelled_whatever_its_graph_makes_of_it(
+    served: Served, how: str
+) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        run = await client.runs.create(thread_id, "misbehaving", input={"how": how})
+        await asyncio.sleep(0.5)
+        await client.runs.cancel(thread_id, run["run_id"], wait=True)
+        assert (await client.runs.get(thread_id, run["run_id"]))["status"] == "interrupted"
+
+
+async def test_concurrent_changes_of_a_state_are_all_in_it(served: Served, storage: dict[str, Any]) -> None:
+    async with served.client() as client, AsyncExitStack() as opened:
+        clients = [client]
+        if "database_uri" in storage:  # a second process, as far as the database can tell
+            small = {**storage, "database_pool_min_size": 1, "database_pool_max_size": 2}
+            other = opened.enter_context(serving(langgraph_config=HOSTILE, **small))
+            clients.append(await opened.enter_async_context(other.client()))
+        thread_id = (await client.threads.create())["thread_id"]
+        await client.runs.wait(thread_id, "misbehaving", input={})
+        await asyncio.gather(
+            *(
+                clients[number % len(clients)].threads.update_state(
+                    thread_id, {"done": [number]}, as_node="node"
+                )
+                for number in range(20)
+            )
+        )
+        state: Any = await client.threads.get_state(thread_id)
+        assert sorted(state["values"]["done"]) == list(range(20))
+
+
+async def test_a_run_whose_end_is_never_recorded_is_not_tried_for_ever(
+    database_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"database_uri": database_uri, "max_run_attempts": 2, "lease_seconds": 2}
+    with serving(checkpointer="postgres", langgraph_config=HOSTILE, **given) as served:
+
+        async def fails(*_: object) -> bool:
+            raise RuntimeError("the end cannot be written")
+
+        monkeypatch.setattr(served.service.registry, "finish", fails)
+        async with served.client() as client:
+            thread_id = (await client.threads.create())["thread_id"]
+            run = await client.runs.create(thread_id, "misbehaving", input={})
+            async with asyncio.timeout(20):
+                while True:
+                    found: Any = await client.runs.get(thread_id, run["run_id"])
+                    if found["status"] == "error":
+                        break
+                    await asyncio.sleep(0.2)
+            thread: Any = await client.threads.get(thread_id)
+            assert thread["error"]["error"] == "WorkerDied"
+            await client.threads.delete(thread_id)
+
+
+async def test_a_run_without_a_thread_goes_on_while_the_database_is_away(
+    database_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"database_uri": database_uri, "lease_seconds": 1}
+    with serving(checkpointer="postgres", langgraph_config=HOSTILE, **given) as served:
+
+        async def away() -> None:
+            raise OperationalError("away")
+
+        monkeypatch.setattr(served.service.registry, "beat", away)
+        async with served.client() as client:
+            values: Any = await client.runs.wait(None, "steps", input={"seconds": 0.8})
+            assert values["done"] == ["one", "two", "three", "four"]
+
+
+async def test_what_is_too_large_for_postgresql_is_not_tried_again() -> None:
+    tries = 0
+
+    async def attempt() -> None:
+        nonlocal tries
+        tries += 1
+        raise ProgramLimitExceeded("row is too big")
+
+    with pytest.raises(TooLargeError):
+        await retry(attempt, 5)
+    assert tries == 1

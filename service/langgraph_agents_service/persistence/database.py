@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,15 @@ seconds" for Multi-AZ instances and under 35 for clusters (Amazon RDS user guide
 CHECK_AFTER_SECONDS = 1.0
 
 Result = TypeVar("Result")
+
+PROGRAM_LIMIT = "54"
+"""The class of PostgreSQL's errors that no repetition mends, among those that psycopg takes for operational: a row, a
+value or a statement is too large."""
+
+
+class TooLargeError(Exception):
+    """PostgreSQL cannot hold what it was given, now or later."""
+
 
 SILENCE: dict[str, Any] = {
     "keepalives_idle": 15,
@@ -67,6 +77,7 @@ class Database:
             kwargs=_CONNECTION,
         )
         self._checked: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
+        self._locks = asyncio.Semaphore(max(1, (settings.database_pool_max_size - 1) // 2))
         self._control: AsyncConnection[DictRow] | None = None
         self._control_lock = asyncio.Lock()
 
@@ -122,6 +133,24 @@ class Database:
 
         return await retry(attempt, PATIENCE_SECONDS if patient else 1)
 
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[None]:
+        """Hold the only lock of this name on the database, which ends with its connection at the latest. Those who hold
+        one have half the pool at most, because they need further connections meanwhile; beside a pool of one, a
+        connection of its own."""
+        async with self._locks, self._apart() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            yield
+
+    @asynccontextmanager
+    async def _apart(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        if self.pool.max_size > 1:
+            async with self.pool.connection() as connection:
+                yield connection
+        else:
+            async with await AsyncConnection.connect(self._uri, **_CONNECTION) as own:
+                yield own
+
     def observe(self) -> None:
         """Publish how the pool is used."""
         stats = self.pool.get_stats()
@@ -132,12 +161,15 @@ class Database:
 
 
 async def retry(attempt: Callable[[], Awaitable[Result]], seconds: float) -> Result:
-    """Try again on TRANSIENT errors for so long, at growing intervals, then raise the last error."""
+    """Try again on TRANSIENT errors for so long, at growing intervals, then raise the last error. Raises
+    TooLargeError at once."""
     try:
         return (
             await attempt()
         )  # nearly always the last one: tenacity's bookkeeping begins with the first failure
-    except TRANSIENT:
+    except TRANSIENT as error:
+        if (error.sqlstate or "").startswith(PROGRAM_LIMIT):
+            raise TooLargeError(f"PostgreSQL refuses what is too large for it: {error}") from error
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(TRANSIENT),
             stop=stop_after_delay(seconds),

@@ -14,6 +14,7 @@ from langgraph.types import Command, Interrupt, Send
 
 from langgraph_agents_service.access import callers
 from langgraph_agents_service.configuration.settings import Settings
+from langgraph_agents_service.persistence.checkpointers import fence
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
 from langgraph_agents_service.projects.factories import Use
@@ -50,6 +51,7 @@ class Driver:
         """Run the graph to its end or to an interrupt, publishing its events; returns the last values."""
         run, payload = execution.run, execution.run.payload
         callers.current.set(callers.of_run(run.owner, payload.get("user")))
+        fence.over.set(execution.over)
         graph = self.graphs.find(run.graph_id)
         if graph is None:
             raise LookupError(f"there is no graph {run.graph_id} here")

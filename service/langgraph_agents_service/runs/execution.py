@@ -1,6 +1,8 @@
 """One run while it executes: its events for those who read along, and its outcome for those who wait."""
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -10,6 +12,10 @@ from langgraph_agents_service.persistence.registry.base import Event, Json, Regi
 
 ATTEMPT_STRIDE = 1_000_000
 """Event numbers of an attempt start at attempt x stride, so that they rise over all attempts of a run."""
+
+
+STOP_SECONDS = 10.0
+"""How long a graph that is stopped may take to clean up behind itself."""
 
 
 class Stop(Enum):
@@ -60,17 +66,38 @@ class Execution:
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.stopped: Stop | None = None
+        self.over = threading.Event()
+        """Set when nothing that the graph still does may be kept."""
+        self.outlived = False
+        """Whether the run has ended for everybody although its graph goes on."""
+        self.overdue: Callable[[Execution], None] = lambda _: None
+        """Called once then."""
+        self.began = time.perf_counter()
         self._events: list[Event] = []
         self._changed = asyncio.Event()
         self._saved = 0
 
     def stop(self, why: Stop) -> None:
-        """Stop the run; its task ends by itself soon after."""
+        """Stop the run; its task ends by itself soon after, unless the graph swallows it: see `insist`."""
         if self.stopped is None and self.task is not None and not self.settling:
             self.stopped = why
             self.task.cancel()
+            asyncio.get_running_loop().call_later(STOP_SECONDS, self.insist)
+
+    def insist(self) -> None:
+        """End the run for everybody although its graph goes on, and cancel that again until it gives in."""
+        if self.task is None or self.task.done() or (self.settling and not self.outlived):
+            return
+        if not self.outlived:
+            self.outlived = True
+            self.over.set()
+            self.overdue(self)
+        self.task.cancel()
+        asyncio.get_running_loop().call_later(STOP_SECONDS, self.insist)
 
     def publish(self, event: str, data: bytes) -> None:
+        if self.outcome.done():
+            return
         self._events.append(Event(self.run.attempt * ATTEMPT_STRIDE + len(self._events), event, data))
         self._wake()
 

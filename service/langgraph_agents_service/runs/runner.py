@@ -55,6 +55,8 @@ class Runner:
         self._settings = settings
         self._places = Places(settings)
         self._executions: dict[str, Execution] = {}
+        self._concluding: set[asyncio.Task[None]] = set()
+        """What ends runs whose graphs go on."""
         self._wake = asyncio.Event()
         self._housekeeper: asyncio.Task[None] | None = None
         self._expecting = False
@@ -76,6 +78,10 @@ class Runner:
         tasks = [execution.task for execution in self.running if execution.task]
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        for execution in self.running:
+            execution.insist()
+        if self._concluding:
+            await asyncio.wait(self._concluding, timeout=1)
         self._endings.close()
         with contextlib.suppress(*UNAVAILABLE):
             await self.registry.retire()
@@ -171,11 +177,14 @@ class Runner:
 
     def _enter(self, execution: Execution) -> None:
         self._executions[execution.run.run_id] = execution
+        execution.overdue = self._outlived
         self.watchers.enter(execution)
         metrics.active_runs.inc()
 
     def _leave(self, execution: Execution) -> None:
-        self._executions.pop(execution.run.run_id, None)
+        if self._executions.get(execution.run.run_id) is not execution:
+            return  # it has left already, and its graph gave in only now
+        del self._executions[execution.run.run_id]
         metrics.active_runs.dec()
         self._places.give(execution.run)
         if self._expecting:
@@ -185,19 +194,39 @@ class Runner:
         run = execution.run
         logs.run_id.set(run.run_id)
         logs.thread_id.set(None if execution.stateless else run.thread_id)
-        begin = time.perf_counter()
         outcome = await self._outcome(execution)
+        if not execution.outlived:
+            execution.settling = True
+            await self._conclude(execution, outcome)
+
+    def _outlived(self, execution: Execution) -> None:
+        """A graph goes on although it was stopped: its run ends without it, and gives its place back."""
+        log.error("a graph swallows its cancellation", extra={"graph": execution.run.graph_id})
+        outcome = self._stopped(execution)
         execution.settling = True
+        task = asyncio.create_task(self._conclude(execution, outcome))
+        self._concluding.add(task)
+        task.add_done_callback(self._concluding.discard)
+        task.add_done_callback(lambda _task: self._leave(execution))
+
+    async def _conclude(self, execution: Execution, outcome: Outcome) -> None:
+        """Record how the run ended, and let everybody know who waits. What could not be recorded has not ended."""
+        run, recorded = execution.run, Outcome(None)
+        logs.run_id.set(run.run_id)
         try:
-            if not execution.stateless:
-                outcome = await self._settled(execution, outcome)
+            recorded = outcome if execution.stateless else await self._settled(execution, outcome)
         except UNAVAILABLE as error:
             log.error("the end of a run could not be recorded", extra={"error": type(error).__name__})
-            outcome = Outcome(None)
+        except Exception as error:
+            log.error(
+                "the end of a run could not be recorded",
+                exc_info=error if self._settings.log_content else None,
+                extra={"error": type(error).__name__},
+            )
         finally:
-            execution.end(outcome)
-        seconds = time.perf_counter() - begin
-        status = outcome.status or "released"
+            execution.end(recorded)
+        seconds = time.perf_counter() - execution.began
+        status = recorded.status or "released"
         metrics.series(metrics.run_seconds, run.graph_id, status).observe(seconds)
         log.info(
             "run ended",
@@ -212,12 +241,14 @@ class Runner:
             if execution.run.rollback:  # begun by a process that died before it could undo it
                 execution.stopped = Stop.ROLLBACK
                 return self._stopped(execution)
-            return Outcome(RunStatus.SUCCESS, values=await self._drive(execution))
+            values = await self._drive(execution)
+            if execution.stopped in (None, Stop.DRAIN):  # what has ended in time need not be done again
+                return Outcome(RunStatus.SUCCESS, values=values)
+            return self._stopped(execution)  # the graph swallowed it
         except asyncio.CancelledError:
             if execution.task is None:
                 raise
             if execution.stopped is not None:
-                execution.task.uncancel()
                 return self._stopped(execution)
             if execution.task.cancelling():
                 raise
@@ -226,12 +257,16 @@ class Runner:
         except (SystemExit, KeyboardInterrupt) as raised:
             return self._failed(execution, guard.translated(raised))
         except Exception as problem:
-            return self._failed(execution, problem)
+            # An error on the way out is none of the run's.
+            return self._stopped(execution) if execution.stopped else self._failed(execution, problem)
         finally:
             limit.cancel()
+            if execution.stopped is not None and execution.task is not None:
+                while execution.task.cancelling():
+                    execution.task.uncancel()
 
     def _stopped(self, execution: Execution) -> Outcome:
-        if execution.stopped in (Stop.DRAIN, Stop.LOST):
+        if execution.stopped in (Stop.DRAIN, Stop.LOST) or execution.settling:
             return Outcome(None)
         if execution.stopped is Stop.CANCEL:
             execution.publish("error", dumps({"error": "UserInterrupt", "message": "the run was cancelled"}))
@@ -351,7 +386,8 @@ class Runner:
                 if time.monotonic() - beaten > self._settings.lease_seconds:
                     # Others may take these runs up from now on, so this process must not go on with them.
                     for execution in mine.values():
-                        execution.stop(Stop.LOST)
+                        if not execution.stateless:
+                            execution.stop(Stop.LOST)
             except Exception:
                 log.exception("housekeeping failed")
 

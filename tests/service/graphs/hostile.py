@@ -3,6 +3,7 @@
 import asyncio
 import operator
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ class State(TypedDict, total=False):
     how: str
     text: str
     number: Any
+    done: Annotated[list[Any], operator.add]
 
 
 class WordlessError(Exception):
@@ -48,6 +50,19 @@ async def _misbehave(state: State) -> State:
             return {"text": "a\0b"}
         case "half a pair kept":
             return {"text": "bad \ud83d end"}
+        case "swallow":
+            for _ in range(60):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.1)
+            return {"text": "survived"}
+        case "swallow once":
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(5)
+        case "fail on the way out":
+            try:
+                await asyncio.sleep(5)
+            finally:
+                raise ValueError("while cleaning up")
         case "typed":
             return {"number": Named("kept")}
         case "wei":

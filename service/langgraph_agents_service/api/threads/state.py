@@ -95,6 +95,14 @@ async def update_state(
 ) -> Response:
     if reader != owner:  # who may change a thread but not see it may not do this, which shows it
         await service.registry.get_thread(thread_id, reader)
+    await service.registry.get_thread(
+        thread_id, owner
+    )  # nobody waits for the lock of a thread that is not theirs
+    async with service.registry.alone(thread_id):
+        return await _update(thread_id, body, service, owner)
+
+
+async def _update(thread_id: str, body: AskedUpdate, service: Service, owner: Owner) -> Response:
     thread = await service.registry.get_thread(thread_id, owner)
     if thread.status is ThreadStatus.BUSY:
         raise ThreadBusyError

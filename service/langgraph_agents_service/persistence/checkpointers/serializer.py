@@ -8,6 +8,8 @@ import ormsgpack
 from langgraph.checkpoint.serde import jsonplus
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from langgraph_agents_service.persistence.checkpointers import fence
+
 _BIG_INTEGERS = "msgpack-bigint"
 """The type of msgpack that has integers beyond 64 bits; the rest stays readable for LangGraph's own serializer."""
 
@@ -46,7 +48,9 @@ class Serializer(JsonPlusSerializer):
 
 @contextmanager
 def naming_fields(serializer: Any, values: Iterable[tuple[str, Any]]) -> Iterator[None]:
-    """While `values`, by the names of their fields, are kept: an error says which of them cannot be."""
+    """While `values`, by the names of their fields, are kept: an error says which of them cannot be. Raises
+    RunOverError where nothing may be kept any more."""
+    fence.check()
     try:
         yield
     except UnserializableError:

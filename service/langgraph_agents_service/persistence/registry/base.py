@@ -1,10 +1,13 @@
 """What the service asks of a registry of threads and runs, whatever keeps it."""
 
-from collections.abc import Sequence, Set
+import asyncio
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from langgraph_agents_service.persistence.registry.filters import Filter
 
@@ -146,6 +149,18 @@ class ThreadExistsError(Exception):
     """The thread id is taken."""
 
 
+class Changes:
+    """One change of a thread at a time, among those of this process."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def alone(self, thread_id: str) -> AsyncIterator[None]:
+        async with self._locks.setdefault(thread_id, asyncio.Lock()):
+            yield
+
+
 class Registry(Protocol):
     """Threads and runs. Methods that take an owner raise NotFoundError for what belongs to someone else."""
 
@@ -185,6 +200,10 @@ class Registry(Protocol):
     async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
         """After its state has been changed other than by a run."""
 
+    def alone(self, thread_id: str) -> AbstractAsyncContextManager[None]:
+        """While a thread's state is changed other than by a run: nobody else does, on any process. Raises
+        ThreadBusyError when it takes too long."""
+
     async def begin(
         self, run: Run, owner: Owner, *, create_thread: bool, start: bool, attended: bool = False
     ) -> Run:
@@ -211,7 +230,8 @@ class Registry(Protocol):
         """Give a run back, for another process to take up."""
 
     async def give_back(self, run_ids: Set[str]) -> None:
-        """As `release`, for runs of this process of which it knows only the ids."""
+        """Give back runs of this process that it does not execute, by their ids. That counts as an attempt that failed:
+        who releases runs in order leaves none."""
 
     async def get_run(self, thread_id: str, run_id: str, owner: Owner) -> Run: ...
 

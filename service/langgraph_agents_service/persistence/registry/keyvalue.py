@@ -4,8 +4,10 @@ Threads, who owns them and which run holds them are shared by all processes on t
 lives and dies with the process that took it: to have runs outlive it, use CHECKPOINTER=postgres.
 """
 
+import asyncio
 import time
-from collections.abc import Sequence, Set
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import orjson
 
 from langgraph_agents_service.persistence.registry.base import (
+    Changes,
     Event,
     Json,
     NotFoundError,
@@ -41,6 +44,7 @@ class KeyValueRegistry:
     def __init__(self, documents: Documents, *, ttl_seconds: float | None) -> None:
         self._documents = documents
         self._ttl = ttl_seconds
+        self._changes = Changes()
         self._waiting: dict[str, Run] = {}
         self._held: dict[str, Run] = {}
         self._extended = 0.0
@@ -145,6 +149,23 @@ class KeyValueRegistry:
             thread = _thread(document)
             thread.status, thread.error, thread.state_updated_at = status, error, now()
             await self._save(thread)
+
+    @asynccontextmanager
+    async def alone(self, thread_id: str) -> AsyncIterator[None]:
+        key = f"changing:{thread_id}"
+        async with self._changes.alone(thread_id):
+            try:
+                async with asyncio.timeout(LOCK_SECONDS):
+                    while True:
+                        if await self._documents.put(key, b"", ttl=LOCK_SECONDS, absent=True):
+                            break
+                        await asyncio.sleep(0.02)
+            except TimeoutError:
+                raise ThreadBusyError from None
+            try:
+                yield
+            finally:
+                await self._documents.delete(key)
 
     async def _save(self, thread: Thread) -> None:
         thread.updated_at = now()

@@ -8,7 +8,8 @@ so that a process that was only thought dead cannot touch what another one has t
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence, Set
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -21,6 +22,7 @@ from langgraph_agents_service.persistence.batcher import Batcher
 from langgraph_agents_service.persistence.database import Database
 from langgraph_agents_service.persistence.registry import statements
 from langgraph_agents_service.persistence.registry.base import (
+    Changes,
     Event,
     Json,
     NotFoundError,
@@ -51,6 +53,7 @@ class PostgresRegistry:
         self._lease = lease_seconds
         self._max_attempts = max_attempts
         self._healthy_since: float | None = None
+        self._changes = Changes()
         self._begins: Batcher[_Begin, DictRow] = Batcher(
             lambda items: self._flush_begins(items, statements.BEGIN_RUNS)
         )
@@ -137,6 +140,11 @@ class PostgresRegistry:
 
     async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
         await self._database.fetch(statements.SET_THREAD_STATUS, (status, thread_id))
+
+    @asynccontextmanager
+    async def alone(self, thread_id: str) -> AsyncIterator[None]:
+        async with self._changes.alone(thread_id), self._database.alone(f"agent_threads {thread_id}"):
+            yield
 
     # Runs
 
@@ -227,7 +235,8 @@ class PostgresRegistry:
 
     async def give_back(self, run_ids: Set[str]) -> None:
         if run_ids:
-            await self._database.fetch(statements.GIVE_BACK_RUNS, (list(run_ids), self.worker_id))
+            names = {"run_ids": list(run_ids), "worker": self.worker_id, "max_attempts": self._max_attempts}
+            await self._database.fetch(statements.GIVE_BACK_RUNS, names)
 
     async def get_run(self, thread_id: str, run_id: str, owner: Owner) -> Run:
         rows = await self._database.fetch(

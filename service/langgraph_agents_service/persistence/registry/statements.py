@@ -197,9 +197,23 @@ RELEASE_RUN = """
 UPDATE agent_runs SET status = 'pending', worker_id = NULL, updated_at = now()
 WHERE run_id = %s AND worker_id = %s AND attempt = %s AND status = 'running'"""
 
-GIVE_BACK_RUNS = """
-UPDATE agent_runs SET status = 'pending', worker_id = NULL, updated_at = now()
-WHERE run_id = ANY (%s::uuid[]) AND worker_id = %s AND status = 'running'"""
+# An attempt that did not end, for whatever reason but a shutdown in order, which releases its runs.
+_FAILED_ATTEMPT = """worker_id = NULL, deaths = r.deaths + 1, updated_at = now(),
+      status = CASE WHEN r.rollback THEN 'pending' WHEN r.cancelled THEN 'interrupted'
+                    WHEN r.deaths + 1 >= %(max_attempts)s THEN 'error' ELSE 'pending' END,
+      error = CASE WHEN r.deaths + 1 >= %(max_attempts)s AND NOT r.rollback AND NOT r.cancelled THEN
+        '{"error":"WorkerDied","message":"no attempt came to an end: its process died, or its end was not kept"}' END"""
+
+_FAILED_THREADS = """
+UPDATE agent_threads t SET status = 'error', error = orphans.error, updated_at = now() FROM orphans
+WHERE t.thread_id = orphans.thread_id AND orphans.status = 'error'"""
+
+GIVE_BACK_RUNS = f"""
+WITH orphans AS (
+  UPDATE agent_runs r SET {_FAILED_ATTEMPT}
+  WHERE r.run_id = ANY (%(run_ids)s::uuid[]) AND r.worker_id = %(worker)s AND r.status = 'running'
+  RETURNING r.thread_id, r.status, r.error
+){_FAILED_THREADS}"""  # noqa: S608
 
 GET_RUN = f"""
 SELECT {_RUN} FROM agent_runs r JOIN agent_threads t USING (thread_id)
@@ -267,20 +281,13 @@ WITH beat AS (
 SELECT pending, run_id, cancelled, rollback, record_events
 FROM pending LEFT JOIN agent_runs ON worker_id = %(worker)s AND status = 'running'"""
 
-REAP = """
+REAP = f"""
 WITH dead AS (
   DELETE FROM agent_workers WHERE beat_at < now() - make_interval(secs => %(lease)s) RETURNING worker_id
 ), orphans AS (
-  UPDATE agent_runs r
-  SET worker_id = NULL, deaths = r.deaths + 1, updated_at = now(),
-      status = CASE WHEN r.rollback THEN 'pending' WHEN r.cancelled THEN 'interrupted'
-                    WHEN r.deaths + 1 >= %(max_attempts)s THEN 'error' ELSE 'pending' END,
-      error = CASE WHEN r.deaths + 1 >= %(max_attempts)s AND NOT r.rollback THEN
-        '{"error":"WorkerDied","message":"the process died under this run each time it was tried"}' END
+  UPDATE agent_runs r SET {_FAILED_ATTEMPT}
   WHERE r.status = 'running'
     AND NOT EXISTS (SELECT 1 FROM agent_workers w WHERE w.worker_id = r.worker_id
                     AND w.beat_at >= now() - make_interval(secs => %(lease)s))
   RETURNING r.thread_id, r.status, r.error
-)
-UPDATE agent_threads t SET status = 'error', error = orphans.error, updated_at = now() FROM orphans
-WHERE t.thread_id = orphans.thread_id AND orphans.status = 'error'"""
+){_FAILED_THREADS}"""  # noqa: S608
