@@ -60,7 +60,7 @@ def _serve(_options: argparse.Namespace) -> int:
     gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
     gc.enable()
     settings = load(Settings)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, content=settings.log_content)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(server.serve(settings))

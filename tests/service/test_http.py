@@ -353,12 +353,34 @@ def test_log_lines_are_json_with_ids_and_without_content(
         client.post(
             f"{in_memory.url}/invoke", json=body, headers={"X-API-Key": SECRET, "X-Request-Id": "r-1"}
         )
-    formatter = logs.JsonFormatter()
+    formatter = logs.JsonFormatter(content=False)
     lines = [json.loads(formatter.format(record)) for record in caplog.records]
     assert any(line["message"] == "request" and line["endpoint"] == "/invoke" for line in lines)
     assert any(line["message"] == "run ended" and line["status"] == "success" for line in lines)
     assert "a private matter" not in json.dumps(lines)
     assert SECRET not in json.dumps(lines)
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_texts_of_exceptions_are_in_no_line_of_any_logger_unless_asked_for(content: bool) -> None:
+    formatter = logs.JsonFormatter(content=content)
+    try:
+        raise ValueError("a private matter")
+    except ValueError as error:
+        problem = error
+    traced = (ValueError, problem, problem.__traceback__)
+    records = [
+        logging.LogRecord("a.library", logging.ERROR, "file", 1, "it failed: %s", (problem,), None),
+        logging.LogRecord("uvicorn.error", logging.ERROR, "file", 1, "it failed", (), traced),
+        logging.LogRecord(
+            "asyncio", logging.ERROR, "file", 1, f"never retrieved\nfuture: {problem!r}", (), None
+        ),
+        logging.makeLogRecord({"name": "a.library", "msg": "it failed", "problem": problem}),
+    ]
+    for record in records:
+        line = formatter.format(record)
+        assert ("a private matter" in line) is content, line
+        assert content or "ValueError" in line or record.name == "asyncio"
 
 
 @pytest.mark.parametrize("path", ["/store/items?key=%00", "/assistants/a%00b"])

@@ -309,7 +309,7 @@ def test_the_log_tells_the_headers_that_the_project_names_but_no_credentials(
         caplog.clear()
         with caplog.at_level(logging.INFO), routed(tmp_path, named) as served, client(served) as http:
             http.get("/hello", headers=sent)
-        lines = [logs.JsonFormatter().format(record) for record in caplog.records]
+        lines = [logs.JsonFormatter(content=False).format(record) for record in caplog.records]
         told = [json.loads(line).get("headers") for line in lines if '"endpoint": "/hello"' in line]
         assert [(headers or {}).get("x-tenant") for headers in told] == ["north" if named else None]
         assert "hush" not in "".join(lines)
