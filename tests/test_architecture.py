@@ -184,3 +184,8 @@ def test_a_component_reads_no_ambient_state(path: Path) -> None:
         f"{path.relative_to(ROOT)}:{line} uses {name}" for line, name in used if _AMBIENT.fullmatch(name)
     ]
     assert not wrong, "what a component needs comes in by its args"
+
+
+def test_files_of_tests_have_names_that_pytest_can_tell_apart() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

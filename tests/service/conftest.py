@@ -1,6 +1,7 @@
 """One PostgreSQL, one Valkey and one service of each kind for the tests of a worker, all on free ports."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,6 +11,10 @@ from langgraph_agents_service import local
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.migrate import migrate
 from tests.service.serving import Served, serving
+
+# Pulumi's SDK has google.rpc.Status in a file of its own, and a process can have it once only. The gRPC transport of
+# A2A's client, which nothing here uses, is left out in this way.
+sys.modules.setdefault("google.rpc.status_pb2", None)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

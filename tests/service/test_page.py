@@ -78,7 +78,7 @@ def test_a_person_talks_to_the_agent_approves_and_looks_at_checkpoints(
     assert BROWSER, "CI has to have Chromium: without it nobody looks at the page"
     page = _PAGE.replace("<body>", f"<body>{_BEFORE}", 1).replace("</body>", f"{_AFTER}</body>", 1)
     (tmp_path / "page.html").write_text(page)
-    monkeypatch.setattr("langgraph_agents_service.api.app.files", lambda _package: tmp_path)
+    monkeypatch.setattr("langgraph_agents_service.api.meta.files", lambda _package: tmp_path)
     with serving(checkpointer="memory") as served:
         done = subprocess.run(
             [
