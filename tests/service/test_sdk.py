@@ -301,6 +301,14 @@ async def test_an_input_that_the_graph_cannot_take_is_refused(client: LangGraphC
         await events(client, None, input={"messages": [{"wrong": 1}]})
 
 
+async def test_a_first_step_that_fails_is_no_refusal_of_the_input(client: LangGraphClient) -> None:
+    thread_id = await new_thread(client)
+    parts = await events(client, thread_id, "steps", input={"fail_at": "one"}, stream_mode="updates")
+    assert [part.data for part in parts if part.event == "error"] == [
+        {"error": "RuntimeError", "message": "one failed"}
+    ]
+
+
 async def test_a_refused_input_does_not_spoil_its_thread(client: LangGraphClient) -> None:
     thread_id = await new_thread(client)
     with pytest.raises(Exception, match="422"):

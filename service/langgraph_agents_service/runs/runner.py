@@ -312,9 +312,14 @@ class Runner:
             },
         )
         execution.publish("error", dumps(error))
-        # LangGraph notes which task failed: the one of this name takes the input in, this time or the last one.
-        entering = any("'__start__'" in note for note in getattr(problem, "__notes__", ()))
-        refused = entering or (execution.fed and not execution.started.is_set() and not unavailable)
+        # LangGraph notes which task failed: the one of this name takes the input in, this time or the last one. Without
+        # a task the input was never taken in.
+        tasks = [
+            note for note in getattr(problem, "__notes__", ()) if note.startswith("During task with name")
+        ]
+        entering = any("'__start__'" in task for task in tasks)
+        unfed = execution.fed and not execution.started.is_set() and not tasks
+        refused = entering or (unfed and not unavailable)
         return Outcome(RunStatus.ERROR, error=error, refused=refused, unavailable=unavailable)
 
     async def _settled(self, execution: Execution, outcome: Outcome) -> Outcome:
