@@ -16,6 +16,7 @@ from psycopg.errors import ProgramLimitExceeded
 from langgraph_agents_service.persistence.database import TooLargeError, retry
 from langgraph_agents_service.runs import execution
 from tests.service.serving import Served, serving
+from tests.service.versions import INTERRUPTS, SERDE
 
 HOSTILE = Path(__file__).parent / "graphs" / "hostile.json"
 
@@ -120,6 +121,7 @@ async def test_one_broken_thread_fails_no_listing(served: Served) -> None:
         assert not found[broken["thread_id"]]["values"]
 
 
+@INTERRUPTS
 async def test_every_interrupt_that_waits_is_reported_until_it_is_answered(served: Served) -> None:
     async with served.client() as client:
         thread_id = (await client.threads.create(metadata={"test": "asking"}))["thread_id"]
@@ -146,6 +148,7 @@ async def test_every_interrupt_that_waits_is_reported_until_it_is_answered(serve
         assert (await client.threads.get(thread_id))["status"] == "idle"
 
 
+@INTERRUPTS
 async def test_invoke_and_streams_report_every_interrupt(served: Served) -> None:
     async with served.client() as client:
         asked: Any = await client.http.post(
@@ -188,6 +191,7 @@ async def test_a_value_that_cannot_be_kept_is_named_by_its_field(served: Served)
             assert word in thread["error"]["message"]
 
 
+@SERDE
 @pytest.mark.parametrize(
     ("allowed", "seen"),
     [

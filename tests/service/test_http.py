@@ -388,3 +388,9 @@ async def test_a_url_that_no_storage_can_keep_is_refused(http: httpx.AsyncClient
     answer = await http.get(path)
     assert answer.status_code == 422
     assert "U+0000" in answer.json()["detail"]
+
+
+async def test_an_empty_id_makes_a_path_that_nobody_has(in_memory: Served) -> None:
+    async with httpx.AsyncClient(base_url=in_memory.url, headers={"X-API-Key": SECRET}) as client:
+        for path in ("/assistants//schemas", "/threads//state"):
+            assert (await client.get(path)).status_code == 404, path

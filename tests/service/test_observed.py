@@ -13,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from langgraph_agents_service.ports import free_port
 from tests.service.processes import processes
 from tests.service.serving import KEY
+from tests.service.versions import NAMES
 
 HEADERS = {"X-API-Key": KEY.partition(":")[2]}
 WORDS = "What is 6 * 7, says Rumpelstiltskin?"
@@ -76,6 +77,7 @@ def test_a_collector_sees_the_request_and_below_it_the_run_but_no_content() -> N
         assert not any(secret in value for value in _texts(spans))
 
 
+@NAMES
 @pytest.mark.parametrize("content", [False, True])
 def test_langsmith_sees_runs_by_its_own_variables_and_content_only_where_asked(content: bool) -> None:
     with collecting("/runs/multipart") as (endpoint, received):

@@ -41,7 +41,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("resolution", "beside"),
     [
-        pytest.param("lowest-direct", LOWEST, id="lowest"),
+        pytest.param("lowest-direct", LOWEST, id="lowest", marks=pytest.mark.nightly),
         pytest.param("highest", NEWEST, id="newest", marks=pytest.mark.nightly),
     ],
 )

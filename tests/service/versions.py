@@ -19,3 +19,9 @@ STORE = since("langgraph-checkpoint-postgres", "3.2")
 SELECTING = since("langgraph-sdk", "0.4")
 USER = since("langgraph", "1.1")
 """Nodes find the user in `runtime.server_info`."""
+INTERRUPTS = since("langgraph", "1.1")
+"""An interrupt that was answered is not among those that wait any more while others do."""
+NAMES = since("langgraph", "1.1")
+"""A graph is traced by the name that its copy was given."""
+SERDE = since("langgraph-checkpoint", "4.1")
+"""The types that come back are chosen by `checkpointer.serde`."""

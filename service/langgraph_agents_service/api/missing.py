@@ -31,7 +31,8 @@ def answering(http: Http) -> ASGIApp:
             return
         path = path_of(scope)
         refusal = answer(404, f"there is no {path[:200]}")
-        if not http.disables(path):
+        # An id that is empty, as in /threads//state, makes a path that nobody has.
+        if not http.disables(path) and "//" not in path:
             for pattern, feature in _FEATURES:
                 if re.fullmatch(pattern, path):
                     asked = f"{scope['method']} {path[:200]}"

@@ -104,10 +104,10 @@ class AnsweredToolCalls(AgentMiddleware[Any, Any]):
     """Shows the model an answer to each tool call. A run that was cancelled, or a new question instead of an approval,
     leaves calls without one in the conversation, which providers refuse from then on."""
 
-    def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+    def wrap_model_call(self, request: "ModelRequest[Any]", handler: Callable[..., Any]) -> Any:
         return handler(request.override(messages=answered(request.messages)))
 
-    async def awrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+    async def awrap_model_call(self, request: "ModelRequest[Any]", handler: Callable[..., Any]) -> Any:
         return await handler(request.override(messages=answered(request.messages)))
 
 
