@@ -4,18 +4,21 @@ from pathlib import Path
 
 import pulumi
 
-from stacks.loading import SettingsError, load, parsed
+from stacks.loading import SettingsError, account_numbers, load, parsed
 from stacks.stack import compose
 
 config = pulumi.Config()
 stack = pulumi.get_stack()
-region = pulumi.Config("aws").require("region")
+aws_config = pulumi.Config("aws")
+region = aws_config.require("region")
+account_ids = parsed(aws_config.get("allowedAccountIds"))
 try:
     settings = load(
         parsed(config.get("settings")),
         stack=stack,
         region=region,
         api_keys=parsed(config.get("apiKeys")),
+        account_ids=account_ids,
         source=Path(f"Pulumi.{stack}.yaml"),
     )
 except SettingsError as error:
@@ -25,6 +28,7 @@ outputs = compose(
     settings,
     stack=stack,
     region=region,
+    account_ids=account_numbers(account_ids) or (),
     api_keys=config.get_secret_object("apiKeys") or pulumi.Output.secret({}),
 )
 for name, value in outputs.items():

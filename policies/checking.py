@@ -29,7 +29,7 @@ def check(
 
     Args:
         exceptions: of the stack file (``policyExceptions``).
-        today: decides which exceptions have expired; the day in UTC unless given.
+        today: decides which exceptions have expired and which versions are supported; the day in UTC unless given.
 
     Raises:
         ExceptionsError: an exception names no rule, or no resource of the plan.
@@ -39,7 +39,7 @@ def check(
     excuses.verify(exceptions, {rule.id for rule in RULES}, resources)
     findings = [
         finding
-        for finding in _findings(Stack(resources), production=plan.production)
+        for finding in _findings(Stack(resources, day), production=plan.production)
         if not excuses.excused(finding, exceptions, day)
     ]
     findings += excuses.expired(exceptions, resources, day)

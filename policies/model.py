@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -92,10 +93,11 @@ def at(value: Any, *path: str) -> Any:
 
 
 class Stack:
-    """All resources of a stack, by type."""
+    """All resources of a stack, by type, on the day that they are judged."""
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    def __init__(self, resources: Iterable[Resource], today: date) -> None:
         self.resources = tuple(resources)
+        self.today = today
         self._by_type: dict[str, list[Resource]] = {}
         for resource in self.resources:
             self._by_type.setdefault(resource.type, []).append(resource)

@@ -1,6 +1,6 @@
 """All rules, in the order in which reports name them."""
 
-from policies import availability, containers, credentials, identity, operations, stores, traffic
+from policies import availability, containers, credentials, identity, operations, stores, support, traffic
 from policies.model import Finding, ResourceRule, Rule, Severity, StackRule
 
 __all__ = ["RULES", "Finding", "ResourceRule", "Rule", "Severity", "StackRule"]
@@ -32,6 +32,8 @@ RULES: tuple[ResourceRule | StackRule, ...] = (
     stores.deletion_protection,
     stores.backups,
     stores.protect,
+    support.supported_versions,
+    support.addon_versions,
     operations.monitoring,
     operations.audit_logs,
     operations.flow_logs,

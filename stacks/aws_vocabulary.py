@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from components.cluster.addons import check_versions
 from components.network.subnets import subnet_plan
 from components.stores.cache_nodes import NODE_TYPES
 from components.stores.max_connections import max_connections
@@ -43,9 +44,49 @@ def _tag_problem(name: str, value: str) -> str | None:
     return None
 
 
+# RFC 1918, and RFC 6598's shared space, which AWS calls private as well:
+# https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+_PRIVATE = tuple(
+    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+)
+# EKS numbers a cluster's Services from one of these:
+# https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+_EKS_SERVICES = tuple(map(ipaddress.IPv4Network, ("10.100.0.0/16", "172.20.0.0/16")))
+
+
 def _vpc_cidr(value: str) -> str:
     subnet_plan(value, zones=2)
+    network = ipaddress.IPv4Network(value)
+    if not any(network.subnet_of(private) for private in _PRIVATE):
+        raise ValueError(
+            "is not private: the addresses belong to somebody else, whom the VPC could never reach. Use a network of "
+            + ", ".join(map(str, _PRIVATE))
+        )
+    for services in _EKS_SERVICES:
+        if network.overlaps(services):
+            raise ValueError(
+                f"overlaps {services}, which EKS numbers Services from: addresses of the VPC would be hidden by those"
+                f" of Services. Use another network, such as 10.{_free_second(network)}.0.0/16"
+            )
     return value
+
+
+def _free_second(network: ipaddress.IPv4Network) -> int:
+    return 101 if network.subnet_of(_PRIVATE[0]) else 20
+
+
+def _addon_versions(versions: dict[str, str]) -> dict[str, str]:
+    check_versions(versions)
+    for name, version in versions.items():
+        if not _ADDON_VERSION.fullmatch(version):
+            raise ValueError(
+                f"{name} {version} is no version of an EKS add-on: write one such as v1.21.1-eksbuild.3"
+                f" (aws eks describe-addon-versions --addon-name {name} lists them)"
+            )
+    return versions
+
+
+_ADDON_VERSION = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
 
 
 def _instance_class(value: str) -> str:
@@ -118,6 +159,8 @@ IamAction = Annotated[
         )
     ),
 ]
+AddonVersions = Annotated[dict[str, str], AfterValidator(_addon_versions)]
+"""Versions of EKS add-ons by name."""
 Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 """Tags of AWS resources by name."""
 

@@ -10,16 +10,19 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from components.stores.rds_ca import regions
+from stacks import aws_rules, rules
 from stacks.agent_settings import Agent
 from stacks.aws_vocabulary import Cidr
 from stacks.problems import Problem, SettingsError
-from stacks.rules import RULES, ApiKeys
+from stacks.rules import ApiKeys
 from stacks.settings import Settings
 from stacks.wording import Written, field_problems
 
-__all__ = ["SettingsError", "load", "parsed"]
+__all__ = ["SettingsError", "account_numbers", "load", "parsed"]
 
+_RULES: tuple[rules.Rule, ...] = (*rules.RULES, *aws_rules.RULES)
 _SETTINGS = "langgraph-agents:settings"
+_ACCOUNT = re.compile(r"\d{12}")
 _STACK_NAME = re.compile(r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 
 
@@ -31,12 +34,23 @@ def parsed(text: str | None) -> object:
         return text
 
 
+def account_numbers(raw: object) -> tuple[str, ...] | None:
+    """``aws:allowedAccountIds``; empty where it is not set, None where it is no list of account numbers."""
+    if raw is None:
+        return ()
+    if not isinstance(raw, list):
+        return None
+    numbers = tuple(item for item in raw if isinstance(item, str) and _ACCOUNT.fullmatch(item))
+    return numbers if len(numbers) == len(raw) else None
+
+
 def load(
     raw: object,
     *,
     stack: str,
     region: str | None = None,
     api_keys: object = None,
+    account_ids: object = None,
     source: Path | None = None,
 ) -> Settings:
     """Validate ``langgraph-agents:settings``.
@@ -46,6 +60,7 @@ def load(
         stack: the stack's name, which also names the file in messages.
         region: ``aws:region``; None leaves it unchecked.
         api_keys: ``langgraph-agents:apiKeys``, an object of values by agent and name; only its keys are looked at.
+        account_ids: ``aws:allowedAccountIds``, a list of account numbers; None where it is not set.
         source: the file that ``raw`` comes from, for the numbers of messages as they are written there.
 
     Raises:
@@ -70,8 +85,13 @@ def load(
     if names is None:
         remedy = "holds one object for each agent: `pulumi config set --secret --path apiKeys.<agent>.<NAME>`"
         problems.append(Problem("apiKeys", "(hidden)", remedy))
-    valid = {**_valid_parts(merged), **({} if names is None else {"api_keys": names})}
-    for rule in RULES:
+    accounts = account_numbers(account_ids)
+    if accounts is None:
+        remedy = 'list account numbers of twelve digits in quotes, such as ["123456789012"]'
+        problems.append(Problem("aws:allowedAccountIds", account_ids, remedy))
+    known = {"api_keys": names, "region": region, "account_ids": accounts}
+    valid = {**_valid_parts(merged), **{name: value for name, value in known.items() if value is not None}}
+    for rule in _RULES:
         needed = inspect.signature(rule).parameters
         if all(name in valid for name in needed):
             problems += rule(**{name: valid[name] for name in needed})

@@ -78,12 +78,24 @@ class Platform:
         return "/".join((PART_OF, self.stack, *path))
 
 
-def deploy_platform(settings: Settings, *, stack: str, region: str) -> Platform:
-    """Make everything that the agents of a stack share."""
+def deploy_platform(
+    settings: Settings, *, stack: str, region: str, account_ids: Sequence[str] = ()
+) -> Platform:
+    """Make everything that the agents of a stack share.
+
+    Args:
+        account_ids: AWS accounts that it may be deployed to; any when empty.
+    """
     name = f"{PART_OF}-{stack}"
     production = settings.production
     tags = {"project": PART_OF, "stack": stack, **settings.tags}
-    provider = aws.Provider("aws", region=region, default_tags=aws.ProviderDefaultTagsArgs(tags=tags))
+    provider = aws.Provider(
+        "aws",
+        region=region,
+        # A provider of its own does not read aws:allowedAccountIds by itself.
+        allowed_account_ids=list(account_ids) or None,
+        default_tags=aws.ProviderDefaultTagsArgs(tags=tags),
+    )
     on_aws = pulumi.ResourceOptions(providers=[provider])
     invoke = pulumi.InvokeOptions(provider=provider)
 

@@ -21,9 +21,11 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "configuration.md"
 _INTRODUCTION = """\
 # Settings of a stack
 
-A stack file, `Pulumi.<stack>.yaml`, holds three things under `config:`
+A stack file, `Pulumi.<stack>.yaml`, holds under `config:`
 
 - `aws:region`: where the stack lives;
+- `aws:allowedAccountIds`, if you like: the AWS accounts that it may be deployed to, in quotes. A deployment with the
+  credentials of another account is refused, and so is a secret of another account;
 - `langgraph-agents:settings`: everything on this page. All problems of a file are reported at once, before anything
   is changed, each with its field, its value and what to do;
 - `langgraph-agents:apiKeys`: values of secrets whose `source` is `config`, by agent and name, encrypted by

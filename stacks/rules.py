@@ -43,7 +43,34 @@ _SURGE = 1
 
 # Databases and roles that RDS has from the start, and objects of the namespace.
 _TAKEN_NAMES = frozenset(
-    {"postgres", "rdsadmin", "template0", "template1", "public", "admin", "platform", "quota"}
+    {
+        "postgres",
+        "template0",
+        "template1",
+        "public",
+        "none",
+        "admin",
+        "platform",
+        "quota",
+        "database-certificates",
+        # The ServiceAccount that every namespace has, and the cache's user that everybody is who names none.
+        "default",
+    }
+)
+# Of roles: a hyphen of the name is an underscore there. PostgreSQL keeps the first to itself, RDS has roles of the
+# second (rds_superuser, rds_iam) and third.
+_TAKEN_PREFIXES = ("pg-", "rds-", "rdsadmin", "rdsrepladmin", "rdstopmgr")
+# Of Kubernetes, of the add-ons, and of the stack's other parts.
+_TAKEN_NAMESPACES = frozenset(
+    {
+        "default",
+        "cert-manager",
+        "external-dns",
+        "traefik",
+        "monitoring",
+        "aws-secrets-manager",
+        "amazon-guardduty",
+    }
 )
 _DERIVED_SUFFIXES = ("-maintenance", "-migrate", "-prune", "-rate-limit", "-server", "-tls")
 
@@ -83,11 +110,30 @@ def names_do_not_clash(agents: Agents) -> Iterator[Problem]:
             yield Problem(
                 field, agent.name, "is taken by PostgreSQL, RDS or the namespace itself: choose another name"
             )
+        for prefix in _TAKEN_PREFIXES:
+            if agent.name.startswith(prefix):
+                yield Problem(
+                    field,
+                    agent.name,
+                    f"begins with {prefix}, and its role in PostgreSQL with {prefix.replace('-', '_')}, which"
+                    " PostgreSQL and RDS keep to themselves: choose another name",
+                )
         for suffix in _DERIVED_SUFFIXES:
             if agent.name.endswith(suffix):
                 yield Problem(
                     field, agent.name, f"ends with {suffix}, which the stack gives to parts of an agent"
                 )
+
+
+@rule
+def the_namespace_is_the_agents_own(namespace: str) -> Iterator[Problem]:
+    """It is made by the stack, and its pods are restricted and cut off from others."""
+    if namespace in _TAKEN_NAMESPACES or namespace.startswith("kube-"):
+        yield Problem(
+            "namespace",
+            namespace,
+            "is not free: Kubernetes, an add-on or the stack has it already. Choose another, such as langgraph-agents",
+        )
 
 
 @rule

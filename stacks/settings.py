@@ -13,6 +13,7 @@ from components.network.network import NatGateways
 from components.stores.cache import MAJORS, CacheEngine
 from stacks.agent_settings import Agent, AgentDefaults
 from stacks.aws_vocabulary import (
+    AddonVersions,
     CacheNodeType,
     Cidr,
     IamArn,
@@ -95,7 +96,7 @@ class Cluster(Model):
     """IAM roles that administer the cluster, the one that deploys included; when empty, its creator does."""
     log_retention_days: LogRetentionDays = 30
     """How long control-plane logs are kept."""
-    addon_versions: dict[str, str] = Field(default_factory=dict)
+    addon_versions: AddonVersions = Field(default_factory=dict)
     """Pinned versions of EKS add-ons by name; the others get EKS's default when they are installed."""
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """A whole stack: the platform, its agents, and what others need to know of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -10,19 +11,20 @@ from stacks.settings import Settings
 
 
 def compose(
-    settings: Settings, *, stack: str, region: str, api_keys: ApiKeys
+    settings: Settings, *, stack: str, region: str, account_ids: Sequence[str] = (), api_keys: ApiKeys
 ) -> dict[str, pulumi.Input[Any]]:
     """Make every resource of a stack.
 
     Args:
         stack: the stack's name.
         region: the AWS region.
+        account_ids: ``aws:allowedAccountIds``: the accounts that it may be deployed to; any when empty.
         api_keys: ``langgraph-agents:apiKeys``, secret.
 
     Returns:
         The stack's outputs. None is a secret: ARNs and endpoints, never values.
     """
-    platform = deploy_platform(settings, stack=stack, region=region)
+    platform = deploy_platform(settings, stack=stack, region=region, account_ids=account_ids)
     agents = {agent.name: deploy_agent(agent, settings, platform, api_keys) for agent in settings.agents}
     return {
         "agents": {name: agent.url for name, agent in agents.items()},

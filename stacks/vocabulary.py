@@ -3,6 +3,7 @@
 Those that AWS defines are in ``stacks.aws_vocabulary``.
 """
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
+
+from stacks.cron import check_schedule
 
 
 class Model(BaseModel):
@@ -110,6 +113,56 @@ def _image_reference(value: str) -> str:
     return value
 
 
+def _known_provider(value: str) -> str:
+    provider = value.partition(":")[0]
+    if value != "fake" and provider not in MODEL_PROVIDERS:
+        similar = difflib.get_close_matches(provider, MODEL_PROVIDERS, n=3)
+        known = " or ".join(similar) if similar else f"one of {', '.join(MODEL_PROVIDERS)}"
+        raise ValueError(
+            f"names {provider}, which init_chat_model does not know as a provider: write {known}"
+        )
+    return value
+
+
+def _schedule(value: str) -> str:
+    check_schedule(value)
+    return value
+
+
+#: The providers of ``langchain.chat_models.init_chat_model``; a test compares them with the installed langchain's.
+MODEL_PROVIDERS = (
+    "anthropic",
+    "anthropic_bedrock",
+    "azure_ai",
+    "azure_openai",
+    "baseten",
+    "bedrock",
+    "bedrock_converse",
+    "bedrock_mantle_anthropic",
+    "bedrock_mantle_openai",
+    "cohere",
+    "deepseek",
+    "fireworks",
+    "google_anthropic_vertex",
+    "google_genai",
+    "google_vertexai",
+    "groq",
+    "huggingface",
+    "ibm",
+    "langsmith",
+    "litellm",
+    "meta",
+    "mistralai",
+    "nvidia",
+    "ollama",
+    "openai",
+    "openrouter",
+    "perplexity",
+    "together",
+    "upstage",
+    "xai",
+)
+
 Flag = Annotated[bool, Strict()]
 """``true`` or ``false``: ``"no"`` and ``0`` would be true to one reader and false to another."""
 
@@ -176,19 +229,13 @@ ModelName = Annotated[
     str,
     AfterValidator(
         matches(
-            r"fake|[a-z0-9_]+:\S+",
+            r"fake|[A-Za-z0-9_-]+:\S+",
             "write provider:model as init_chat_model takes it, such as openai:gpt-5-mini, or fake for no provider",
         )
     ),
+    AfterValidator(_known_provider),
 ]
-CronSchedule = Annotated[
-    str,
-    AfterValidator(
-        matches(
-            r"(\S+\s+){4}\S+", 'write five cron fields in quotes, such as "17 3 * * *" for 03:17 UTC daily'
-        )
-    ),
-]
+CronSchedule = Annotated[str, AfterValidator(_schedule)]
 
 
 Percent = Annotated[Whole, Field(ge=1, le=100)]

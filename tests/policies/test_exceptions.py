@@ -67,7 +67,10 @@ def test_unknown_rules_and_resources_are_all_told_at_once() -> None:
         check(PLAN, [exception(rule="key-rotaton"), exception(resource="kye")], today=TODAY)
 
     message = str(error.value)
-    assert "policyExceptions[0].rule: key-rotaton is no rule. Known: audit-logs, backups," in message
+    assert (
+        "policyExceptions[0].rule: key-rotaton is no rule. Known: addon-versions, audit-logs, backups,"
+        in message
+    )
     assert "policyExceptions[1].resource: the stack has no kye" in message
     assert error.value.exit_code == 2
 

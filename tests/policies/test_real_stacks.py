@@ -14,6 +14,7 @@ CONTAINER = "spec.template.spec.containers.0"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 DATABASE = "aws:rds/instance:Instance"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
+ADDON = "aws:eks/addon:Addon"
 CLUSTER = "aws:eks/cluster:Cluster"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -125,6 +126,9 @@ BREAKS = [
     Break("deletion-protection", "aws:kms/key:Key", setting("deletionWindowInDays", 7)),
     Break("backups", DATABASE, setting("backupRetentionPeriod", 1)),
     Break("backups", CACHE, setting("snapshotRetentionLimit", 0)),
+    Break("supported-versions", CLUSTER, setting("version", "1.33")),
+    Break("supported-versions", DATABASE, setting("engineVersion", "17.4")),
+    Break("addon-versions", ADDON, setting("addonVersion", "v1.13.0-eksbuild.1"), name="cluster-vpc-cni"),
     Break("monitoring", DEPLOYMENT, removing("spec.template.metadata.annotations.prometheus~io/scrape")),
     Break("monitoring", DATABASE, setting("performanceInsightsEnabled", False)),
     Break("audit-logs", CLUSTER, setting("enabledClusterLogTypes", [])),

@@ -22,6 +22,7 @@ NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 DATABASE = "aws:rds/instance:Instance"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
+ADDON = "aws:eks/addon:Addon"
 CLUSTER = "aws:eks/cluster:Cluster"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -526,6 +527,62 @@ CASES = [
         "protect",
         [[database(), cache(), cluster()]],
         [([Made("aws:ec2/vpc:Vpc", {})], "is not protected"), ([Made(SECRET, {})], "is not protected")],
+    ),
+    Case(
+        "supported-versions",
+        [
+            [
+                Made(CLUSTER, {"version": "1.99"}),
+                Made(DATABASE, {"engine": "postgres", "engineVersion": "99"}),
+            ],
+            [Made(CLUSTER, {"version": UNKNOWN}), Made(CACHE, {"engine": "valkey", "engineVersion": "8.1"})],
+        ],
+        [
+            (
+                [Made(CLUSTER, {"version": "1.33"})],
+                "Kubernetes 1.33, whose standard support ended on 2026-07-29",
+            ),
+            ([Made(CLUSTER, {"version": "1.29"})], "Kubernetes 1.29, whose standard support ended"),
+            (
+                [Made(DATABASE, {"engine": "postgres", "engineVersion": "17.4"})],
+                "PostgreSQL 17.4, whose standard support ended on 2026-05-31",
+            ),
+            (
+                [Made(CACHE, {"engine": "redis", "engineVersion": "5.0.6"})],
+                "Redis OSS 5.0.6, whose standard support ended on 2026-01-31",
+            ),
+        ],
+    ),
+    Case(
+        "addon-versions",
+        [
+            [
+                Made(CLUSTER, {"version": "1.36"}),
+                Made(ADDON, {"addonName": "kube-proxy", "addonVersion": "v1.33.0-eksbuild.2"}),
+                Made(ADDON, {"addonName": "vpc-cni", "addonVersion": "v1.14.0-eksbuild.3"}, name="cni"),
+            ],
+            [Made(CLUSTER, {"version": "1.36"}), Made(ADDON, {"addonName": "kube-proxy"})],
+        ],
+        [
+            (
+                [
+                    Made(CLUSTER, {"version": "1.36"}),
+                    Made(ADDON, {"addonName": "kube-proxy", "addonVersion": "v1.32.0-eksbuild.2"}),
+                ],
+                "kube-proxy v1.32.0-eksbuild.2 in a cluster of Kubernetes 1.36, which takes 1.33 to 1.36",
+            ),
+            (
+                [
+                    Made(CLUSTER, {"version": "1.35"}),
+                    Made(ADDON, {"addonName": "kube-proxy", "addonVersion": "v1.36.0-eksbuild.2"}),
+                ],
+                "which takes 1.32 to 1.35",
+            ),
+            (
+                [Made(ADDON, {"addonName": "vpc-cni", "addonVersion": "v1.13.4-eksbuild.1"})],
+                "network policies need 1.14.0 or newer",
+            ),
+        ],
     ),
     Case(
         "monitoring",

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from stacks.loading import SettingsError, load
+from stacks.vocabulary import MODEL_PROVIDERS
 from tests.stacks.stack_files import changed, settings_of
 
 
@@ -31,6 +32,17 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "network.cidr", "10.20.0.1/16", "network.cidr", "IPv4 network"),
     ("dev", "network.cidr", "10.20.0.0/24", "network.cidr", "use a /16 to /20"),
     ("dev", "network.zones", 1, "network.zones", "a whole number, without quotes: 2 to 3"),
+    ("dev", "network.cidr", "52.10.0.0/16", "network.cidr", "is not private"),
+    (
+        "dev",
+        "network.cidr",
+        "172.20.0.0/18",
+        "network.cidr",
+        "overlaps 172.20.0.0/16, which EKS numbers Services from",
+    ),
+    ("dev", "network.cidr", "10.100.0.0/16", "network.cidr", "such as 10.101.0.0/16"),
+    ("dev", "cluster.addonVersions", {"vpc-cny": "v1.21.1-eksbuild.3"}, "cluster.addonVersions", "vpc-cni"),
+    ("dev", "cluster.addonVersions", {"coredns": "1.14"}, "cluster.addonVersions", "describe-addon-versions"),
     ("dev", "cluster.version", 1.36, "cluster.version", 'put it in quotes, "1.36"'),
     ("dev", "cluster.version", "latest", "cluster.version", "1.36"),
     ("dev", "cluster.nodeGroups", [], "cluster", "nodeGroups"),
@@ -82,6 +94,10 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "agents", [], "agents", "write at least one item"),
     ("dev", "agents.0.name", "Support", "agents[0].name", "lower-case"),
     ("dev", "agents.0.name", "postgres", "agents[0].name", "taken"),
+    ("dev", "agents.0.name", "default", "agents[0].name", "taken"),
+    ("dev", "agents.0.name", "database-certificates", "agents[0].name", "taken"),
+    ("dev", "agents.0.name", "pg-x", "agents[0].name", "its role in PostgreSQL with pg_"),
+    ("dev", "agents.0.name", "rds-superuser", "agents[0].name", "with rds_"),
     ("dev", "agents.0.name", "support-migrate", "agents[0].name", "ends with"),
     (
         "dev",
@@ -93,6 +109,8 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "agents.0.image", "agent:latest", "agents[0].image", "by digest"),
     ("dev", "agents.0.model", "gpt", "agents[0].model", "provider:model"),
     ("dev", "agents.0.model", "openai:gpt-5-mini", "agents[0].model", "OPENAI_API_KEY"),
+    ("dev", "agents.0.model", "opnai:gpt-5", "agents[0].model", "write openai"),
+    ("dev", "agents.0.model", "acme:gpt-5", "agents[0].model", "write one of anthropic"),
     ("dev", "agents.0.replicas", {"min": 5, "max": 3}, "agents[0].replicas", "min 5 is above max 3"),
     (
         "dev",
@@ -127,6 +145,17 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ),
     ("dev", "agents.0.rateLimit", {"average": 10, "burst": 5}, "agents[0].rateLimit", "raise burst"),
     ("dev", "agents.0.retention", {"schedule": "daily"}, "agents[0].retention.schedule", "cron"),
+    (
+        "dev",
+        "agents.0.retention",
+        {"schedule": "0 25 * * *"},
+        "agents[0].retention.schedule",
+        "'25' is no hour",
+    ),
+    ("dev", "agents.0.retention", {"schedule": "0 0 30 2 *"}, "agents[0].retention.schedule", "never run"),
+    ("dev", "namespace", "default", "namespace", "has it already"),
+    ("dev", "namespace", "kube-system", "namespace", "has it already"),
+    ("dev", "namespace", "cert-manager", "namespace", "has it already"),
     ("dev", "agents.0.env", {"PORT": "1"}, "agents[0].env.PORT", "the stack sets this one"),
     ("dev", "agents.0.env", {"STRIPE_API_KEY": "sk"}, "agents[0].env", "declare it under secrets"),
     ("dev", "agents.0.secrets", [], "agents[0].secrets", "API_KEYS is missing"),
@@ -266,3 +295,50 @@ def test_a_stack_name_that_aws_would_refuse_is_a_problem() -> None:
 def test_a_region_without_known_database_authorities_is_a_problem() -> None:
     with pytest.raises(SettingsError, match=r"use one of .*eu-central-1"):
         load(settings_of("dev"), stack="dev", region="eu-centrall-1")
+
+
+def existing(*arns: str) -> dict[str, Any]:
+    """The dev stack with a secret of each ARN."""
+    secrets = [{"name": "API_KEYS", "source": "generated"}]
+    secrets += [{"name": f"KEY_{n}", "source": "existing", "arn": arn} for n, arn in enumerate(arns)]
+    return changed("dev", "agents.0.secrets", secrets)
+
+
+OWN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:openai-AbCdEf"
+OF_ANOTHER_ACCOUNT = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:openai-AbCdEf"
+OF_ANOTHER_REGION = "arn:aws:secretsmanager:us-east-1:111111111111:secret:openai-AbCdEf"
+
+
+def refused(settings: object, **given: Any) -> dict[str, str]:
+    """Remedies by field, with what Pulumi is told of the provider."""
+    with pytest.raises(SettingsError) as caught:
+        load(settings, stack="test", **given)
+    return {problem.field: problem.remedy for problem in caught.value.problems}
+
+
+def test_a_secret_of_another_region_is_refused_with_the_command_that_replicates_it() -> None:
+    found = refused(existing(OWN, OF_ANOTHER_REGION), region="eu-central-1")
+    assert list(found) == ["agents[0].secrets[2].arn"]
+    assert "Region=eu-central-1" in found["agents[0].secrets[2].arn"]
+
+
+def test_a_secret_of_an_account_that_the_stack_may_not_be_deployed_to_is_refused() -> None:
+    load(existing(OWN), stack="test", region="eu-central-1", account_ids=["111111111111"])
+    found = refused(existing(OWN, OF_ANOTHER_ACCOUNT), region="eu-central-1", account_ids=["111111111111"])
+    assert list(found) == ["agents[0].secrets[2].arn"]
+    assert "account 222222222222" in found["agents[0].secrets[2].arn"]
+
+
+def test_secrets_of_two_accounts_are_refused_where_nothing_says_which_is_the_stacks() -> None:
+    found = refused(existing(OWN, OF_ANOTHER_ACCOUNT))
+    assert "aws:allowedAccountIds" in found["agents[0].secrets[2].arn"]
+
+
+def test_account_numbers_that_yaml_read_as_numbers_are_explained() -> None:
+    assert "in quotes" in refused(settings_of("dev"), account_ids=[111111111111])["aws:allowedAccountIds"]
+
+
+def test_the_providers_are_those_of_the_installed_langchain() -> None:
+    from langchain.chat_models import base
+
+    assert set(MODEL_PROVIDERS) == set(base._BUILTIN_PROVIDERS)
