@@ -88,6 +88,7 @@ def _network_policies(
             metrics_port=METRICS_PORT,
             callers=platform.callers,
             scrapers=platform.scrapers,
+            name_servers=platform.name_servers,
             database_cidrs=platform.subnets.database,
             vpc_cidr=network.cidr,
             endpoint_cidrs=platform.subnets.private if network.interface_endpoints else (),

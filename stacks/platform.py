@@ -31,7 +31,7 @@ from components.stores.checkpointer import Checkpointer, CheckpointerArgs
 from components.stores.rds_ca import rds_ca
 from components.workload.image import Image, ImageArgs
 from components.workload.namespace import AgentNamespace, NamespaceArgs
-from components.workload.network_policies import Peer, cidr_peers, namespace_peer
+from components.workload.network_policies import Peer, cidr_peers, name_servers, namespace_peer
 from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
 from stacks.settings import Settings
@@ -70,6 +70,8 @@ class Platform:
     """Where requests come from."""
     scrapers: Sequence[Peer]
     """Who reads metrics."""
+    name_servers: Sequence[Peer]
+    """Who resolves names."""
     pods_ready: tuple[pulumi.Resource, ...]
     """Leaves without which no pod of an agent starts: name resolution and secrets."""
 
@@ -189,6 +191,7 @@ def deploy_platform(
         ingress=deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
         callers=callers,
         scrapers=[namespace_peer("monitoring")],
+        name_servers=name_servers(auto_mode=auto_mode),
         pods_ready=tuple(addon for addon in (addons.coredns, addons.secrets_store) if addon is not None),
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from components.cluster.addons import AUTO_MODE_BRINGS
 from components.cluster.node_groups import Architecture, CapacityType
 from components.network.network import NatGateways
 from components.stores.cache import MAJORS, CacheEngine
@@ -107,6 +108,18 @@ class Cluster(Model):
             )
         if self.compute is Compute.AUTO_MODE and self.node_groups:
             raise ValueError("compute auto-mode brings its own nodes: remove nodeGroups")
+        if self.compute is Compute.AUTO_MODE:
+            brought = sorted(AUTO_MODE_BRINGS & self.addon_versions.keys())
+            if brought:
+                raise ValueError(
+                    f"addonVersions pins {', '.join(brought)}, which compute auto-mode brings itself, in versions of"
+                    " AWS's choice: remove them there"
+                )
+            if self.architecture is Architecture.ARM64:
+                raise ValueError(
+                    "architecture arm64 does not go with compute auto-mode, whose general-purpose nodes all have x86"
+                    " processors: set architecture to x86_64, or use node-groups"
+                )
         names = [group.name for group in self.node_groups]
         if len(names) != len(set(names)):
             raise ValueError(f"nodeGroups names must be unique, got {', '.join(names)}")

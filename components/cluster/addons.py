@@ -37,6 +37,8 @@ _NODE_ADDONS: Mapping[str, Mapping[str, Any] | None] = {
 }
 _WORKLOAD_ADDONS = ("coredns", "metrics-server", "cert-manager", "aws-secrets-store-csi-driver-provider")
 
+#: What EKS Auto Mode has in place of an add-on: https://docs.aws.amazon.com/eks/latest/userguide/eks-add-ons.html
+AUTO_MODE_BRINGS = frozenset({*_NODE_ADDONS, "coredns"})
 #: Every add-on that a version can be pinned for.
 ADDON_NAMES = frozenset({*_NODE_ADDONS, *_WORKLOAD_ADDONS, "external-dns"})
 

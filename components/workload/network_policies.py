@@ -32,6 +32,17 @@ def cidr_peers(cidrs: Sequence[str]) -> list[Peer]:
     return [Peer(ip_block=k8s.networking.v1.IPBlockArgs(cidr=cidr)) for cidr in cidrs]
 
 
+def name_servers(*, auto_mode: bool) -> list[Peer]:
+    """Who answers for names: CoreDNS' pods, or with EKS Auto Mode a service of each node, which no selector matches.
+
+    AWS's own samples for Auto Mode open port 53 to any address, because it does not say where a node's CoreDNS
+    listens: https://aws-samples.github.io/sample-eks-nitro-sandbox/storage/efs/deploy/egress-policy.yaml
+    """
+    return (
+        cidr_peers(["0.0.0.0/0"]) if auto_mode else [namespace_peer("kube-system", {"k8s-app": "kube-dns"})]
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkPoliciesArgs:
     """An agent's peers."""
@@ -51,6 +62,8 @@ class NetworkPoliciesArgs:
     """Who may call the agent: the ingress controller."""
     scrapers: Sequence[Peer]
     """Who may read its metrics."""
+    name_servers: Sequence[Peer]
+    """Who resolves names, on port 53."""
     database_cidrs: Sequence[str]
     """The subnets of RDS and ElastiCache."""
     vpc_cidr: str
@@ -71,7 +84,7 @@ class NetworkPolicies(pulumi.ComponentResource):
     ) -> None:
         super().__init__("langgraph-agents:components:NetworkPolicies", name, None, opts)
         dns = Egress(
-            to=[namespace_peer("kube-system", {"k8s-app": "kube-dns"})],
+            to=list(args.name_servers),
             ports=[Port(port=53, protocol="UDP"), Port(port=53, protocol="TCP")],
         )
         database = Egress(

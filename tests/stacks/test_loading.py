@@ -202,6 +202,24 @@ def test_a_wrong_value_is_named_with_its_remedy(
     assert words in found[field]
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        (
+            "addonVersions",
+            {"coredns": "v1.14.2-eksbuild.4"},
+            "pins coredns, which compute auto-mode brings itself",
+        ),
+        ("architecture", "arm64", "general-purpose nodes all have x86"),
+    ],
+)
+def test_what_auto_mode_has_its_own_way_with_is_refused(setting: str, value: Any, words: str) -> None:
+    settings = changed("dev", "cluster", {"compute": "auto-mode"})
+    load(settings, stack="test")
+    settings["cluster"][setting] = value
+    assert words in problems(settings)["cluster"]
+
+
 def test_an_unknown_key_is_reported_the_known_ones() -> None:
     found = problems(changed("dev", "network.zone", 2))
     assert "natGateways" in found["network.zone"]

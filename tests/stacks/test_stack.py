@@ -269,6 +269,35 @@ def test_an_image_of_ones_own_is_used_by_its_digest_and_nothing_is_built() -> No
     assert deployment.inputs["spec"]["template"]["spec"]["containers"][0]["image"] == image
 
 
+@pytest.mark.parametrize("compute", ["node-groups", "auto-mode"])
+def test_every_peer_of_a_network_policy_is_somebody_that_the_compute_mode_has(compute: str) -> None:
+    settings = changed("dev", "cluster.compute", compute)
+    if compute == "auto-mode":
+        del settings["cluster"]["nodeGroups"]
+    made = record_with("dev", settings)
+    addons = {a.inputs["addonName"] for a in made.of_type("aws:eks/addon:Addon")}
+    charts = {r.inputs["name"] for r in made.of_type("kubernetes:helm.sh/v3:Release")}
+    # Labels of the pods of add-ons and charts, by whom they come from. `monitoring` is the user's own.
+    pods = {
+        ("kube-system", "k8s-app", "kube-dns"): "coredns" in addons,
+        ("traefik", "app.kubernetes.io/name", "traefik"): "traefik" in charts,
+        ("monitoring", None, None): True,
+    }
+    peers = [
+        peer
+        for policy in made.of_type("kubernetes:networking.k8s.io/v1:NetworkPolicy")
+        for direction, field in (("ingress", "from"), ("egress", "to"))
+        for rule in policy.inputs["spec"].get(direction) or ()
+        for peer in rule[field]
+        if "namespaceSelector" in peer
+    ]
+    assert peers
+    for peer in peers:
+        namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        labels = peer.get("podSelector", {}).get("matchLabels") or {None: None}
+        assert all(pods[namespace, key, value] for key, value in labels.items()), peer
+
+
 def test_auto_mode_makes_no_nodes_and_an_application_load_balancer_no_traefik() -> None:
     settings = changed("dev", "cluster.compute", "auto-mode")
     del settings["cluster"]["nodeGroups"]

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from components.workload.namespace import AgentNamespace, NamespaceArgs
-from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs, namespace_peer
+from components.workload.network_policies import (
+    NetworkPolicies,
+    NetworkPoliciesArgs,
+    name_servers,
+    namespace_peer,
+)
 from preview.recording.recorder import Recording
 
 Record = Callable[[Callable[[], Any]], Recording]
@@ -25,6 +30,7 @@ def args(**changes: Any) -> NetworkPoliciesArgs:
             "metrics_port": 9464,
             "callers": [namespace_peer("traefik", {"app.kubernetes.io/name": "traefik"})],
             "scrapers": [namespace_peer("monitoring")],
+            "name_servers": name_servers(auto_mode=False),
             "database_cidrs": ["10.20.160.0/21", "10.20.168.0/21"],
             "vpc_cidr": "10.20.0.0/16",
             **changes,
@@ -151,3 +157,20 @@ def test_the_namespace_is_bounded_by_its_quota(namespace: Recording) -> None:
 def test_the_databases_authorities_are_mounted_from_a_config_map(namespace: Recording) -> None:
     (certificates,) = namespace.of_type("kubernetes:core/v1:ConfigMap")
     assert certificates.inputs["data"] == {"rds-ca.pem": "PEM"}
+
+
+@pytest.mark.parametrize("policy", ["support-server", "support-maintenance"])
+def test_names_are_resolved_by_coredns_pods_or_in_auto_mode_by_the_node(
+    record_resources: Record, policy: str
+) -> None:
+    def resolvers(auto_mode: bool) -> list[dict[str, Any]]:
+        found = policies(record_resources, name_servers=name_servers(auto_mode=auto_mode))[policy]
+        (dns,) = [rule for rule in found["egress"] if ports(rule) == {(53, "UDP"), (53, "TCP")}]
+        to: list[dict[str, Any]] = dns["to"]
+        return to
+
+    (pods,) = resolvers(auto_mode=False)
+    assert pods["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
+    assert pods["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
+    # Auto Mode has no such pods: its nodes answer themselves, at an address that AWS chooses.
+    assert resolvers(auto_mode=True) == [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
