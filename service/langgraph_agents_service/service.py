@@ -26,9 +26,16 @@ from langgraph_agents_service.persistence.assistants.keyvalue import KeyValueAss
 from langgraph_agents_service.persistence.assistants.postgres import PostgresAssistants
 from langgraph_agents_service.persistence.checkpointers.memory import MemorySaver
 from langgraph_agents_service.persistence.checkpointers.serializer import Serializer
+from langgraph_agents_service.persistence.crons.base import Crons
+from langgraph_agents_service.persistence.crons.keyvalue import KeyValueCrons
+from langgraph_agents_service.persistence.crons.postgres import PostgresCrons
 from langgraph_agents_service.persistence.database import TRANSIENT, Database
 from langgraph_agents_service.persistence.registry.base import Registry
-from langgraph_agents_service.persistence.registry.documents import MemoryDocuments, ValkeyDocuments
+from langgraph_agents_service.persistence.registry.documents import (
+    Documents,
+    MemoryDocuments,
+    ValkeyDocuments,
+)
 from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegistry
 from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
 from langgraph_agents_service.persistence.stores import opening as stores
@@ -71,6 +78,7 @@ class Service:
         self.saver: BaseCheckpointSaver[Any] | None
         self.registry: Registry
         self.assistants: Assistants
+        self.crons: Crons
         self.store: Stores | None
         self.runner: Runner
 
@@ -108,7 +116,7 @@ class Service:
             await self._reach()
             if self.database is not None:
                 await self.database.open()
-            self.saver, self.registry, self.assistants = self._storage()
+            self._open_storage()
             self.store = await self._stores(opened)
             store = self.store.runs if self.store else None
             driver = Driver(self.settings, self.graphs, self.registry, self.saver, store)
@@ -134,7 +142,8 @@ class Service:
         studio = auth is not None and not auth.disable_studio_auth
         return Identification(self.settings, self.access, authorization, studio=studio)
 
-    def _storage(self) -> tuple[BaseCheckpointSaver[Any] | None, Registry, Assistants]:
+    def _open_storage(self) -> None:
+        """Everything that is kept where CHECKPOINTER says."""
         settings = self.settings
         serializer = self._serializer()
         if self.database is not None and settings.checkpointer is Checkpointer.POSTGRES:
@@ -143,23 +152,29 @@ class Service:
             registry = PostgresRegistry(
                 self.database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_run_attempts
             )
-            return GroupCommitSaver(self.database, serializer), registry, PostgresAssistants(self.database)
+            self.saver = GroupCommitSaver(self.database, serializer)
+            self.registry = registry
+            self.assistants = PostgresAssistants(self.database)
+            self.crons = PostgresCrons(self.database, registry)
+            return
+        documents: Documents = MemoryDocuments()
+        ttl: int | None = None
+        self.saver = None
         if settings.checkpointer is Checkpointer.VALKEY and self.valkey is not None:
             # Imported only here: the package brings boto3 along, which takes a second.
             from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
 
             ttl = settings.checkpoint_ttl_seconds
-            saver = PrefixedValkeySaver(
+            self.saver = PrefixedValkeySaver(
                 self.valkey, prefix=settings.cache_key_prefix, ttl_seconds=ttl, serializer=serializer
             )
             documents = ValkeyDocuments(self.valkey, settings.cache_key_prefix)
-            registry_in_valkey = KeyValueRegistry(documents, ttl_seconds=ttl)
-            return saver, registry_in_valkey, KeyValueAssistants(documents)
-        saver_in_memory = (
-            MemorySaver(serde=serializer) if settings.checkpointer is Checkpointer.MEMORY else None
-        )
-        memory = MemoryDocuments()
-        return saver_in_memory, KeyValueRegistry(memory, ttl_seconds=None), KeyValueAssistants(memory)
+        elif settings.checkpointer is Checkpointer.MEMORY:
+            self.saver = MemorySaver(serde=serializer)
+        kept = KeyValueRegistry(documents, ttl_seconds=ttl)
+        self.registry = kept
+        self.assistants = KeyValueAssistants(documents)
+        self.crons = KeyValueCrons(documents, kept)
 
     def _serializer(self) -> Serializer:
         """With the types that langgraph.json allows in checkpoints; LangGraph's default where it is silent."""

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -370,6 +371,58 @@ async def _delete_run(client: Any) -> None:
     (run,) = await client.runs.list(thread_id)
     await client.runs.delete(thread_id, run["run_id"])
     await refused(client.runs.get(thread_id, run["run_id"]))
+
+
+@asks("crons.create")
+@asks("crons.update")
+@asks("crons.delete")
+async def _crons(client: Any) -> None:
+    made = await client.crons.create(
+        "steps",
+        schedule="0 9 * * 1-5",
+        timezone="Europe/Berlin",
+        input={"tag": "x"},
+        metadata={"a": 1},
+        on_run_completed="keep",
+    )
+    assert (made["schedule"], made["timezone"], made["enabled"]) == ("0 9 * * 1-5", "Europe/Berlin", True)
+    assert (made["thread_id"], made["on_run_completed"], made["payload"]["input"]) == (
+        None,
+        "keep",
+        {"tag": "x"},
+    )
+    assert made["next_run_date"] > made["created_at"]
+    changed = await client.crons.update(
+        made["cron_id"], schedule="30 8 * * *", enabled=False, metadata={"b": 2}, input={"tag": "y"}
+    )
+    assert (changed["schedule"], changed["enabled"]) == ("30 8 * * *", False)
+    assert {"a": 1, "b": 2}.items() <= changed["metadata"].items()
+    assert (changed["payload"]["input"], changed["assistant_id"]) == ({"tag": "y"}, made["assistant_id"])
+    await refused(client.crons.create("steps", schedule="often"), 422)
+    await client.crons.delete(made["cron_id"])
+    await refused(client.crons.update(made["cron_id"], enabled=True))
+
+
+@asks("crons.create_for_thread")
+@asks("crons.search")
+@asks("crons.count")
+async def _search_crons(client: Any) -> None:
+    thread_id = await _thread(client)
+    end = datetime(2100, 1, 1, tzinfo=UTC)
+    made = [
+        await client.crons.create_for_thread(
+            thread_id, "steps", schedule=schedule, end_time=end, enabled=enabled
+        )
+        for schedule, enabled in (("0 9 * * *", True), ("0 10 * * *", False))
+    ]
+    assert made[0]["thread_id"] == thread_id
+    assert datetime.fromisoformat(made[0]["end_time"]) == end
+    found = await client.crons.search(thread_id=thread_id, sort_by="created_at", sort_order="asc")
+    assert [cron["cron_id"] for cron in found] == [cron["cron_id"] for cron in made]
+    off = await client.crons.search(thread_id=thread_id, enabled=False, select=["schedule"])
+    assert off == [{"schedule": "0 10 * * *"}]
+    assert await client.crons.count(thread_id=thread_id, assistant_id=made[0]["assistant_id"]) == 2
+    await refused(client.crons.create_for_thread(str(uuid.uuid4()), "steps", schedule="0 9 * * *"))
 
 
 @asks("store.put_item")

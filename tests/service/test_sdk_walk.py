@@ -27,12 +27,6 @@ pytestmark = since("langgraph-sdk", "0.4.14")
 
 SECRET = KEY.partition(":")[2]
 MISSING: dict[str, tuple[str, str]] = {
-    "crons.create_for_thread": ("POST", "/threads/{}/runs/crons"),
-    "crons.create": ("POST", "/runs/crons"),
-    "crons.delete": ("DELETE", "/runs/crons/{}"),
-    "crons.update": ("PATCH", "/runs/crons/{}"),
-    "crons.search": ("POST", "/runs/crons/search"),
-    "crons.count": ("POST", "/runs/crons/count"),
     "threads.stream": ("POST", "/threads/{}/commands"),
 }
 """What the service does not have yet, and where the SDK asks for it."""

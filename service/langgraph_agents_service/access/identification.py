@@ -47,7 +47,7 @@ class Identification:
         """Raises RefusedError: 401, what the project's authentication says, or 429."""
         inside: Caller | None = scope.get(IN_PROCESS)
         if inside is not None:
-            return replace(inside, authorization=self._authorization)
+            return self.on_behalf(inside)
         if self.foreign(scope):
             raise RefusedError(
                 403,
@@ -62,6 +62,15 @@ class Identification:
                 {"Retry-After": str(seconds)},
             )
         return caller
+
+    def on_behalf(self, caller: Caller) -> Caller:
+        """Somebody who asked earlier, and may what the project's handlers say now."""
+        return replace(caller, authorization=self._authorization)
+
+    def still_in(self, caller: Caller) -> bool:
+        """Whether somebody who asked earlier could ask now: no, if the key is out of use."""
+        needs_key = self._authorization is None or self._also_key
+        return not needs_key or self._access.knows(caller.owner)
 
     def foreign(self, scope: Scope) -> bool:
         """Whether a page of another site asks a service that asks nobody for a key: its name may lead to this machine

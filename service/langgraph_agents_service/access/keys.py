@@ -61,6 +61,10 @@ class Access:
                 found = known.owner
         return found
 
+    def knows(self, owner: str) -> bool:
+        """Whether a key that stands for this owner is in use."""
+        return not self._keys or any(known.owner == owner for known in self._keys)
+
     async def wait_seconds(self, owner: str) -> int:
         """0 if the owner may ask now, else the seconds until the next minute begins."""
         if not self._limit:

@@ -25,6 +25,8 @@ from langgraph_agents_service.api.assistants import graphs as assistant_graphs
 from langgraph_agents_service.api.assistants import routes as assistants
 from langgraph_agents_service.api.authentication import Authentication
 from langgraph_agents_service.api.composed import Application
+from langgraph_agents_service.api.crons import routes as crons
+from langgraph_agents_service.api.crons.firing import firing
 from langgraph_agents_service.api.description import describe
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.api.runs import stateless, threaded
@@ -79,7 +81,7 @@ def create_app(settings: Settings) -> Application:
 def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with service:
+        async with service, firing(service):
             yield
 
     api = FastAPI(
@@ -98,6 +100,7 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
     # application's would look for its route anew at each request.
     routers = (
         invoke.router,
+        crons.router,
         threaded.router,
         stateless.router,
         kept.router,

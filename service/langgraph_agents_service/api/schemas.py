@@ -1,5 +1,6 @@
 """The bodies of requests. What is not supported is refused by name, never ignored."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
@@ -115,6 +116,101 @@ RunField = Literal[
 
 class StatelessRunCreate(RunCreate):
     on_completion: Literal["delete", "keep"] = Field("delete", description="What becomes of its thread.")
+
+
+class CronRun(Question):
+    """What each run of a cron is asked."""
+
+    assistant_id: str = Field(description="Name of the graph, or id of its assistant.")
+    stream_mode: StreamMode | list[StreamMode] = ["values"]
+    stream_subgraphs: bool = False
+    stream_resumable: bool = False
+    context: dict[str, Any] | None = None
+    interrupt_before: Names | None = None
+    interrupt_after: Names | None = None
+    multitask_strategy: Literal["reject", "enqueue", "interrupt", "rollback"] | None = None
+    durability: Literal["sync", "async", "exit"] | None = None
+    checkpoint_during: bool | None = Field(None, description="Before there was `durability`: async or exit.")
+
+
+class ThreadCronCreate(CronRun):
+    schedule: str = Field(
+        description="Minute, hour, day of month, month, day of week, as crontab has them.", max_length=200
+    )
+    timezone: str | None = Field(None, description="IANA name; UTC if there is none.", max_length=100)
+    end_time: datetime | None = Field(None, description="No run is made after this.")
+    enabled: bool = True
+    metadata: Metadata = {}
+
+
+class CronCreate(ThreadCronCreate):
+    on_run_completed: Literal["delete", "keep"] = Field(
+        "delete", description="What becomes of the thread that each run has of its own."
+    )
+
+
+class CronUpdate(Body):
+    """What changes of a cron; all else stays."""
+
+    schedule: str | None = Field(None, max_length=200)
+    timezone: str | None = Field(None, max_length=100)
+    end_time: datetime | None = Field(None, description="null: none any more.")
+    enabled: bool | None = None
+    on_run_completed: Literal["delete", "keep"] | None = None
+    metadata: Metadata | None = None
+    input: Any = None
+    config: Config | None = None
+    context: dict[str, Any] | None = None
+    stream_mode: StreamMode | list[StreamMode] | None = None
+    stream_subgraphs: bool | None = None
+    stream_resumable: bool | None = None
+    interrupt_before: Names | None = None
+    interrupt_after: Names | None = None
+    durability: Literal["sync", "async", "exit"] | None = None
+
+
+CronField = Literal[
+    "cron_id",
+    "assistant_id",
+    "thread_id",
+    "on_run_completed",
+    "end_time",
+    "schedule",
+    "timezone",
+    "created_at",
+    "updated_at",
+    "payload",
+    "user_id",
+    "next_run_date",
+    "metadata",
+    "enabled",
+]
+
+
+class CronCount(Body):
+    assistant_id: UUID | None = None
+    thread_id: UUID | None = None
+    metadata: Metadata | None = None
+
+
+class CronSearchQuery(CronCount):
+    enabled: bool | None = None
+    limit: int = Field(10, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+    sort_by: (
+        Literal[
+            "cron_id",
+            "assistant_id",
+            "thread_id",
+            "next_run_date",
+            "end_time",
+            "created_at",
+            "updated_at",
+        ]
+        | None
+    ) = None
+    sort_order: Literal["asc", "desc"] | None = None
+    select: list[CronField] | None = None
 
 
 class RunsCancel(Body):

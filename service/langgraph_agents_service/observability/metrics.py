@@ -29,6 +29,7 @@ active_runs = Gauge("agent_active_runs", "Runs that this process executes.")
 pending_runs = Gauge(
     "agent_pending_runs", "Runs that wait for any process. Scale on the maximum, not the sum."
 )
+crons = Counter("agent_crons", "Crons that were due, by whether their run was made.", ["outcome"])
 pool_connections = Gauge("agent_pool_connections", "Database connections of this process.", ["state"])
 pool_waiting = Gauge("agent_pool_waiting", "Requests that wait for a database connection.")
 

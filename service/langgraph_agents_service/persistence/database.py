@@ -138,12 +138,13 @@ class Database:
         """Hold the only lock of this name on the database, which ends with its connection at the latest. Those who hold
         one have half the pool at most, because they need further connections meanwhile; beside a pool of one, a
         connection of its own."""
-        async with self._locks, self._apart() as connection, connection.transaction():
+        async with self._locks, self.apart() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
             yield
 
     @asynccontextmanager
-    async def _apart(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+    async def apart(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """A connection for a transaction in which others are needed as well: of the pool, or beside a pool of one."""
         if self.pool.max_size > 1:
             async with self.pool.connection() as connection:
                 yield connection

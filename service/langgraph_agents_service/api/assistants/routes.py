@@ -154,6 +154,7 @@ async def delete(
     await service.registry.cancel_runs(Owner(owner.name), assistant_id=assistant.assistant_id)
     if delete_threads:
         await _delete_threads(service, caller, assistant)
+    await service.crons.delete_of_assistant(assistant.assistant_id)
     with contextlib.suppress(NotFoundError):  # somebody else deletes it too
         await service.assistants.delete(assistant.assistant_id, owner)
 

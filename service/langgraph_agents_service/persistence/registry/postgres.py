@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 import orjson
+from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -155,21 +156,32 @@ class PostgresRegistry:
             batcher = self._attended_begins if attended else self._begins
             row = await batcher.submit((run, owner, create_thread, start))
             if row["entered"]:
-                run.status, run.attempt = RunStatus(row["entered"]), row["attempt"]
-                run.created_at = run.updated_at = row["created_at"]
-                run.metadata = orjson.loads(row["metadata"])
-                run.fresh_thread = row["fresh"]
-                return run
+                return _entered(run, row)
             if row["known"] is None and create_thread:
                 continue  # another process made the thread while this statement ran: look again
-            if not row["known"]:
-                raise NotFoundError
-            if run.multitask_strategy == "reject":
-                raise ThreadBusyError
+            _refuse(run, row)
             # The thread was taken while this statement ran: now it is seen as busy, and the run waits.
         raise ThreadBusyError
 
+    async def enter(
+        self, connection: AsyncConnection[DictRow], run: Run, owner: Owner, *, create_thread: bool
+    ) -> None:
+        """Enter a run that waits, as a part of the connection's transaction. Raises as `begin` does."""
+        parameters = self._begun([(run, owner, create_thread, False)])
+        cursor = await connection.execute(statements.BEGIN_RUNS, parameters)
+        (row,) = await cursor.fetchall()
+        if not row["entered"]:
+            _refuse(run, row)
+            raise ThreadBusyError
+        _entered(run, row)
+
     async def _flush_begins(self, items: list[_Begin], statement: str) -> list[DictRow]:
+        rows = await self._database.fetch(statement, self._begun(items), patient=True)
+        found = {str(row["run_id"]): row for row in rows}
+        return [found[run.run_id] for run, *_ in items]
+
+    def _begun(self, items: list[_Begin]) -> list[Any]:
+        """The parameters of a statement that begins runs."""
         columns = zip(
             *[
                 (
@@ -194,13 +206,7 @@ class PostgresRegistry:
             ],
             strict=True,
         )
-        rows = await self._database.fetch(
-            statement,
-            [*[list(column) for column in columns], self.worker_id],
-            patient=True,
-        )
-        found = {str(row["run_id"]): row for row in rows}
-        return [found[run.run_id] for run, *_ in items]
+        return [*[list(column) for column in columns], self.worker_id]
 
     async def claim(self, limit: int, graphs: Sequence[str]) -> list[Run]:
         try:
@@ -339,6 +345,23 @@ class PostgresRegistry:
 
     async def retire(self) -> None:
         await self._database.fetch("DELETE FROM agent_workers WHERE worker_id = %s", (self.worker_id,))
+
+
+def _entered(run: Run, row: DictRow) -> Run:
+    """A run that has been entered, as it stands in the registry."""
+    run.status, run.attempt = RunStatus(row["entered"]), row["attempt"]
+    run.created_at = run.updated_at = row["created_at"]
+    run.metadata = orjson.loads(row["metadata"])
+    run.fresh_thread = row["fresh"]
+    return run
+
+
+def _refuse(run: Run, row: DictRow) -> None:
+    """Raises NotFoundError or ThreadBusyError if the thread is not the owner's, or the run must not wait for it."""
+    if not row["known"]:
+        raise NotFoundError
+    if run.multitask_strategy == "reject":
+        raise ThreadBusyError
 
 
 def _owned(owner: Owner, **parameters: Any) -> dict[str, Any]:

@@ -91,3 +91,26 @@ CREATE TABLE IF NOT EXISTS agent_assistant_versions (
   created_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (assistant_id, version)
 );
+
+-- Runs that are made again and again.
+CREATE TABLE IF NOT EXISTS agent_crons (
+  cron_id uuid PRIMARY KEY,
+  owner text NOT NULL,
+  user_document jsonb,
+  configurable jsonb NOT NULL DEFAULT '{}',
+  assistant_id text NOT NULL,
+  thread_id uuid REFERENCES agent_threads ON DELETE CASCADE,
+  on_run_completed text,
+  schedule text NOT NULL,
+  timezone text,
+  end_time timestamptz,
+  enabled boolean NOT NULL,
+  payload jsonb NOT NULL,
+  metadata jsonb NOT NULL,
+  next_run_date timestamptz,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS agent_crons_of_owner ON agent_crons (owner, created_at);
+CREATE INDEX IF NOT EXISTS agent_crons_of_thread ON agent_crons (thread_id);
+CREATE INDEX IF NOT EXISTS agent_crons_due ON agent_crons (next_run_date) WHERE enabled;

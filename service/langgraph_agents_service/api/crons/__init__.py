@@ -1,0 +1,1 @@
+"""Crons: made, changed and found by callers, and carried out."""

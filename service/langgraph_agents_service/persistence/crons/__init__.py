@@ -1,0 +1,1 @@
+"""Crons: runs that are made again and again, by a schedule."""
