@@ -167,7 +167,7 @@ def deploy_platform(
         NamespaceArgs(
             namespace=settings.namespace,
             labels=shared,
-            quota=quota(settings.agents),
+            quota=quota(settings.agents, certificate_solvers=traefik),
             certificates=rds_ca(region),
             certificate_solver_peers=tuple(callers) if traefik else (),
         ),

@@ -1,41 +1,64 @@
-"""How much the agents' namespace may use: what its agents need at their maximum, and nothing besides."""
+"""How much the agents' namespace may use: what the program knows to run there at its fullest, and nothing besides."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
+from components.edge.certificate_issuer import SOLVER_RESOURCES
+from components.workload.maintenance import RESOURCES as MAINTENANCE_RESOURCES
+from components.workload.pod import ContainerResources
 from stacks.agent_settings import Agent
 from stacks.vocabulary import quantity
 
 # A rolling update runs this many pods above the maximum.
 _SURGE = 1
-# For each agent: the migration Job, the retention CronJob, a retry of either, and cert-manager's solver; at the limits
-# that components.workload.maintenance sets.
-_MAINTENANCE_PODS = 4
-_MAINTENANCE_CORES = 2
-_MAINTENANCE_BYTES = 2 * 2**30
+# For each agent: the migration Job, the retention CronJob, and a retry of either.
+_MAINTENANCE_PODS = 3
+# For each host of a certificate: the challenge of one renewal.
+_SOLVER_PODS = 1
 
 
-def quota(agents: Sequence[Agent]) -> dict[str, str]:
-    """The hard limits of the namespace's ResourceQuota, as Kubernetes names and writes them."""
-    pods = [agent.replicas.max + _SURGE for agent in agents]
+@dataclass(frozen=True)
+class _Pods:
+    count: int
+    resources: ContainerResources
 
-    def total(kind: str, resource: str) -> Decimal:
-        amounts = [quantity(getattr(getattr(agent.resources, kind), resource)) for agent in agents]
-        return sum((n * amount for n, amount in zip(pods, amounts, strict=True)), Decimal(0))
 
-    def cores(kind: str) -> str:
-        return f"{_ceiling((total(kind, 'cpu') + _MAINTENANCE_CORES * len(agents)) * 1000)}m"
+def quota(agents: Sequence[Agent], *, certificate_solvers: bool) -> dict[str, str]:
+    """The hard limits of the namespace's ResourceQuota, as Kubernetes names and writes them.
 
-    def memory(kind: str) -> str:
-        return f"{_ceiling((total(kind, 'memory') + _MAINTENANCE_BYTES * len(agents)) / 2**20)}Mi"
+    Args:
+        certificate_solvers: cert-manager answers the challenges of the agents' certificates by pods of this namespace.
+    """
+    pods = [some for agent in agents for some in _pods(agent, certificate_solvers)]
+
+    def total(field: str) -> Decimal:
+        return sum((some.count * quantity(getattr(some.resources, field)) for some in pods), Decimal(0))
 
     return {
-        "pods": str(sum(pods) + _MAINTENANCE_PODS * len(agents)),
-        "requests.cpu": cores("requests"),
-        "requests.memory": memory("requests"),
-        "limits.cpu": cores("limits"),
-        "limits.memory": memory("limits"),
+        "pods": str(sum(some.count for some in pods)),
+        "requests.cpu": f"{_ceiling(total('cpu_request') * 1000)}m",
+        "requests.memory": f"{_ceiling(total('memory_request') / 2**20)}Mi",
+        "limits.cpu": f"{_ceiling(total('cpu_limit') * 1000)}m",
+        "limits.memory": f"{_ceiling(total('memory_limit') / 2**20)}Mi",
     }
+
+
+def _pods(agent: Agent, certificate_solvers: bool) -> Iterator[_Pods]:
+    requests, limits = agent.resources.requests, agent.resources.limits
+    server = ContainerResources(
+        cpu_request=requests.cpu,
+        memory_request=requests.memory,
+        cpu_limit=limits.cpu,
+        memory_limit=limits.memory,
+    )
+    # A pod that is replaced finishes its runs, for as long as gracePeriod, while its successor serves. It counts until
+    # it is gone, and in a rollout under load that may be all of them.
+    leaving = agent.replicas.max
+    yield _Pods(agent.replicas.max + _SURGE + leaving, server)
+    yield _Pods(_MAINTENANCE_PODS, MAINTENANCE_RESOURCES)
+    if certificate_solvers:
+        yield _Pods(_SOLVER_PODS, SOLVER_RESOURCES)
 
 
 def _ceiling(number: Decimal) -> int:

@@ -6,11 +6,20 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.workload.pod import ContainerResources
+
 #: Let's Encrypt's directories by the name of the issuer (https://letsencrypt.org/docs/staging-environment/).
 ACME_SERVERS = {
     "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
     "letsencrypt-prod": "https://acme-v02.api.letsencrypt.org/directory",
 }
+
+
+#: Of a pod that answers an HTTP-01 challenge: cert-manager's defaults
+#: (https://cert-manager.io/docs/cli/controller/, --acme-http01-solver-resource-*).
+SOLVER_RESOURCES = ContainerResources(
+    cpu_request="10m", memory_request="64Mi", cpu_limit="100m", memory_limit="64Mi"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import pulumi_kubernetes as k8s
 from components.workload.pod import ContainerResources, PodArgs, pod_template
 
 _AGENT = ("python", "-m", "langgraph_agents_service")
-# Both wait on PostgreSQL far longer than they compute.
-_RESOURCES = ContainerResources(
+#: Of either pod: both wait on PostgreSQL far longer than they compute.
+RESOURCES = ContainerResources(
     cpu_request="100m", memory_request="256Mi", cpu_limit="500m", memory_limit="512Mi"
 )
 
@@ -64,7 +64,7 @@ class Migration(pulumi.ComponentResource):
             secret_provider_class=args.secret_provider_class,
             config_map=config_map.metadata.name,
             certificates_config_map=args.certificates_config_map,
-            resources=_RESOURCES,
+            resources=RESOURCES,
             labels=args.labels,
             annotations={"checksum/secrets": args.secrets_version},
         )
@@ -118,7 +118,7 @@ class Retention(pulumi.ComponentResource):
             secret_provider_class=args.secret_provider_class,
             config_map=args.config_map,
             certificates_config_map=args.certificates_config_map,
-            resources=_RESOURCES,
+            resources=RESOURCES,
             labels=args.labels,
         )
         k8s.batch.v1.CronJob(

@@ -1,4 +1,4 @@
-"""The namespace's quota fits its agents at their maximum, with a rollout under way."""
+"""The namespace's quota has room for all that runs there, its agents at their maximum with a rollout under way."""
 
 from decimal import Decimal
 
@@ -24,13 +24,28 @@ def agent(replicas: int, cpu: str, memory: str) -> Agent:
     )
 
 
-def test_the_quota_of_one_agent_is_its_pods_one_more_and_its_maintenance() -> None:
-    assert quota([agent(3, "500m", "1Gi")]) == {
-        "pods": "8",
-        "requests.cpu": "4000m",
-        "requests.memory": "6144Mi",
-        "limits.cpu": "4000m",
-        "limits.memory": "6144Mi",
+def test_the_quota_of_one_agent_is_its_pods_twice_one_more_and_its_maintenance() -> None:
+    # 3 that serve, 3 that finish their runs, 1 of the surge; 3 of maintenance at 100m to 500m and 256Mi to 512Mi.
+    assert quota([agent(3, "500m", "1Gi")], certificate_solvers=False) == {
+        "pods": "10",
+        "requests.cpu": "3800m",
+        "requests.memory": "7936Mi",
+        "limits.cpu": "5000m",
+        "limits.memory": "8704Mi",
+    }
+
+
+def test_each_agent_has_room_for_the_solver_of_its_certificate_at_full_load() -> None:
+    agents = [agent(3, "500m", "1Gi")] * 2
+    without = quota(agents, certificate_solvers=False)
+    with_solvers = quota(agents, certificate_solvers=True)
+    room = {name: quantity(with_solvers[name]) - quantity(without[name]) for name in without}
+    assert room == {
+        "pods": 2,
+        "requests.cpu": 2 * quantity("10m"),
+        "requests.memory": 2 * quantity("64Mi"),
+        "limits.cpu": 2 * quantity("100m"),
+        "limits.memory": 2 * quantity("64Mi"),
     }
 
 
@@ -45,12 +60,12 @@ def test_the_quota_of_one_agent_is_its_pods_one_more_and_its_maintenance() -> No
         max_size=5,
     )
 )
-def test_every_agent_fits_at_its_maximum_with_one_pod_more(sizes: list[tuple[int, str, str]]) -> None:
-    hard = quota([agent(*size) for size in sizes])
-    assert int(hard["pods"]) > sum(replicas + 1 for replicas, _, _ in sizes)
+def test_every_agent_can_be_replaced_whole_at_its_maximum(sizes: list[tuple[int, str, str]]) -> None:
+    hard = quota([agent(*size) for size in sizes], certificate_solvers=True)
+    assert int(hard["pods"]) > sum(2 * replicas + 1 for replicas, _, _ in sizes)
     needed = {
-        "cpu": sum(((replicas + 1) * quantity(cpu) for replicas, cpu, _ in sizes), Decimal(0)),
-        "memory": sum(((replicas + 1) * quantity(memory) for replicas, _, memory in sizes), Decimal(0)),
+        "cpu": sum(((2 * replicas + 1) * quantity(cpu) for replicas, cpu, _ in sizes), Decimal(0)),
+        "memory": sum(((2 * replicas + 1) * quantity(memory) for replicas, _, memory in sizes), Decimal(0)),
     }
     for resource, least in needed.items():
         assert quantity(hard[f"limits.{resource}"]) >= least
