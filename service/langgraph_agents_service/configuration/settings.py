@@ -42,6 +42,14 @@ class Checkpointer(StrEnum):
     NONE = "none"
 
 
+class PreparedStatements(StrEnum):
+    """Whether PostgreSQL keeps the plans of statements for the next time."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Durability(StrEnum):
     """When LangGraph writes a checkpoint: before the next step, beside it, or when the run ends."""
 
@@ -130,6 +138,11 @@ class DatabaseSettings(_FromEnvironment):
     database_pool_max_size: int = Field(10, ge=2, le=1000, description="Connections of a process at most.")
     database_pool_timeout_seconds: float = Field(
         5, gt=0, le=300, description="Longest wait for a connection; then 503 with `Retry-After`."
+    )
+    database_prepared_statements: PreparedStatements = Field(
+        PreparedStatements.AUTO,
+        description="Whether statements are prepared. `auto`: unless a pooler such as PgBouncer answers "
+        "for PostgreSQL, which is noticed.",
     )
 
     @model_validator(mode="after")

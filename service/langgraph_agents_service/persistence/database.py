@@ -9,12 +9,13 @@ from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.observability import metrics
+from langgraph_agents_service.persistence.connections import OPTIONS, adapt, connect
 
 TRANSIENT = (OperationalError, InterfaceError, ReadOnlySqlTransaction)
 """Errors that a restart or a failover of the database causes and outlives. All statements that are retried
@@ -38,29 +39,11 @@ class TooLargeError(Exception):
     """PostgreSQL cannot hold what it was given, now or later."""
 
 
-SILENCE: dict[str, Any] = {
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
-"""A peer that is silent instead of closed, as in a failover whose packets are dropped, is given up after 30 s, idle or
-in the middle of a statement. With the kernel's defaults that takes eleven to fifteen minutes."""
-
-_CONNECTION: dict[str, Any] = {
-    "autocommit": True,
-    "prepare_threshold": 0,
-    "row_factory": dict_row,
-    "connect_timeout": 5,
-    "application_name": "langgraph-agents",
-    **SILENCE,
-}
-
-
 class Database:
     """A pool whose connection string can change while it is in use."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
         self._uri = settings.database_uri.get_secret_value()
         self.pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             lambda: self._uri,
@@ -72,9 +55,10 @@ class Database:
             reconnect_timeout=5,
             max_idle=300,
             max_lifetime=3600,
+            configure=lambda connection: adapt(connection, settings.database_prepared_statements),
             check=self._check,
             open=False,
-            kwargs=_CONNECTION,
+            kwargs=OPTIONS,
         )
         self._checked: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
         self._locks = asyncio.Semaphore(max(1, (settings.database_pool_max_size - 1) // 2))
@@ -107,7 +91,7 @@ class Database:
         async with self._control_lock:
             try:
                 if self._control is None or self._control.closed:
-                    self._control = await AsyncConnection.connect(self._uri, **_CONNECTION)
+                    self._control = await connect(self._uri, self._settings)
                 cursor = await self._control.execute(query, parameters)
                 return await cursor.fetchall() if cursor.description else []
             except BaseException:  # a cancelled statement leaves the connection in the middle of it
@@ -149,7 +133,7 @@ class Database:
             async with self.pool.connection() as connection:
                 yield connection
         else:
-            async with await AsyncConnection.connect(self._uri, **_CONNECTION) as own:
+            async with await connect(self._uri, self._settings) as own:
                 yield own
 
     def observe(self) -> None:

@@ -1,17 +1,12 @@
 """`migrate`: makes the login, the database and the tables. Safe to repeat, and for several to run at once."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from psycopg import AsyncConnection, sql
-from psycopg.rows import DictRow, dict_row
+from psycopg import sql
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
-from langgraph_agents_service.persistence.database import SILENCE
+from langgraph_agents_service.persistence.connections import alone, connect
 from langgraph_agents_service.persistence.registry.postgres import SCHEMA
 from langgraph_agents_service.persistence.stores import postgres as stores
 from langgraph_agents_service.projects.config import read
@@ -31,20 +26,21 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
     store = read(settings.langgraph_config).store
     dims = store.index.dims if store and store.index and not store.path else None
     if admin := settings.database_admin_uri.get_secret_value():
-        done += await _make_database(admin, uri)
+        done += await _make_database(settings)
         if dims:
             # An extension is made by who may; the service's own login may not everywhere.
-            async with _connect(_in_database(admin, uri)) as connection:
+            async with await connect(_in_database(admin, uri), settings) as connection:
                 await stores.make_extension(connection)
-    async with _connect(uri) as connection, _lock(connection):
+    async with alone(uri, settings, LOCK, wait=True), await connect(uri, settings) as connection:
         await AsyncPostgresSaver(connection).setup()
         await stores.set_up(connection, dims)
         await connection.execute(SCHEMA, prepare=False)
     return [*done, "tables are up to date"]
 
 
-async def _make_database(admin: str, uri: str) -> list[str]:
-    parts = urlsplit(uri)
+async def _make_database(settings: DatabaseSettings) -> list[str]:
+    admin = settings.database_admin_uri.get_secret_value()
+    parts = urlsplit(settings.database_uri.get_secret_value())
     login, password = unquote(parts.username or ""), unquote(parts.password or "")
     database = unquote(parts.path.lstrip("/"))
     if not login or not database:
@@ -53,7 +49,7 @@ async def _make_database(admin: str, uri: str) -> list[str]:
         )
     role, name = sql.Identifier(login), sql.Identifier(database)
     done = []
-    async with _connect(admin) as connection, _lock(connection):
+    async with alone(admin, settings, LOCK, wait=True), await connect(admin, settings) as connection:
         known = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (login,))
         verb = "ALTER" if await known.fetchone() else "CREATE"
         # Hashed here, so that the server's log, which may show statements, never sees the password.
@@ -80,31 +76,3 @@ async def _make_database(admin: str, uri: str) -> list[str]:
 def _in_database(admin: str, uri: str) -> str:
     """The administrator's connection string, for the database of another."""
     return urlunsplit(urlsplit(admin)._replace(path=urlsplit(uri).path))
-
-
-@asynccontextmanager
-async def _connect(uri: str) -> AsyncIterator[AsyncConnection[DictRow]]:
-    connection = await AsyncConnection.connect(
-        uri, autocommit=True, prepare_threshold=0, row_factory=dict_row, connect_timeout=10, **SILENCE
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
-async def _lock(connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
-    """One migration at a time. Polled: who waits inside PostgreSQL holds a snapshot, and CREATE INDEX
-    CONCURRENTLY, which LangGraph's migrations use, would wait for that one in turn."""
-    while True:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s) AS got", (LOCK,))
-        row = await cursor.fetchone()
-        if row and row["got"]:
-            break
-        await asyncio.sleep(0.2)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(Exception):  # closing the connection releases it as well
-            await connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.checkpointers.removal import delete_checkpoints
-from langgraph_agents_service.persistence.database import SILENCE
+from langgraph_agents_service.persistence.connections import alone, connect
 
 LOCK = 7_241_109_004
 """Number of the advisory lock, next to the one of migrate."""
@@ -67,17 +67,9 @@ async def prune(
     """Remove idle threads batch by batch, each in a transaction of its own. Raises psycopg.Error."""
     before = datetime.now(UTC) - older_than
     values = {"cutoff": uuid6_before(before), "before": before, "limit": batch_size}
-    connection = await AsyncConnection.connect(
-        settings.database_uri.get_secret_value(),
-        autocommit=True,
-        row_factory=dict_row,
-        connect_timeout=10,
-        **SILENCE,
-    )
-    try:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s) AS got", (LOCK,))
-        row = await cursor.fetchone()
-        if not row or not row["got"]:
+    uri = settings.database_uri.get_secret_value()
+    async with alone(uri, settings, LOCK, wait=False) as got, await connect(uri, settings) as connection:
+        if not got:
             return Pruned(0, another_runs=True)
         if dry_run:
             cursor = await connection.execute(_IDLE, {**values, "limit": None})
@@ -86,8 +78,6 @@ async def prune(
         while removed := await _batch(connection, values):
             total += removed
         return Pruned(total)
-    finally:
-        await connection.close()
 
 
 async def _batch(connection: AsyncConnection[DictRow], values: dict[str, object]) -> int:
