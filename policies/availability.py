@@ -6,13 +6,11 @@ from typing import Any
 
 from policies.model import UNKNOWN, Resource, Severity, Stack, at, is_true, items, number, stack_rule
 from policies.pods import DEPLOYMENT, SERVERS, STATEFUL_SET, namespace_of, pods_of, selects
+from policies.pods_of_stack import CHART_REPLICAS
 
 _AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 _SCALED_OBJECT = "kubernetes:keda.sh/v1alpha1:ScaledObject"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
-
-# Where charts keep the number of pods of a Deployment.
-_CHART_REPLICAS = (("replicaCount",), ("replicas",), ("deployment", "replicas"))
 
 # Labels that say what an object is. All others say how it is today.
 _LASTING_LABELS = frozenset(
@@ -52,7 +50,7 @@ def more_than_one_replica(stack: Stack) -> Iterator[tuple[Resource, str]]:
         if number(1 if replicas is None else replicas) < 2:
             yield workload, f"runs {replicas or 1} pod, and nothing keeps a second one"
     for release in stack.of_type(_RELEASE):
-        for path in _CHART_REPLICAS:
+        for path in CHART_REPLICAS:
             replicas = at(release.inputs, "values", *path)
             if replicas is not None and number(replicas) < 2:
                 yield release, f"{'.'.join(path)} is {replicas}"

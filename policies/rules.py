@@ -1,6 +1,16 @@
 """All rules, in the order in which reports name them."""
 
-from policies import availability, containers, credentials, identity, operations, stores, support, traffic
+from policies import (
+    availability,
+    capacity,
+    containers,
+    credentials,
+    identity,
+    operations,
+    stores,
+    support,
+    traffic,
+)
 from policies.model import Finding, ResourceRule, Rule, Severity, StackRule
 
 __all__ = ["RULES", "Finding", "ResourceRule", "Rule", "Severity", "StackRule"]
@@ -17,6 +27,7 @@ RULES: tuple[ResourceRule | StackRule, ...] = (
     availability.more_than_one_replica,
     availability.multi_az,
     availability.stable_selectors,
+    capacity.pods_fit_nodes,
     traffic.network_policy,
     traffic.ingress_tls,
     traffic.trusted_certificate,

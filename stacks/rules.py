@@ -5,13 +5,13 @@ file's problems all come out at once. ``agents`` are the valid ones, by their pl
 """
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from components.cluster.node_groups import Architecture
 from components.stores.max_connections import max_connections
 from stacks.agent_settings import Agent
+from stacks.instance_types import is_arm
 from stacks.policy_exceptions import PolicyException
 from stacks.problems import Problem
 from stacks.service import SECRET_NAMES, plain_variables
@@ -73,9 +73,6 @@ _TAKEN_NAMESPACES = frozenset(
     }
 )
 _DERIVED_SUFFIXES = ("-maintenance", "-migrate", "-prune", "-rate-limit", "-server", "-tls")
-
-# The families with AWS's own processors, Graviton, carry a g behind their generation: m7g, t4g, c8gn; a1 came before.
-_GRAVITON = re.compile(r"a1\.|[a-z]+\d+g[a-z]*\.")
 
 _PROVIDER_KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 
@@ -279,7 +276,7 @@ def instance_types_fit_the_architecture(cluster: Cluster) -> Iterator[Problem]:
     """The nodes' image, and the agents', are built for one processor."""
     for group, settings in enumerate(cluster.node_groups):
         for index, instance_type in enumerate(settings.instance_types):
-            arm = _GRAVITON.match(instance_type) is not None
+            arm = is_arm(instance_type)
             if arm is not (cluster.architecture is Architecture.ARM64):
                 yield Problem(
                     f"cluster.nodeGroups[{group}].instanceTypes[{index}]",

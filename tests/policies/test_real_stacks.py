@@ -126,6 +126,7 @@ BREAKS = [
     Break("deletion-protection", "aws:kms/key:Key", setting("deletionWindowInDays", 7)),
     Break("backups", DATABASE, setting("backupRetentionPeriod", 1)),
     Break("backups", CACHE, setting("snapshotRetentionLimit", 0)),
+    Break("pods-fit-nodes", "aws:eks/nodeGroup:NodeGroup", setting("scalingConfig.maxSize", 3)),
     Break("supported-versions", CLUSTER, setting("version", "1.33")),
     Break("supported-versions", DATABASE, setting("engineVersion", "17.4")),
     Break("addon-versions", ADDON, setting("addonVersion", "v1.13.0-eksbuild.1"), name="cluster-vpc-cni"),

@@ -28,6 +28,7 @@ TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 SECRET = "aws:secretsmanager/secret:Secret"
 KEY = "aws:kms/key:Key"
+NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 REPOSITORY = "aws:ecr/repository:Repository"
 PROVIDER = "pulumi:providers:aws"
 
@@ -69,6 +70,27 @@ def deployment(*containers: Mapping[str, Any], spec: Mapping[str, Any] | None = 
     }
     return Made(
         DEPLOYMENT, {"metadata": {"name": "support", "namespace": "agents"}, "spec": {**good, **changes}}
+    )
+
+
+def node_group(nodes: Any, *types: str) -> Made:
+    """A node group of at most ``nodes`` nodes in one zone."""
+    return Made(
+        NODE_GROUP,
+        {
+            "instanceTypes": list(types) or ["m7i.large", "r7i.large"],
+            "scalingConfig": {"minSize": 1, "maxSize": nodes, "desiredSize": 1},
+            "subnetIds": ["subnet-1"],
+        },
+        name="general",
+    )
+
+
+def autoscaler(most: int) -> Made:
+    target = {"kind": "Deployment", "name": "support"}
+    spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": most}
+    return Made(
+        HPA, {"metadata": {"name": "support", "namespace": "agents"}, "spec": spec}, name="support-hpa"
     )
 
 
@@ -326,6 +348,28 @@ CASES = [
                     ),
                 ],
                 "selects no pod of the stack by app.kubernetes.io/name=x",
+            ),
+        ],
+    ),
+    Case(
+        "pods-fit-nodes",
+        [
+            [node_group(1), deployment(replicas=1)],
+            # Its size is not known, or nodes are made to fit.
+            [node_group(1, "i4i.large"), deployment(replicas=99)],
+            [deployment(replicas=99)],
+            [node_group(UNKNOWN), deployment(replicas=99)],
+        ],
+        [
+            (
+                [node_group(1), deployment(replicas=3)],
+                "have no room for 1 pods when all are at their most and being replaced: 1 of 1 of support"
+                " (new revision) (500m CPU and 1024Mi each). They request 2000m CPU and 4096Mi together; there are at"
+                " most 1 x m7i.large (1930m CPU, 6012Mi, 110 pods)",
+            ),
+            (
+                [node_group(1), autoscaler(9), deployment(replicas=1)],
+                "6 of 9 of support",
             ),
         ],
     ),

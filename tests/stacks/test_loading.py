@@ -59,6 +59,27 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     (
         "dev",
         "cluster.nodeGroups.0.instanceTypes",
+        ["t3.nano"],
+        "cluster.nodeGroups[0].instanceTypes[0]",
+        "leaves 1660m CPU and 0Mi",
+    ),
+    (
+        "dev",
+        "cluster.nodeGroups.0.instanceTypes",
+        ["m7i.large", "m7i.4xlarge"],
+        "cluster.nodeGroups[0].instanceTypes",
+        "m7i.large has 2 vCPUs and 8 GiB and m7i.4xlarge has 16 vCPUs and 64 GiB",
+    ),
+    (
+        "dev",
+        "agents.0.resources",
+        {"requests": {"cpu": "8", "memory": "30Gi"}, "limits": {"cpu": "8", "memory": "30Gi"}},
+        "agents[0].resources.requests",
+        "m7i.large has 1660m CPU and 5772Mi",
+    ),
+    (
+        "dev",
+        "cluster.nodeGroups.0.instanceTypes",
         ["m7i.large", "m7i.lrge"],
         "cluster.nodeGroups[0].instanceTypes[1]",
         "m7i.large",
@@ -218,6 +239,14 @@ def test_what_auto_mode_has_its_own_way_with_is_refused(setting: str, value: Any
     load(settings, stack="test")
     settings["cluster"][setting] = value
     assert words in problems(settings)["cluster"]
+
+
+def test_types_that_differ_in_memory_as_general_and_memory_optimised_ones_do_may_share_a_group() -> None:
+    load(changed("dev", "cluster.nodeGroups.0.instanceTypes", ["m7i.large", "r7i.large"]), stack="test")
+
+
+def test_types_whose_size_is_not_known_are_left_to_aws() -> None:
+    load(changed("dev", "cluster.nodeGroups.0.instanceTypes", ["i4i.large"]), stack="test")
 
 
 def test_an_unknown_key_is_reported_the_known_ones() -> None:
