@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -95,9 +95,9 @@ def at(value: Any, *path: str) -> Any:
 class Stack:
     """All resources of a stack, by type, on the day that they are judged."""
 
-    def __init__(self, resources: Iterable[Resource], today: date) -> None:
+    def __init__(self, resources: Iterable[Resource], today: date | None = None) -> None:
         self.resources = tuple(resources)
-        self.today = today
+        self.today = today or datetime.now(UTC).date()
         self._by_type: dict[str, list[Resource]] = {}
         for resource in self.resources:
             self._by_type.setdefault(resource.type, []).append(resource)

@@ -85,7 +85,7 @@ def _resource_validation(rule: ResourceRule) -> Callable[[ResourceValidationArgs
 
 def _stack_validation(rule: StackRule) -> Callable[[StackValidationArgs, ReportViolation], None]:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        stack = Stack(map(_resource, args.resources), datetime.now(UTC).date())
+        stack = Stack(map(_resource, args.resources))
         _report([rule.finding(resource, message) for resource, message in rule.examine(stack)], rule, report)
 
     return validate

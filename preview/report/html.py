@@ -12,6 +12,7 @@ from preview.change.diff import Change, Status
 from preview.exposure import INTERNET, Edge, Relation
 from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
+from preview.report.nodes import packed_nodes
 from preview.report.picture import draw
 from preview.report.review import Review
 from preview.report.shapes import WIDTH
@@ -48,6 +49,7 @@ def render(review: Review) -> str:
             stores=_to_stores(review)[:_LONGEST_LIST],
             identities=_identities(review)[:_LONGEST_LIST],
             state=_state(review),
+            nodes=packed_nodes(review),
             cost=figures.cost_chart(review),
             time=figures.timeline(review),
             groups=_groups(plan),
@@ -152,6 +154,7 @@ def _sections(review: Review) -> list[tuple[str, str]]:
         ("architecture", "Architecture"),
         ("exposure", "Exposure"),
         ("policies", "Policies"),
+        ("nodes", "Nodes"),
         ("cost", "Cost"),
         ("time", "Time"),
         ("resources", "Resources"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.common.errors import SandboxError
+from stacks.instance_types import NodeSize
 
 if TYPE_CHECKING:
     # Whoever only reads a stack file need not wait for an HTTP client.
@@ -13,12 +14,27 @@ if TYPE_CHECKING:
 SIMULATED = "kwok.x-k8s.io/node=fake"
 """The annotation of the nodes that kwok answers for."""
 
+#: As components.cluster.node_groups labels the nodes of a group.
+NODE_GROUP_LABEL = "langgraph-agents/node-group"
+
 _READY_SECONDS = 30.0
 
-# Two in a zone, so that rules that spread pods over hosts hold as well as those over zones.
+# Where a stack names no nodes. Two in a zone, so that pods can be spread over hosts as well as over zones.
 _PER_ZONE = 2
-# An m7i.2xlarge, less what EKS reserves.
-_ALLOCATABLE = {"cpu": "7910m", "memory": "30Gi", "ephemeral-storage": "44Gi", "pods": "58"}
+_SIZE = NodeSize(
+    instance_type="m7i.2xlarge", vcpus=8, memory_gib=32, cpu_millis=7910, memory_mib=28745, pods=110
+)
+# Beyond that they would say nothing more, and kwok answers for each.
+_MOST = 60
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """Equal nodes, as many as there may be."""
+
+    name: str
+    size: NodeSize
+    nodes: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,8 @@ class Topology:
     region: str
     zones: int
     architecture: str
+    groups: tuple[NodeGroup, ...] = ()
+    """What the stack's own node groups may have; two nodes in a zone where it has none."""
 
     @property
     def zone_names(self) -> list[str]:
@@ -37,7 +55,17 @@ class Topology:
 
 def manifests(topology: Topology) -> list[dict[str, Any]]:
     """The nodes of a topology, as objects of the API."""
-    return [_node(topology, zone, index) for zone in topology.zone_names for index in range(_PER_ZONE)]
+    groups = topology.groups or (_unnamed(topology),)
+    sizes = [group for group in groups for _ in range(group.nodes)][:_MOST]
+    zones = topology.zone_names
+    return [
+        _node(topology, zones[number % len(zones)], number // len(zones), group)
+        for number, group in enumerate(sizes)
+    ]
+
+
+def _unnamed(topology: Topology) -> NodeGroup:
+    return NodeGroup("", _SIZE, _PER_ZONE * topology.zones)
 
 
 def ensure(api: "Api", topology: Topology) -> None:
@@ -68,8 +96,14 @@ def _ready(node: dict[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def _node(topology: Topology, zone: str, index: int) -> dict[str, Any]:
+def _node(topology: Topology, zone: str, index: int, group: NodeGroup) -> dict[str, Any]:
     name = f"sandbox-{zone}-{index}"
+    allocatable = {
+        "cpu": f"{group.size.cpu_millis}m",
+        "memory": f"{group.size.memory_mib}Mi",
+        "ephemeral-storage": "44Gi",
+        "pods": str(group.size.pods),
+    }
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -80,14 +114,15 @@ def _node(topology: Topology, zone: str, index: int) -> dict[str, Any]:
                 "kubernetes.io/arch": topology.architecture,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/hostname": name,
-                "node.kubernetes.io/instance-type": "m7i.2xlarge",
+                "node.kubernetes.io/instance-type": group.size.instance_type,
+                **({NODE_GROUP_LABEL: group.name} if group.name else {}),
                 "topology.kubernetes.io/region": topology.region,
                 "topology.kubernetes.io/zone": zone,
             },
         },
         "status": {
-            "allocatable": _ALLOCATABLE,
-            "capacity": _ALLOCATABLE,
+            "allocatable": allocatable,
+            "capacity": allocatable,
             "nodeInfo": {"architecture": topology.architecture, "operatingSystem": "linux"},
         },
     }

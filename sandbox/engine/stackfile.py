@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.cluster.nodes import Topology
+from sandbox.cluster.nodes import NodeGroup, Topology
 from sandbox.common.errors import InputError
 from stacks import reading
+from stacks.instance_types import node_size
 from stacks.policy_exceptions import PolicySettings, policy_settings
 from stacks.problems import SettingsError
 
 # How the stack's own secrets are encrypted; the copy has a passphrase of its own.
 _ENCRYPTION = ("encryptionsalt", "encryptedkey", "secretsprovider")
 
+
+# Processors as EKS calls them, and as Kubernetes does.
+_ARCHITECTURES = {"x86_64": "amd64"}
 
 # In the folder of the copy: the fingerprint of the files that it is a complete copy of.
 _COMPLETE = "complete"
@@ -44,7 +48,21 @@ class StackFile(reading.StackFile):
         zones = self._setting(project, "network", "zones", 2)
         if type(zones) is not int or not 1 <= zones <= 6:
             raise InputError(f"{self.path}: settings.network.zones is {zones!r}: give a number from 1 to 6")
-        return Topology(region, zones, str(self._setting(project, "cluster", "architecture", "amd64")))
+        architecture = str(self._setting(project, "cluster", "architecture", "x86_64"))
+        return Topology(
+            region, zones, _ARCHITECTURES.get(architecture, architecture), tuple(self._node_groups(project))
+        )
+
+    def _node_groups(self, project: str) -> Iterator[NodeGroup]:
+        """The node groups whose size is known; what is wrong with others is said by the program."""
+        for group in self._setting(project, "cluster", "nodeGroups", ()) or ():
+            if not isinstance(group, dict) or not isinstance(types := group.get("instanceTypes"), list):
+                continue
+            sizes = [size for type_ in types if (size := node_size(str(type_))) is not None]
+            nodes = group.get("maxSize")
+            if sizes and isinstance(nodes, int):
+                smallest = min(sizes, key=lambda size: (size.cpu_millis, size.memory_mib))
+                yield NodeGroup(str(group.get("name", "")), smallest, nodes)
 
     def check_kubernetes(self, project: str, built: str) -> None:
         """Compare the stack's Kubernetes version with the minor version that the sandbox runs.

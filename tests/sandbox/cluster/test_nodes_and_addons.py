@@ -11,8 +11,9 @@ from sandbox.binaries import definitions
 from sandbox.binaries.golang import Go
 from sandbox.cluster import addons, nodes
 from sandbox.cluster.api import Object
-from sandbox.cluster.nodes import Topology
+from sandbox.cluster.nodes import NodeGroup, Topology
 from sandbox.common.errors import SandboxError
+from stacks.instance_types import node_size
 from tests.sandbox.fakes import FakeApi
 
 OWN = Path(definitions.__file__).parent
@@ -24,6 +25,24 @@ def test_each_zone_has_two_nodes_of_the_stacks_architecture() -> None:
     assert zones == {"eu-west-1a": 2, "eu-west-1b": 2, "eu-west-1c": 2}
     assert {each["kubernetes.io/arch"] for each in labels} == {"arm64"}
     assert len({each["kubernetes.io/hostname"] for each in labels}) == 6
+
+
+def test_nodes_have_the_size_of_the_stacks_own_types_and_stand_in_all_zones() -> None:
+    size = node_size("m7i.large")
+    assert size is not None
+    groups = (NodeGroup("general", size, 3), NodeGroup("many", size, 500))
+    made = nodes.manifests(Topology("eu-west-1", 2, "amd64", groups))
+    assert made[0]["status"]["allocatable"] == {
+        "cpu": "1930m",
+        "memory": "6012Mi",
+        "ephemeral-storage": "44Gi",
+        "pods": "110",
+    }
+    labels = [node["metadata"]["labels"] for node in made]
+    assert {each["node.kubernetes.io/instance-type"] for each in labels} == {"m7i.large"}
+    assert Counter(each["langgraph-agents/node-group"] for each in labels) == {"general": 3, "many": 57}
+    assert [each["topology.kubernetes.io/zone"] for each in labels[:4]] == ["eu-west-1a", "eu-west-1b"] * 2
+    assert len({node["metadata"]["name"] for node in made}) == 60
 
 
 class Answering(FakeApi):

@@ -154,6 +154,19 @@ def test_the_nodes_stand_in_the_stacks_zones(project: Path) -> None:
     assert source.topology(PROJECT) == Topology("eu-west-1", 3, "arm64")
 
 
+def test_there_are_nodes_like_the_stacks_own(project: Path) -> None:
+    groups: list[object] = [
+        {"name": "general", "instanceTypes": ["m7i.xlarge", "m7i.large"], "minSize": 1, "maxSize": 4},
+        {"name": "odd", "instanceTypes": ["i4i.large"], "minSize": 1, "maxSize": 4},
+        "not a group",
+    ]
+    settings = {"cluster": {"architecture": "x86_64", "nodeGroups": groups}}
+    topology = write(project, {"aws:region": "eu-west-1", f"{PROJECT}:settings": settings}).topology(PROJECT)
+    (group,) = topology.groups
+    assert (group.name, group.size.instance_type, group.nodes) == ("general", "m7i.large", 4)
+    assert topology.architecture == "amd64"
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
