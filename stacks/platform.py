@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 
 from components.cluster.addons import Addons, AddonsArgs
 from components.cluster.cluster import Cluster, ClusterArgs
+from components.cluster.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from components.cluster.kubeconfig import kubeconfig
 from components.cluster.network_policy_controller import NetworkPolicyController
 from components.cluster.node_groups import Architecture, NodeGroupArgs
@@ -160,6 +161,20 @@ def deploy_platform(
     shared = labels(name="platform", component="platform", instance=stack)
     if auto_mode:
         NetworkPolicyController("network-policy-controller", shared, on_kubernetes)
+    if settings.cluster.compute is Compute.NODE_GROUPS:
+        ClusterAutoscaler(
+            "cluster-autoscaler",
+            ClusterAutoscalerArgs(
+                cluster_name=cluster.name,
+                cluster_arn=cluster.arn,
+                cluster_label=name,
+                version=settings.cluster.version,
+                region=region,
+                replicas=2 if production else 1,
+                longest_grace_seconds=max(agent.lifetimes.grace_period for agent in settings.agents),
+            ),
+            on_kubernetes,
+        )
     traefik = settings.ingress.controller is IngressController.TRAEFIK
     callers = [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(subnets.public)
     namespace = AgentNamespace(

@@ -298,6 +298,14 @@ def test_every_peer_of_a_network_policy_is_somebody_that_the_compute_mode_has(co
         assert all(pods[namespace, key, value] for key, value in labels.items()), peer
 
 
+def test_node_groups_grow_and_shrink_and_no_run_is_cut_short_by_it(prod: Recording) -> None:
+    values = prod.named("cluster-autoscaler-release").inputs["values"]
+    assert values["autoDiscovery"]["clusterName"] == prod.named("cluster-cluster").inputs["name"]
+    # Of Pulumi.prod.yaml: gracePeriod 640.
+    assert values["extraArgs"]["max-graceful-termination-sec"] == 640
+    assert values["replicaCount"] == 2
+
+
 def test_auto_mode_makes_no_nodes_and_an_application_load_balancer_no_traefik() -> None:
     settings = changed("dev", "cluster.compute", "auto-mode")
     del settings["cluster"]["nodeGroups"]
@@ -309,9 +317,10 @@ def test_auto_mode_makes_no_nodes_and_an_application_load_balancer_no_traefik() 
         == "true"
     )
     alb = record_with("dev", changed("dev", "ingress.controller", "alb"))
-    assert [r.name for r in alb.of_type("kubernetes:helm.sh/v3:Release")] == [
-        "load-balancer-controller-release"
-    ]
+    assert {r.name for r in alb.of_type("kubernetes:helm.sh/v3:Release")} == {
+        "cluster-autoscaler-release",
+        "load-balancer-controller-release",
+    }
     assert len(alb.of_type("aws:acm/certificate:Certificate")) == 1
 
 
