@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from policies import pods_of_stack
-from policies.model import Resource, Severity, Stack, stack_rule
+from policies.model import Resource, Severity, Stack, at, stack_rule
 from stacks.packing import NodeGroup, Packing, Workload, pack
 
 
@@ -18,6 +18,10 @@ from stacks.packing import NodeGroup, Packing, Workload, pack
 )
 def pods_fit_nodes(stack: Stack) -> Iterator[tuple[Resource, str]]:
     known = list(pods_of_stack.groups(stack))
+    pools = stack.of_type(pods_of_stack.NODE_POOL)
+    if pools:
+        yield from _over_the_limit(stack, pools)
+        return
     # Who has no node groups has nodes that are made to fit; who has types of unknown size is not judged.
     if not known or len(known) < len(stack.of_type(pods_of_stack.NODE_GROUP)):
         return
@@ -25,6 +29,19 @@ def pods_fit_nodes(stack: Stack) -> Iterator[tuple[Resource, str]]:
     if packing.left_over:
         groups = [group for _, group in known]
         yield known[0][0], _what_is_missing(list(pods_of_stack.workloads(stack)), packing, groups)
+
+
+def _over_the_limit(stack: Stack, pools: Sequence[Resource]) -> Iterator[tuple[Resource, str]]:
+    """Karpenter starts what pods ask for, up to a limit of each pool; Spot may have nothing to give."""
+    pool = next((p for p in pools if at(p.inputs, "metadata", "name") == "on-demand"), pools[0])
+    limit = at(pool.inputs, "spec", "limits", "cpu")
+    needed = sum(workload.cpu_millis * workload.pods for workload in pods_of_stack.workloads(stack)) / 1000
+    if isinstance(limit, str) and limit.isdigit() and needed > int(limit):
+        yield (
+            pool,
+            f"is limited to {limit} vCPUs, and pods request {needed:.1f} when all are at their most and being replaced:"
+            " raise cluster.karpenter.cpuLimit",
+        )
 
 
 def packed(stack: Stack) -> Packing:

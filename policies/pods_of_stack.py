@@ -12,6 +12,7 @@ from stacks.packing import NodeGroup, Workload
 from stacks.vocabulary import quantity
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 _ADDON = "aws:eks/addon:Addon"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"

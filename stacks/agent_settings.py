@@ -13,6 +13,7 @@ from stacks.vocabulary import (
     Digest,
     Durability,
     EnvName,
+    Flag,
     Fqdn,
     KeyPrefix,
     LogLevel,
@@ -230,6 +231,9 @@ class AgentDefaults(Model):
     """What each pod gets."""
     pool: Pool = Pool()
     """PostgreSQL connections of a pod."""
+    spot: Flag = False
+    """Its pods may run on Spot instances, with ``compute: karpenter``: cheaper, and taken back by AWS at two minutes'
+    notice. A run that takes longer than what is left of them is begun anew by another pod from its last checkpoint."""
     lifetimes: Lifetimes = Lifetimes()
     """Longest run and shutdown."""
     rate_limit: RateLimit = RateLimit()

@@ -156,6 +156,7 @@ def _workload(
             metrics_port=METRICS_PORT,
             pre_stop_seconds=agent.lifetimes.pre_stop,
             grace_period_seconds=agent.lifetimes.grace_period,
+            spot=agent.spot,
             rollout_after=(access.granted, *rollout_after),
         ),
         opts,

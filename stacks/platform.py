@@ -11,6 +11,7 @@ import pulumi_kubernetes as k8s
 from components.cluster.addons import Addons, AddonsArgs
 from components.cluster.cluster import Cluster, ClusterArgs
 from components.cluster.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from components.cluster.karpenter import Karpenter, KarpenterArgs
 from components.cluster.kubeconfig import kubeconfig
 from components.cluster.network_policy_controller import NetworkPolicyController
 from components.cluster.node_groups import Architecture, NodeGroupArgs
@@ -136,6 +137,7 @@ def deploy_platform(
             external_dns_domain=settings.ingress.hosted_zone,
             external_dns_owner=name,
             load_balancer_controller=not auto_mode,
+            tainted_nodes=any(agent.spot for agent in settings.agents),
             nodes=cluster.ready,
         ),
         on_aws,
@@ -175,6 +177,8 @@ def deploy_platform(
             ),
             on_kubernetes,
         )
+    if settings.cluster.compute is Compute.KARPENTER:
+        _karpenter(settings, name, region, network, cluster, tags, shared, on_kubernetes)
     traefik = settings.ingress.controller is IngressController.TRAEFIK
     callers = [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(subnets.public)
     namespace = AgentNamespace(
@@ -292,6 +296,39 @@ def _cluster(
             log_retention_days=wanted.log_retention_days,
             logs_kms_key_arn=logs_key.arn,
             protect=settings.production,
+        ),
+        opts,
+    )
+
+
+def _karpenter(
+    settings: Settings,
+    name: str,
+    region: str,
+    network: Network,
+    cluster: Cluster,
+    tags: dict[str, str],
+    shared: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    Karpenter(
+        "karpenter",
+        KarpenterArgs(
+            cluster_name=cluster.name,
+            cluster_arn=cluster.arn,
+            cluster_label=name,
+            region=region,
+            subnet_ids=network.private_subnet_ids,
+            security_group_ids=[cluster.security_group_id, cluster.workload_security_group_id],
+            node_role_name=cluster.nodes_role_name,
+            node_role_arn=cluster.nodes_role_arn,
+            architecture=settings.cluster.architecture,
+            disk_size_gib=settings.cluster.karpenter.disk_size,
+            cpu_limit=settings.cluster.karpenter.cpu_limit,
+            spot=any(agent.spot for agent in settings.agents),
+            replicas=2 if settings.production else 1,
+            labels=shared,
+            tags=tags,
         ),
         opts,
     )

@@ -298,6 +298,19 @@ def load_balancers_fit_the_compute(cluster: Cluster, ingress: Ingress) -> Iterat
 
 
 @rule
+def spot_nodes_are_there(cluster: Cluster, agents: Agents) -> Iterator[Problem]:
+    """Node groups say themselves how their instances are bought, and Auto Mode's pools are on demand."""
+    for index, agent in agents.items():
+        if agent.spot and cluster.compute is not Compute.KARPENTER:
+            yield Problem(
+                f"agents[{index}].spot",
+                agent.spot,
+                f"needs cluster.compute: karpenter, and it is {cluster.compute}: remove it, or set capacityType: SPOT"
+                " of a node group",
+            )
+
+
+@rule
 def production_is_highly_available(
     production: bool, database: Database, cache: Cache, ingress: Ingress, agents: Agents
 ) -> Iterator[Problem]:

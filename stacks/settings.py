@@ -80,17 +80,28 @@ class NodeGroup(Model):
         return self
 
 
+class KarpenterNodes(Model):
+    """What Karpenter may start, with ``compute: karpenter``."""
+
+    cpu_limit: Annotated[Whole, Field(ge=2, le=10_000)] = 100
+    """vCPUs that its nodes have together, on demand and Spot each: a bound of the bill."""
+    disk_size: Annotated[Whole, Field(ge=20, le=16_384)] = 50
+    """GiB of encrypted gp3 on each node."""
+
+
 class Cluster(Model):
     """The EKS cluster."""
 
     version: KubernetesVersion = "1.36"
     """Kubernetes' minor version."""
     compute: Compute = Compute.NODE_GROUPS
-    """Managed node groups, or Auto Mode."""
+    """Managed node groups, Karpenter beside a small one, or Auto Mode."""
     architecture: Architecture = Architecture.X86_64
     """Of the nodes, and of the image that is built for them."""
     node_groups: tuple[NodeGroup, ...] = ()
-    """At least one, unless Auto Mode runs the nodes."""
+    """At least one, unless Auto Mode runs the nodes; with Karpenter the one that Karpenter itself runs on."""
+    karpenter: KarpenterNodes = KarpenterNodes()
+    """What Karpenter may start."""
     endpoint_public_access_cidrs: tuple[Cidr, ...] = ()
     """Who reaches the API server from the internet; nobody when empty. The private endpoint is always on."""
     admin_principal_arns: tuple[IamArn, ...] = ()
@@ -105,6 +116,15 @@ class Cluster(Model):
         if self.compute is Compute.NODE_GROUPS and not self.node_groups:
             raise ValueError(
                 "compute node-groups needs at least one entry in nodeGroups; or set compute: auto-mode"
+            )
+        if self.compute is Compute.KARPENTER and not self.node_groups:
+            raise ValueError(
+                "compute karpenter needs one entry in nodeGroups, for Karpenter itself and what it cannot run without:"
+                " two m7i.large are enough"
+            )
+        if self.compute is not Compute.KARPENTER and "karpenter" in self.model_fields_set:
+            raise ValueError(
+                f"karpenter is for compute karpenter, and compute is {self.compute}: change the one or the other"
             )
         if self.compute is Compute.AUTO_MODE and self.node_groups:
             raise ValueError("compute auto-mode brings its own nodes: remove nodeGroups")

@@ -301,7 +301,9 @@ class Issuer(StrEnum):
 
 
 class Compute(StrEnum):
-    """Who runs the nodes: managed node groups of the stack file, or EKS Auto Mode."""
+    """Who runs the nodes: managed node groups of the stack file, with the Cluster Autoscaler or with Karpenter beside
+    them, or EKS Auto Mode."""
 
     NODE_GROUPS = "node-groups"
+    KARPENTER = "karpenter"
     AUTO_MODE = "auto-mode"

@@ -96,6 +96,7 @@ class AddonsArgs:
         external_dns_domain: the domain of that zone.
         external_dns_owner: marks the records as this stack's own, so that no other's are touched.
         load_balancer_controller: make the identity of the AWS Load Balancer Controller.
+        tainted_nodes: pods of agents run on nodes with taints, where the secrets' provider is needed, too.
         nodes: leaves that these add-ons need: the cluster's ``ready``.
     """
 
@@ -109,6 +110,7 @@ class AddonsArgs:
     external_dns_domain: str | None
     external_dns_owner: str
     load_balancer_controller: bool
+    tainted_nodes: bool = False
     nodes: Sequence[pulumi.Resource]
 
     def __post_init__(self) -> None:
@@ -146,7 +148,11 @@ class Addons(pulumi.ComponentResource):
         self.coredns = None if args.auto_mode else self._install("coredns")
         self.metrics_server = self._install("metrics-server")
         self.cert_manager = self._install("cert-manager")
-        self.secrets_store = self._install("aws-secrets-store-csi-driver-provider", _SECRETS_STORE)
+        # The driver itself runs everywhere by default.
+        tolerations = {"tolerations": [{"operator": "Exists"}]} if args.tainted_nodes else {}
+        self.secrets_store = self._install(
+            "aws-secrets-store-csi-driver-provider", {**_SECRETS_STORE, **tolerations}
+        )
         self.external_dns = self._external_dns()
         self.load_balancer_controller = (
             self._identity(

@@ -93,6 +93,8 @@ class Cluster(pulumi.ComponentResource):
         security_group_id: the group that EKS makes, on the control plane's and the nodes' interfaces.
         workload_security_group_id: the group that says "a pod of this cluster" to databases: one of its
             own on managed nodes, EKS's own group in Auto Mode.
+        nodes_role_name: the role of the instances.
+        nodes_role_arn: its ARN.
         ready: leaves to depend on before pods are made: nodes, and the deployer's access.
     """
 
@@ -102,6 +104,8 @@ class Cluster(pulumi.ComponentResource):
     certificate_authority_data: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     workload_security_group_id: pulumi.Output[str]
+    nodes_role_name: pulumi.Output[str]
+    nodes_role_arn: pulumi.Output[str]
     ready: list[pulumi.Resource]
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -114,6 +118,7 @@ class Cluster(pulumi.ComponentResource):
             auto_mode=args.auto_mode,
             parent=self,
         )
+        self.nodes_role_name, self.nodes_role_arn = nodes_role.name, nodes_role.arn
         cluster = self._control_plane(nodes_role)
         self.name = cluster.name
         self.arn = cluster.arn

@@ -14,6 +14,30 @@ CERTIFICATES_DIR = "/etc/langgraph-agents"
 USER_ID = 1000
 
 
+# Karpenter's label and taint of Spot nodes (components.cluster.karpenter).
+_CAPACITY_TYPE, _SPOT = "karpenter.sh/capacity-type", "spot"
+_SPOT_TOLERATION = k8s.core.v1.TolerationArgs(
+    key=_CAPACITY_TYPE, operator="Equal", value=_SPOT, effect="NoSchedule"
+)
+# Preferred and not required: where AWS has no Spot instances left, others do.
+_SPOT_AFFINITY = k8s.core.v1.AffinityArgs(
+    node_affinity=k8s.core.v1.NodeAffinityArgs(
+        preferred_during_scheduling_ignored_during_execution=[
+            k8s.core.v1.PreferredSchedulingTermArgs(
+                weight=100,
+                preference=k8s.core.v1.NodeSelectorTermArgs(
+                    match_expressions=[
+                        k8s.core.v1.NodeSelectorRequirementArgs(
+                            key=_CAPACITY_TYPE, operator="In", values=[_SPOT]
+                        )
+                    ]
+                ),
+            )
+        ]
+    )
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ContainerResources:
     """What a container is promised and bounded by: Kubernetes quantities."""
@@ -41,6 +65,8 @@ class PodArgs:
     labels: Mapping[str, str]
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     termination_grace_period_seconds: int = 30
+    spot: bool = False
+    """Prefer Karpenter's Spot nodes, whose taint it tolerates."""
 
 
 def pod_template(
@@ -77,6 +103,8 @@ def pod_template(
             restart_policy=restart_policy,
             termination_grace_period_seconds=args.termination_grace_period_seconds,
             topology_spread_constraints=list(topology_spread) if topology_spread else None,
+            tolerations=[_SPOT_TOLERATION] if args.spot else None,
+            affinity=_SPOT_AFFINITY if args.spot else None,
             security_context=k8s.core.v1.PodSecurityContextArgs(
                 run_as_non_root=True,
                 run_as_user=USER_ID,

@@ -35,6 +35,8 @@ class WorkloadArgs:
     metrics_port: int
     pre_stop_seconds: int
     grace_period_seconds: int
+    spot: bool = False
+    """Prefer Spot nodes."""
     rollout_after: tuple[pulumi.Resource, ...] = ()
     """Leaves that the first and each later rollout waits for: the identity, and the migration Job."""
 
@@ -85,6 +87,7 @@ class Workload(pulumi.ComponentResource):
                 "prometheus.io/port": str(args.metrics_port),
             },
             termination_grace_period_seconds=args.grace_period_seconds,
+            spot=args.spot,
         )
 
         def probe(path: str, delay: int, period: int, timeout: int, failures: int) -> k8s.core.v1.ProbeArgs:

@@ -43,19 +43,34 @@ def _cluster(costing: Costing, cluster: PlannedResource) -> Iterator[Charge]:
     prices = costing.prices
     yield "control plane", Range.exactly(prices.monthly("eksClusterHour"))
     if _at(cluster.inputs, "computeConfig", "enabled"):
-        cpus, memory = prices.instance_shape(AUTO_MODE_INSTANCE)
-        least, most = (
-            max(
-                _AUTO_MODE_LEAST_NODES,
-                math.ceil(sum(need.nodes(cpus, memory) for need in requested(costing.plan, end))),
-            )
-            for end in ("min", "max")
-        )
+        nodes = _fitting_nodes(costing)
         node = prices.instance_month(AUTO_MODE_INSTANCE) * (1 + prices.of("eksAutoModeShare"))
         yield (
-            f"{least} to {most} nodes like {AUTO_MODE_INSTANCE}, with Auto Mode's fee",
-            Range(least, most) * node,
+            f"{nodes.low:g} to {nodes.high:g} nodes like {AUTO_MODE_INSTANCE}, with Auto Mode's fee",
+            nodes * node,
         )
+
+
+def _fitting_nodes(costing: Costing) -> Range:
+    """How many nodes are started for the pods where something starts them one by one."""
+    cpus, memory = costing.prices.instance_shape(AUTO_MODE_INSTANCE)
+    least, most = (
+        max(
+            _AUTO_MODE_LEAST_NODES,
+            math.ceil(sum(need.nodes(cpus, memory) for need in requested(costing.plan, end))),
+        )
+        for end in ("min", "max")
+    )
+    return Range(least, most)
+
+
+def _node_pool(costing: Costing, pool: PlannedResource) -> Iterator[Charge]:
+    """Karpenter's nodes, reckoned on demand; a pool of Spot nodes takes pods off these, and makes it cheaper."""
+    if pool.inputs.get("metadata", {}).get("name") != "on-demand":
+        return
+    nodes = _fitting_nodes(costing)
+    shown = f"{nodes.low:g} to {nodes.high:g} nodes like {AUTO_MODE_INSTANCE}"
+    yield shown, nodes * costing.prices.instance_month(AUTO_MODE_INSTANCE)
 
 
 def _node_group(costing: Costing, group: PlannedResource) -> Iterator[Charge]:
@@ -228,6 +243,7 @@ CHARGES: Mapping[str, Charges] = {
     "aws:wafv2/webAcl:WebAcl": _web_acl,
     "kubernetes:core/v1:Service": _service,
     "kubernetes:helm.sh/v3:Release": _release,
+    "kubernetes:karpenter.sh/v1:NodePool": _node_pool,
     "kubernetes:networking.k8s.io/v1:Ingress": _ingress,
 }
 

@@ -48,9 +48,9 @@ class PackedNodes:
 
 
 def packed_nodes(review: Review) -> PackedNodes | None:
-    """None where the stack has no node groups: its nodes are made to fit."""
+    """None where nodes are started to fit the pods: without node groups, and with Karpenter."""
     stack = Stack(review.plan.resources.values())
-    if not list(pods_of_stack.groups(stack)):
+    if not list(pods_of_stack.groups(stack)) or stack.of_type(pods_of_stack.NODE_POOL):
         return None
     packing = capacity.packed(stack)
     workloads = {workload.name: workload for workload in pods_of_stack.workloads(stack)}

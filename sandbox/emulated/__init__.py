@@ -7,13 +7,20 @@ is in no table is refused, so that a new resource is never silently faked.
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.emulated import delivery, ec2, edge, eks, stores
+from sandbox.emulated import delivery, ec2, edge, eks, events, stores
 from sandbox.emulated.lookups import LOOKUPS
 from sandbox.emulated.subject import Created, Kind, Subject
 
 __all__ = ["Created", "UnknownType", "create", "invoke", "replaced_by", "secret_outputs", "update"]
 
-_KINDS: Mapping[str, Kind] = {**delivery.KINDS, **ec2.KINDS, **edge.KINDS, **eks.KINDS, **stores.KINDS}
+_KINDS: Mapping[str, Kind] = {
+    **delivery.KINDS,
+    **ec2.KINDS,
+    **edge.KINDS,
+    **eks.KINDS,
+    **events.KINDS,
+    **stores.KINDS,
+}
 
 
 class UnknownType(Exception):  # noqa: N818 (it names what is wrong)

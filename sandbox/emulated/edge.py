@@ -47,6 +47,15 @@ KINDS = {
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Kind(
         lambda s: f"{s.get('role')}/{s.get('policyArn')}", replaced_by=keys("policyArn", "role")
     ),
+    "aws:iam/instanceProfile:InstanceProfile": Kind(
+        lambda s: s.named(),
+        lambda s, id_: {
+            "arn": s.arn("iam", f"instance-profile/{id_}", worldwide=True),
+            "name": id_,
+            "uniqueId": f"AIPA{s.hex(17).upper()}",
+        },
+        keys("name", "namePrefix", "path"),
+    ),
     "aws:route53/record:Record": Kind(
         lambda s: f"{s.get('zoneId')}_{s.get('name')}_{s.get('type')}",
         lambda s, id_: {"fqdn": s.get("name").rstrip(".")},

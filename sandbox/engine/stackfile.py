@@ -54,7 +54,12 @@ class StackFile(reading.StackFile):
         )
 
     def _node_groups(self, project: str) -> Iterator[NodeGroup]:
-        """The node groups whose size is known; what is wrong with others is said by the program."""
+        """The node groups whose size is known; what is wrong with others is said by the program.
+
+        None with Karpenter, which starts what the pods ask for.
+        """
+        if self._setting(project, "cluster", "compute", None) == "karpenter":
+            return
         for group in self._setting(project, "cluster", "nodeGroups", ()) or ():
             if not isinstance(group, dict) or not isinstance(types := group.get("instanceTypes"), list):
                 continue

@@ -86,6 +86,15 @@ def node_group(nodes: Any, *types: str) -> Made:
     )
 
 
+def node_pool(cpus: str) -> Made:
+    """Karpenter's, with a limit."""
+    return Made(
+        "kubernetes:karpenter.sh/v1:NodePool",
+        {"metadata": {"name": "on-demand"}, "spec": {"limits": {"cpu": cpus}}},
+        name="karpenter-on-demand",
+    )
+
+
 def autoscaler(most: int) -> Made:
     target = {"kind": "Deployment", "name": "support"}
     spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": most}
@@ -355,6 +364,7 @@ CASES = [
         "pods-fit-nodes",
         [
             [node_group(1), deployment(replicas=1)],
+            [node_group(1), node_pool("10"), deployment(replicas=15)],
             # Its size is not known, or nodes are made to fit.
             [node_group(1, "i4i.large"), deployment(replicas=99)],
             [deployment(replicas=99)],
@@ -370,6 +380,10 @@ CASES = [
             (
                 [node_group(1), autoscaler(9), deployment(replicas=1)],
                 "6 of 9 of support",
+            ),
+            (
+                [node_group(1), node_pool("7"), deployment(replicas=15)],
+                "is limited to 7 vCPUs, and pods request 9.5 when all are at their most and being replaced",
             ),
         ],
     ),

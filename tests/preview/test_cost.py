@@ -176,6 +176,19 @@ def test_auto_mode_is_reckoned_by_what_the_pods_ask_for() -> None:
     assert close(nodes.monthly, 3 * 0.1008 * HOURS * 1.12, 6 * 0.1008 * HOURS * 1.12)
 
 
+def test_the_nodes_that_karpenter_starts_are_reckoned_without_auto_modes_fee_and_once() -> None:
+    pools = [
+        resource(name, "kubernetes:karpenter.sh/v1:NodePool", inputs={"metadata": {"name": name}})
+        for name in ("on-demand", "spot")
+    ]
+    prod = plan_of("prod")
+    pods = [r for r in prod.resources.values() if r.kind in ("Deployment", "HorizontalPodAutoscaler")]
+
+    [nodes] = [item for item in report(*pools, *pods).items if "nodes like" in item.what]
+
+    assert close(nodes.monthly, 3 * 0.1008 * HOURS, 6 * 0.1008 * HOURS)
+
+
 @pytest.mark.parametrize(
     ("type_", "path", "size", "named"),
     [

@@ -22,6 +22,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "aws:elasticache/user:User": {"userId": "agents-support"},
     "aws:elasticache/userGroup:UserGroup": {"userGroupId": "agents-users"},
     "aws:eks/cluster:Cluster": {"vpcConfig": {"subnetIds": ["subnet-1"]}},
+    "aws:sqs/queuePolicy:QueuePolicy": {
+        "queueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/agents"
+    },
     PASSWORD: {"length": 20},
     "random:index/randomString:RandomString": {"length": 8},
     "random:index/randomId:RandomId": {"byteLength": 8},

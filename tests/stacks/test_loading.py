@@ -47,6 +47,21 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "cluster.version", "latest", "cluster.version", "1.36"),
     ("dev", "cluster.nodeGroups", [], "cluster", "nodeGroups"),
     ("dev", "cluster.compute", "auto-mode", "cluster", "remove nodeGroups"),
+    (
+        "dev",
+        "cluster",
+        {"compute": "karpenter"},
+        "cluster",
+        "needs one entry in nodeGroups, for Karpenter itself",
+    ),
+    ("dev", "cluster.karpenter", {"cpuLimit": 50}, "cluster", "is for compute karpenter"),
+    (
+        "dev",
+        "agents.0.spot",
+        True,
+        "agents[0].spot",
+        "needs cluster.compute: karpenter, and it is node-groups",
+    ),
     ("dev", "cluster.nodeGroups.0.minSize", 9, "cluster.nodeGroups[0]", "minSize 9 is above maxSize 4"),
     ("dev", "cluster.adminPrincipalArns", ["admin"], "cluster.adminPrincipalArns[0]", "ARN of an IAM role"),
     ("dev", "cluster.logRetentionDays", 31, "cluster.logRetentionDays", "30, 60"),
@@ -243,6 +258,14 @@ def test_what_auto_mode_has_its_own_way_with_is_refused(setting: str, value: Any
 
 def test_types_that_differ_in_memory_as_general_and_memory_optimised_ones_do_may_share_a_group() -> None:
     load(changed("dev", "cluster.nodeGroups.0.instanceTypes", ["m7i.large", "r7i.large"]), stack="test")
+
+
+def test_with_karpenter_the_node_group_need_not_hold_agents() -> None:
+    settings = changed("dev", "cluster.compute", "karpenter")
+    settings["agents"][0]["resources"] = {
+        key: {"cpu": "8", "memory": "30Gi"} for key in ("requests", "limits")
+    }
+    load(settings, stack="test")
 
 
 def test_types_whose_size_is_not_known_are_left_to_aws() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from policies import check
 from preview.recording.plan import PlannedResource as Resource
 from preview.recording.plan import Secret
 from preview.recording.recorder import Recording
 from tests.conftest import record_with, recorded
+from tests.policies.plans import MadePlan
 from tests.stacks.stack_files import changed, settings_of
 
 CUSTOM_KINDS = {"ClusterIssuer", "Middleware", "SecretProviderClass"}
@@ -304,6 +306,26 @@ def test_node_groups_grow_and_shrink_and_no_run_is_cut_short_by_it(prod: Recordi
     # Of Pulumi.prod.yaml: gracePeriod 640.
     assert values["extraArgs"]["max-graceful-termination-sec"] == 640
     assert values["replicaCount"] == 2
+
+
+def test_karpenter_comes_beside_the_node_group_that_it_runs_on() -> None:
+    settings = changed("prod", "cluster.compute", "karpenter")
+    settings["agents"][0]["spot"] = True
+    made = record_with("prod", settings)
+    assert check(MadePlan(tuple(made.resources.values()))) == []
+    assert {r.inputs["name"] for r in made.of_type("kubernetes:helm.sh/v3:Release")} >= {
+        "karpenter",
+        "karpenter-crd",
+    }
+    with pytest.raises(LookupError):
+        made.named("cluster-autoscaler-release")
+    pods = {
+        deployment.inputs["metadata"]["name"]: deployment.inputs["spec"]["template"]["spec"]
+        for deployment in made.of_type("kubernetes:apps/v1:Deployment")
+    }
+    assert pods["support"]["tolerations"][0]["value"] == "spot"
+    assert "requiredDuringSchedulingIgnoredDuringExecution" not in pods["support"]["affinity"]["nodeAffinity"]
+    assert "tolerations" not in pods["research"]
 
 
 def test_auto_mode_makes_no_nodes_and_an_application_load_balancer_no_traefik() -> None:

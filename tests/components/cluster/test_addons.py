@@ -146,3 +146,13 @@ def test_the_controller_makes_no_service_linked_role_but_its_own() -> None:
 def test_the_controller_s_policy_fits_into_a_role() -> None:
     # Inline policies of a role hold 10,240 characters, white space not counted.
     assert len(json.dumps(load_balancer_policy("a" * 100), separators=(",", ":"))) < 10_240
+
+
+def test_secrets_are_mounted_on_tainted_nodes_where_there_are_any(record_resources: Record) -> None:
+    def tolerations(tainted_nodes: bool) -> Any:
+        made = install(record_resources, tainted_nodes=tainted_nodes)
+        addon = made.named("addons-aws-secrets-store-csi-driver-provider")
+        return json.loads(addon.inputs["configurationValues"]).get("tolerations")
+
+    assert tolerations(tainted_nodes=True) == [{"operator": "Exists"}]
+    assert tolerations(tainted_nodes=False) is None

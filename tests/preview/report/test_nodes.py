@@ -54,4 +54,4 @@ def test_a_stack_without_node_groups_says_that_its_nodes_are_made_to_fit(tmp_pat
     folder = project(tmp_path, settings=lambda s: s.update(cluster={"compute": "auto-mode"}))
     auto = review(make_plan("dev", folder), folder)
     assert packed_nodes(auto) is None
-    assert "started to fit the pods" in html.render(auto)
+    assert "Nodes are started to fit the pods" in html.render(auto)

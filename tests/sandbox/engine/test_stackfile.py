@@ -160,11 +160,16 @@ def test_there_are_nodes_like_the_stacks_own(project: Path) -> None:
         {"name": "odd", "instanceTypes": ["i4i.large"], "minSize": 1, "maxSize": 4},
         "not a group",
     ]
-    settings = {"cluster": {"architecture": "x86_64", "nodeGroups": groups}}
+    cluster: dict[str, object] = {"architecture": "x86_64", "nodeGroups": groups}
+    settings = {"cluster": cluster}
     topology = write(project, {"aws:region": "eu-west-1", f"{PROJECT}:settings": settings}).topology(PROJECT)
     (group,) = topology.groups
     assert (group.name, group.size.instance_type, group.nodes) == ("general", "m7i.large", 4)
     assert topology.architecture == "amd64"
+    cluster["compute"] = "karpenter"
+    # The groups hold controllers alone, and what agents get is started for them.
+    karpenter = write(project, {"aws:region": "eu-west-1", f"{PROJECT}:settings": settings})
+    assert karpenter.topology(PROJECT).groups == ()
 
 
 @pytest.mark.parametrize(
