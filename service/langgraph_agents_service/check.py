@@ -85,7 +85,7 @@ def _of_deployment(settings: Settings) -> Trials:
             raise RuntimeError("it has no tables; run `python -m langgraph_agents_service migrate`")
 
     async def cache() -> None:
-        async with aclosing(valkey_client.connect(settings)) as client:
+        async with aclosing(valkey_client.connect(settings, connections=1)) as client:
             await client.ping()
 
     trials: Trials = {}

@@ -24,6 +24,7 @@ from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.assistants.base import Assistants
 from langgraph_agents_service.persistence.assistants.keyvalue import KeyValueAssistants
 from langgraph_agents_service.persistence.assistants.postgres import PostgresAssistants
+from langgraph_agents_service.persistence.background import BackgroundLoop
 from langgraph_agents_service.persistence.checkpointers.memory import MemorySaver
 from langgraph_agents_service.persistence.checkpointers.serializer import Serializer
 from langgraph_agents_service.persistence.crons.base import Crons
@@ -62,12 +63,17 @@ class Service:
         self.settings = settings
         self.database: Database | None = None
         self.valkey: Valkey | None = None
+        self._holders: Valkey | None = None
+        """Another client, of the background loop."""
+        self._background = BackgroundLoop("leases")
         durable = settings.checkpointer in (Checkpointer.POSTGRES, Checkpointer.VALKEY)
         if durable and settings.database_uri.get_secret_value():
             # With Valkey it keeps the store alone, and may be away.
             self.database = Database(settings)
         if settings.redis_uri.get_secret_value():
-            self.valkey = valkey_client.connect(settings)
+            self.valkey = valkey_client.connect(settings, connections=settings.redis_pool_max_size)
+            if settings.checkpointer is Checkpointer.VALKEY:
+                self._holders = valkey_client.connect(settings, connections=1)
         self.access = Access(settings, self.valkey)
         self.identification: Identification
         self.serving: inside.Serving | None = None
@@ -113,6 +119,9 @@ class Service:
                 opened.push_async_callback(self.valkey.aclose)
             if self.database is not None:
                 opened.push_async_callback(self.database.close)
+            opened.push_async_callback(self._background.close)
+            if self._holders is not None:
+                opened.push_async_callback(self._close_holders, self._holders)
             await self._reach()
             if self.database is not None:
                 await self.database.open()
@@ -120,7 +129,7 @@ class Service:
             self.store = await self._stores(opened)
             store = self.store.runs if self.store else None
             driver = Driver(self.settings, self.graphs, self.registry, self.saver, store)
-            self.runner = Runner(self.settings, self.registry, driver)
+            self.runner = Runner(self.settings, self.registry, driver, self._background)
             await self.runner.open()
             opened.push_async_callback(self.runner.close)
             watcher = asyncio.create_task(
@@ -134,6 +143,9 @@ class Service:
 
     async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
+
+    async def _close_holders(self, client: Valkey) -> None:
+        await self._background.run(client.aclose())
 
     def _identification(self) -> Identification:
         """Raises ProjectError."""
@@ -158,9 +170,10 @@ class Service:
             self.crons = PostgresCrons(self.database, registry)
             return
         documents: Documents = MemoryDocuments()
+        holders: Documents | None = None
         ttl: int | None = None
         self.saver = None
-        if settings.checkpointer is Checkpointer.VALKEY and self.valkey is not None:
+        if self.valkey is not None and self._holders is not None:
             # Imported only here: the package brings boto3 along, which takes a second.
             from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
 
@@ -169,9 +182,10 @@ class Service:
                 self.valkey, prefix=settings.cache_key_prefix, ttl_seconds=ttl, serializer=serializer
             )
             documents = ValkeyDocuments(self.valkey, settings.cache_key_prefix)
+            holders = ValkeyDocuments(self._holders, settings.cache_key_prefix)
         elif settings.checkpointer is Checkpointer.MEMORY:
             self.saver = MemorySaver(serde=serializer)
-        kept = KeyValueRegistry(documents, ttl_seconds=ttl)
+        kept = KeyValueRegistry(documents, ttl_seconds=ttl, holders=holders)
         self.registry = kept
         self.assistants = KeyValueAssistants(documents)
         self.crons = KeyValueCrons(documents, kept)
@@ -260,6 +274,8 @@ class Service:
             await self.database.renew(settings.database_uri.get_secret_value())
         if self.valkey is not None and settings.redis_uri != old.redis_uri:
             await valkey_client.renew(self.valkey, settings)
+            if self._holders is not None:
+                await self._background.run(valkey_client.renew(self._holders, settings))
         await self.graphs.load()
         log.info("secrets taken over")
 

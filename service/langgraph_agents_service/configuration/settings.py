@@ -216,7 +216,10 @@ class Settings(ModelSettings, DatabaseSettings):
         description="**Secret.** Valkey or Redis: checkpoints, and rate limits shared by all pods.",
     )
     redis_pool_max_size: int = Field(
-        20, ge=1, le=10000, description="Valkey connections of a process at most."
+        20,
+        ge=1,
+        le=10000,
+        description="Valkey connections of a process at most, beside one that keeps threads taken.",
     )
     cache_key_prefix: str = Field(
         "langgraph-agents:", max_length=100, description="Put before every key in Valkey."

@@ -30,6 +30,16 @@ pending_runs = Gauge(
     "agent_pending_runs", "Runs that wait for any process. Scale on the maximum, not the sum."
 )
 crons = Counter("agent_crons", "Crons that were due, by whether their run was made.", ["outcome"])
+loop_lag = Histogram(
+    "agent_event_loop_lag_seconds",
+    "How late the event loop answers, asked four times a second.",
+    buckets=_SECONDS,
+)
+loop_blocked = Counter(
+    "agent_event_loop_blocked_seconds",
+    "For how long the event loop was blocked for over a second.",
+    ["graph"],
+)
 pool_connections = Gauge("agent_pool_connections", "Database connections of this process.", ["state"])
 pool_waiting = Gauge("agent_pool_waiting", "Requests that wait for a database connection.")
 

@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.observability import metrics
+from langgraph_agents_service.persistence.background import BackgroundLoop
 from langgraph_agents_service.persistence.connections import OPTIONS, adapt, connect
 
 TRANSIENT = (OperationalError, InterfaceError, ReadOnlySqlTransaction)
@@ -62,6 +63,7 @@ class Database:
         )
         self._checked: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
         self._locks = asyncio.Semaphore(max(1, (settings.database_pool_max_size - 1) // 2))
+        self._background = BackgroundLoop("database-control")
         self._control: AsyncConnection[DictRow] | None = None
         self._control_lock = asyncio.Lock()
 
@@ -77,17 +79,25 @@ class Database:
 
     async def close(self) -> None:
         await self.pool.close()
-        await self._drop_control()
+        await self._background.run(self._drop_control())
+        await self._background.close()
 
     async def renew(self, uri: str) -> None:
         """Use another connection string; connections in use finish their work first."""
         self._uri = uri
         await self.pool.drain()
+        await self._background.run(self._renew_control())
+
+    async def control(self, query: str, parameters: Any = None) -> list[DictRow]:
+        """Run a statement on the connection kept apart: leases and readiness work however busy the pool is. It belongs
+        to a thread of its own, so that leases are renewed however busy the event loop is, too."""
+        return await self._background.run(self._on_control(query, parameters))
+
+    async def _renew_control(self) -> None:
         async with self._control_lock:
             await self._drop_control()
 
-    async def control(self, query: str, parameters: Any = None) -> list[DictRow]:
-        """Run a statement on the connection kept apart: leases and readiness work however busy the pool is."""
+    async def _on_control(self, query: str, parameters: Any) -> list[DictRow]:
         async with self._control_lock:
             try:
                 if self._control is None or self._control.closed:

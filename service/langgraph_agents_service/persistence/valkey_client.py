@@ -11,10 +11,10 @@ from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 from langgraph_agents_service.configuration.settings import Settings
 
 
-def _pool(settings: Settings) -> BlockingConnectionPool:
+def _pool(settings: Settings, connections: int) -> BlockingConnectionPool:
     return BlockingConnectionPool.from_url(
         settings.redis_uri.get_secret_value(),
-        max_connections=settings.redis_pool_max_size,
+        max_connections=connections,
         timeout=5,
         socket_connect_timeout=2,
         socket_timeout=5,
@@ -26,13 +26,14 @@ def _pool(settings: Settings) -> BlockingConnectionPool:
     )
 
 
-def connect(settings: Settings) -> Valkey:
-    """A client that connects when it is first used."""
-    return Valkey(connection_pool=_pool(settings))
+def connect(settings: Settings, *, connections: int) -> Valkey:
+    """A client of so many connections at most, that connects when it is first used."""
+    return Valkey(connection_pool=_pool(settings, connections))
 
 
 async def renew(client: Valkey, settings: Settings) -> None:
     """Use another address or password from now on; commands in flight finish on their connections."""
-    old, client.connection_pool = client.connection_pool, _pool(settings)
+    old = client.connection_pool
+    client.connection_pool = _pool(settings, old.max_connections)
     await asyncio.sleep(1)
     await old.disconnect(inuse_connections=False)

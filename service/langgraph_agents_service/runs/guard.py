@@ -5,12 +5,20 @@ run, LangGraph's and the project's own, they become an error like any other.
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from langgraph_agents_service.access import callers
+from langgraph_agents_service.persistence.registry.base import Run
 
 T = TypeVar("T")
+
+_executing: ContextVar[Run | None] = ContextVar("executing", default=None)
+_tasks: WeakKeyDictionary["asyncio.Task[Any]", Run] = WeakKeyDictionary()
+"""What each task that runs have started is a part of."""
 
 
 class ProcessExitError(Exception):
@@ -20,6 +28,25 @@ class ProcessExitError(Exception):
 def install(loop: asyncio.AbstractEventLoop) -> None:
     """Guard the tasks that runs start on this loop from now on."""
     loop.set_task_factory(_task)
+
+
+@contextmanager
+def executing(run: Run) -> Iterator[None]:
+    """Note that the current task, and those that it starts meanwhile, are the run's."""
+    task = asyncio.current_task()
+    token = _executing.set(run)
+    if task is not None:
+        _tasks[task] = run
+    try:
+        yield
+    finally:
+        _executing.reset(token)
+        if task is not None:
+            _tasks.pop(task, None)
+
+
+def run_of(task: "asyncio.Task[Any] | None") -> Run | None:
+    return _tasks.get(task) if task is not None else None
 
 
 def translated(raised: BaseException) -> ProcessExitError:
@@ -38,7 +65,10 @@ def _task(
     # Only what a run starts has a caller; the service's own tasks end the process if they want to.
     if callers.current.get() is not None and asyncio.iscoroutine(coroutine):
         coroutine = _guarded(coroutine)
-    return asyncio.Task(coroutine, loop=loop, **options)
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    if (run := _executing.get()) is not None:
+        _tasks[task] = run
+    return task
 
 
 async def _guarded(coroutine: Coroutine[Any, Any, T]) -> T:

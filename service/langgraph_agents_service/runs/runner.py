@@ -12,6 +12,7 @@ from valkey.exceptions import ValkeyError
 
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.observability import logs, metrics
+from langgraph_agents_service.persistence.background import BackgroundLoop
 from langgraph_agents_service.persistence.database import TRANSIENT
 from langgraph_agents_service.persistence.registry.base import (
     Orders,
@@ -26,6 +27,7 @@ from langgraph_agents_service.runs import guard
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.endings import Endings
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
+from langgraph_agents_service.runs.leases import Leases
 from langgraph_agents_service.runs.places import Places
 from langgraph_agents_service.runs.watching import Watchers
 from langgraph_agents_service.runs.wire import dumps
@@ -47,13 +49,16 @@ tracer = trace.get_tracer("langgraph-agents")
 class Runner:
     """The runs of one process."""
 
-    def __init__(self, settings: Settings, registry: Registry, driver: Driver) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, driver: Driver, background: BackgroundLoop
+    ) -> None:
         self.registry = registry
         self.driver = driver
         self._endings = Endings(registry, driver)
         self.watchers = Watchers()
         self._settings = settings
         self._places = Places(settings)
+        self._leases = Leases(settings, registry, background)
         self._executions: dict[str, Execution] = {}
         self._concluding: set[asyncio.Task[None]] = set()
         """What ends runs whose graphs go on."""
@@ -65,6 +70,7 @@ class Runner:
     async def open(self) -> None:
         """Make this process known before it takes a run. Raises what the registry raises when it is away."""
         await self.registry.beat()
+        self._leases.open()
         self._housekeeper = asyncio.create_task(self._maintain_leases())
 
     async def close(self) -> None:
@@ -83,6 +89,7 @@ class Runner:
         if self._concluding:
             await asyncio.wait(self._concluding, timeout=1)
         self._endings.close()
+        self._leases.close()
         with contextlib.suppress(*UNAVAILABLE):
             await self.registry.retire()
 
@@ -194,7 +201,8 @@ class Runner:
         run = execution.run
         logs.run_id.set(run.run_id)
         logs.thread_id.set(None if execution.stateless else run.thread_id)
-        outcome = await self._outcome(execution)
+        with guard.executing(run):
+            outcome = await self._outcome(execution)
         if not execution.outlived:
             execution.settling = True
             await self._conclude(execution, outcome)
@@ -360,7 +368,7 @@ class Runner:
 
     async def _maintain_leases(self) -> None:
         """Until the process ends: renew leases, carry out cancellations, start runs that wait, find dead processes."""
-        beaten = reaped = time.monotonic()
+        reaped = time.monotonic()
         strays: set[str] = set()
         while True:
             with contextlib.suppress(TimeoutError):
@@ -372,7 +380,7 @@ class Runner:
                     if execution.left is not None and await execution.left():
                         execution.stop(Stop.CANCEL)
                 orders = await self.registry.beat()
-                beaten = time.monotonic()
+                self._leases.renewed()
                 # Held by this process, but by none of its tasks, at two beats in a row: a request was cut off
                 # between entry and start, or the database forgot the run's end when it crashed.
                 strays, before = (orders.held or set()) - set(self._executions), strays
@@ -388,8 +396,7 @@ class Runner:
                     await self.registry.reap()
             except UNAVAILABLE as error:
                 log.warning("the registry does not answer", extra={"error": type(error).__name__})
-                if time.monotonic() - beaten > self._settings.lease_seconds:
-                    # Others may take these runs up from now on, so this process must not go on with them.
+                if self._leases.over:  # so this process must not go on with its runs
                     for execution in mine.values():
                         if not execution.stateless:
                             execution.stop(Stop.LOST)

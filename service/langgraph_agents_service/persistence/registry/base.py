@@ -272,6 +272,9 @@ class Registry(Protocol):
     async def beat(self) -> Orders:
         """Say that this process lives, and hear what others want of its runs."""
 
+    async def renew(self) -> None:
+        """Say that this process lives, and no more. May be called on another event loop than the rest."""
+
     async def reap(self) -> None:
         """Give back the runs of processes that have died."""
 

@@ -5,7 +5,6 @@ lives and dies with the process that took it: to have runs outlive it, use CHECK
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
@@ -33,7 +32,7 @@ from langgraph_agents_service.persistence.registry.base import (
 from langgraph_agents_service.persistence.registry.documents import Documents
 
 LOCK_SECONDS = 60
-"""How long a thread stays taken after its process has died; renewed by every beat."""
+"""How long a thread stays taken after its process has died; renewed from a thread of its own."""
 
 
 class KeyValueRegistry:
@@ -41,13 +40,16 @@ class KeyValueRegistry:
 
     durable = False
 
-    def __init__(self, documents: Documents, *, ttl_seconds: float | None) -> None:
+    def __init__(
+        self, documents: Documents, *, ttl_seconds: float | None, holders: Documents | None = None
+    ) -> None:
+        """`holders`: the same documents, by a connection for `renew` alone."""
         self._documents = documents
+        self._holders = holders or documents
         self._ttl = ttl_seconds
         self._changes = Changes()
         self._waiting: dict[str, Run] = {}
         self._held: dict[str, Run] = {}
-        self._extended = 0.0
 
     # Threads
 
@@ -350,15 +352,15 @@ class KeyValueRegistry:
 
     async def beat(self) -> Orders:
         held = list(self._held.values())
-        if time.monotonic() - self._extended > LOCK_SECONDS / 4:
-            self._extended = time.monotonic()
-            for run in held:
-                await self._documents.extend(f"holder:{run.thread_id}", LOCK_SECONDS)
         asked = await self._documents.get(*(f"cancel:{run.run_id}" for run in held)) if held else []
         cancel = {run.run_id for run, mark in zip(held, asked, strict=True) if mark is not None}
         rollback = {run.run_id for run, mark in zip(held, asked, strict=False) if mark == b"rollback"}
         pending = sum(run.created_at <= now() for run in self._waiting.values())
         return Orders(cancel=cancel, rollback=rollback, pending=pending)
+
+    async def renew(self) -> None:
+        for run in list(self._held.values()):
+            await self._holders.extend(f"holder:{run.thread_id}", LOCK_SECONDS)
 
     async def reap(self) -> None:
         return None

@@ -335,6 +335,9 @@ class PostgresRegistry:
             pending=rows[0]["pending"],
         )
 
+    async def renew(self) -> None:
+        await self._database.control(statements.RENEW, (self.worker_id,))
+
     async def reap(self) -> None:
         # After an outage everybody's beat is old: who has just come back gives the others time to.
         if self._healthy_since is None or time.monotonic() - self._healthy_since < self._lease:

@@ -271,6 +271,9 @@ READ_EVENTS = (
     "SELECT seq, event, data FROM agent_events WHERE run_id = %s AND seq > %s ORDER BY seq LIMIT 1000"
 )
 
+RENEW = """
+INSERT INTO agent_workers (worker_id) VALUES (%s) ON CONFLICT (worker_id) DO UPDATE SET beat_at = now()"""
+
 BEAT = """
 WITH beat AS (
   INSERT INTO agent_workers (worker_id) VALUES (%(worker)s)
