@@ -129,10 +129,18 @@ def _place(workload: Workload, nodes: Sequence[Node], pods: int) -> int:
 def _spread(workload: Workload, by_zone: dict[int, list[Node]]) -> int:
     """Place pods zone by zone, as level as can be; one zone that is full ends it for all."""
     counts = dict.fromkeys(by_zone, 0)
+    # Where one of these equal pods had no room, the next has none.
+    rest = {zone: iter(nodes) for zone, nodes in by_zone.items()}
+    current = {zone: next(nodes, None) for zone, nodes in rest.items()}
     for _ in range(workload.pods):
         least = min(counts.values(), default=0)
         for zone, count in counts.items():
-            if count == least and _place(workload, by_zone[zone], 1):
+            if count != least:
+                continue
+            while (node := current[zone]) is not None and not node.has_room(workload):
+                current[zone] = next(rest[zone], None)
+            if node is not None:
+                node.take(workload)
                 counts[zone] += 1
                 break
         else:

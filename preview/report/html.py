@@ -12,7 +12,6 @@ from preview.change.diff import Change, Status
 from preview.exposure import INTERNET, Edge, Relation
 from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
-from preview.report.nodes import packed_nodes
 from preview.report.picture import draw
 from preview.report.review import Review
 from preview.report.shapes import WIDTH
@@ -49,7 +48,7 @@ def render(review: Review) -> str:
             stores=_to_stores(review)[:_LONGEST_LIST],
             identities=_identities(review)[:_LONGEST_LIST],
             state=_state(review),
-            nodes=packed_nodes(review),
+            nodes=review.nodes,
             cost=figures.cost_chart(review),
             time=figures.timeline(review),
             groups=_groups(plan),

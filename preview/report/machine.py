@@ -9,7 +9,6 @@ from preview.change.diff import Change
 from preview.recording.plan import PlannedResource, Secret
 from preview.recording.values import ABSENT
 from preview.report.explain import Explanation
-from preview.report.nodes import packed_nodes
 from preview.report.review import Review
 
 
@@ -31,7 +30,7 @@ def review_as_json(review: Review, files: dict[str, str]) -> str:
         "findings": review.findings,
         "cost": review.cost,
         "timing": review.timing,
-        "nodes": packed_nodes(review),
+        "nodes": review.nodes,
         "exposure": review.exposure,
         "stateful": [resource.urn for resource in review.stateful],
         "comparison": None,

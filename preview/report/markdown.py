@@ -13,7 +13,6 @@ from preview.change.diff import SIGNS, Change, Status
 from preview.exposure import INTERNET
 from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
-from preview.report.nodes import packed_nodes
 from preview.report.review import Comparison, Review
 
 LIMIT = 65_536
@@ -69,8 +68,8 @@ def _whole(review: Review, say: Any) -> Iterator[str]:
     yield from _findings(review, say)
     edges = [e for e in review.exposure.edges if e.source == INTERNET or e.by.startswith("https://")]
     yield say.exposed(edges[:_LONGEST_LIST], review.exposure.open_but_unreachable)
-    if nodes := packed_nodes(review):
-        yield say.nodes(nodes)
+    if review.nodes:
+        yield say.nodes(review.nodes)
     yield say.cost(figures.cost_rows(None, review.cost)[:_LONGEST_LIST])
     groups: dict[str, list[PlannedResource]] = {}
     for resource in review.resources:

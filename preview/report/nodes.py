@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from policies import capacity, pods_of_stack
 from policies.model import Stack
-from preview.report.review import Review
+from preview.recording.plan import Plan
 from stacks.packing import Node, Workload
 
 # More rows would all look the same.
@@ -47,9 +47,9 @@ class PackedNodes:
     """Pods that no node has room for."""
 
 
-def packed_nodes(review: Review) -> PackedNodes | None:
+def packed_nodes(plan: Plan) -> PackedNodes | None:
     """None where nodes are started to fit the pods: without node groups, and with Karpenter."""
-    stack = Stack(review.plan.resources.values())
+    stack = Stack(plan.resources.values())
     if not list(pods_of_stack.groups(stack)) or stack.of_type(pods_of_stack.NODE_POOL):
         return None
     packing = capacity.packed(stack)

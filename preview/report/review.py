@@ -13,6 +13,7 @@ from preview.change.impact import Impact, impact
 from preview.change.stateful import LOST
 from preview.exposure import Exposure, exposure
 from preview.recording.plan import Plan, PlannedResource
+from preview.report.nodes import PackedNodes, packed_nodes
 from sandbox.engine import stackfile
 from stacks.policy_exceptions import PolicyException
 
@@ -38,6 +39,8 @@ class Review:
     cost: cost.CostReport
     timing: timing.Timing
     findings: Sequence[Finding]
+    nodes: PackedNodes | None
+    """None where nodes are started to fit the pods."""
     comparison: Comparison | None = None
 
     @property
@@ -68,6 +71,7 @@ def review(plan: Plan, project_dir: Path, base: Plan | None = None, base_name: s
         cost=cost.monthly(plan),
         timing=timing.estimate(plan),
         findings=policies.check(plan, exceptions(plan.stack, project_dir)),
+        nodes=packed_nodes(plan),
         comparison=comparison,
     )
 

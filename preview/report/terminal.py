@@ -15,7 +15,6 @@ from preview.exposure import INTERNET, Edge
 from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
 from preview.report.explain import Explanation
-from preview.report.nodes import packed_nodes
 from preview.report.review import Comparison, Review
 
 _COLOURS = {
@@ -44,9 +43,9 @@ def show(review: Review, console: Console) -> None:
     if not review.comparison:
         _heading(console, "Stateful")
         _lines(console, (_stateful(resource) for resource in review.stateful))
-    if nodes := packed_nodes(review):
+    if review.nodes:
         _heading(console, "Nodes")
-        _lines(console, [nodes.summary, *(f"no room for {pods}" for pods in nodes.left_over)])
+        _lines(console, [review.nodes.summary, *(f"no room for {pods}" for pods in review.nodes.left_over)])
     _heading(console, "Cost")
     for line in figures.cost_lines(review):
         console.print(f"  {escape(line)}")
