@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stacks.aws_vocabulary import Arn, IamAction, SecretArn
+from stacks.pod_settings import Egress, Pod
 from stacks.vocabulary import (
     Checkpointer,
     Cpu,
@@ -244,6 +245,10 @@ class AgentDefaults(Model):
     """Further plain variables."""
     permissions: tuple[Permission, ...] = ()
     """What its pods may do in AWS besides. A model of Bedrock needs nothing here: calling it is allowed."""
+    egress: tuple[Egress, ...] = ()
+    """Networks that its pods may connect to besides."""
+    pod: Pod = Pod()
+    """Where its pods run, and what is mounted into them."""
     secrets: tuple[AgentSecret, ...] = (AgentSecret(name="API_KEYS", source=SecretSource.GENERATED),)
     """The agent's secrets. ``API_KEYS`` are the keys that its callers send as X-API-Key."""
 

@@ -19,6 +19,7 @@ from components.workload.workload import Workload, WorkloadArgs
 from stacks import agent_permissions
 from stacks.agent_access import SecretAccess, grant
 from stacks.agent_image import deploy_image
+from stacks.agent_pod import destinations, pod_options
 from stacks.agent_secrets import ApiKeys, deploy_secrets
 from stacks.agent_settings import Agent
 from stacks.platform import Platform
@@ -92,6 +93,7 @@ def _network_policies(
             database_cidrs=platform.subnets.database,
             vpc_cidr=network.cidr,
             endpoint_cidrs=platform.subnets.private if network.interface_endpoints else (),
+            further=destinations(agent),
         ),
         opts,
     )
@@ -118,6 +120,7 @@ def _migration(
             secret_provider_class=access.secret_provider_class,
             secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
+            options=pod_options(agent),
             run_after=(access.granted, policies.maintenance, *platform.pods_ready),
         ),
         opts,
@@ -152,6 +155,7 @@ def _workload(
                 cpu_limit=limits.cpu,
                 memory_limit=limits.memory,
             ),
+            options=pod_options(agent),
             port=PORT,
             metrics_port=METRICS_PORT,
             pre_stop_seconds=agent.lifetimes.pre_stop,
@@ -198,6 +202,7 @@ def _retention(
             secret_provider_class=access.secret_provider_class,
             config_map=workload.config_map,
             certificates_config_map=platform.namespace.certificates_config_map,
+            options=pod_options(agent),
             idle_days=agent.retention.idle_days,
             schedule=agent.retention.schedule,
         ),

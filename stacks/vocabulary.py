@@ -238,6 +238,55 @@ ModelName = Annotated[
 CronSchedule = Annotated[str, AfterValidator(_schedule)]
 
 
+ObjectName = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+            "write a name of Kubernetes: at most 63 lower-case letters, digits and hyphens",
+        )
+    ),
+]
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+LabelName = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            rf"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?{_LABEL}",
+            "write a key of Kubernetes, such as team or node.kubernetes.io/instance-type",
+        )
+    ),
+]
+LabelValue = Annotated[
+    str,
+    AfterValidator(
+        matches(rf"({_LABEL})?", "write at most 63 letters, digits, dots, _ and -, in quotes if need be")
+    ),
+]
+Port = Annotated[Whole, Field(ge=1, le=65_535)]
+
+
+def _foreign_annotations(annotations: dict[str, str]) -> dict[str, str]:
+    for name in annotations:
+        if name.startswith(("checksum/", "prometheus.io/")):
+            raise ValueError(f"the stack sets {name} itself: remove it")
+    return annotations
+
+
+Annotations = Annotated[dict[LabelName, str], AfterValidator(_foreign_annotations)]
+"""Annotations of pods by name."""
+
+
+def _own_priority(value: str) -> str:
+    if value.startswith("system-"):
+        raise ValueError(
+            "is for what a cluster cannot run without: make a PriorityClass for agents, and name that"
+        )
+    return value
+
+
+PriorityClass = Annotated[ObjectName, AfterValidator(_own_priority)]
+
 Percent = Annotated[Whole, Field(ge=1, le=100)]
 Days = Annotated[Whole, Field(ge=1, le=3650)]
 
@@ -307,3 +356,18 @@ class Compute(StrEnum):
     NODE_GROUPS = "node-groups"
     KARPENTER = "karpenter"
     AUTO_MODE = "auto-mode"
+
+
+class TolerationOperator(StrEnum):
+    """Which values of a taint are tolerated: one, or all."""
+
+    EQUAL = "Equal"
+    EXISTS = "Exists"
+
+
+class TaintEffect(StrEnum):
+    """What a taint does to pods that do not tolerate it."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"

@@ -1,12 +1,13 @@
 """What keeps an agent's database in shape: the Job that prepares it, and the CronJob that removes idle threads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.workload.pod import ContainerResources, PodArgs, pod_template
+from components.workload.pod_options import PodOptions
 
 _AGENT = ("python", "-m", "langgraph_agents_service")
 #: Of either pod: both wait on PostgreSQL far longer than they compute.
@@ -31,6 +32,8 @@ class MigrationArgs:
     """Mounts the administrator's connection string besides the agent's own."""
     secrets_version: pulumi.Input[str]
     certificates_config_map: pulumi.Input[str]
+    options: PodOptions = field(default_factory=PodOptions)
+    """Of which only the placement counts."""
     run_after: tuple[pulumi.Resource, ...] = ()
     """Leaves that it waits for: the identity that may read the secrets, and the policy that lets it out."""
 
@@ -65,6 +68,7 @@ class Migration(pulumi.ComponentResource):
             config_map=config_map.metadata.name,
             certificates_config_map=args.certificates_config_map,
             resources=RESOURCES,
+            options=args.options.placement(),
             labels=args.labels,
             annotations={"checksum/secrets": args.secrets_version},
         )
@@ -98,6 +102,8 @@ class RetentionArgs:
     secret_provider_class: pulumi.Input[str]
     config_map: pulumi.Input[str]
     certificates_config_map: pulumi.Input[str]
+    options: PodOptions = field(default_factory=PodOptions)
+    """Of which only the placement counts."""
     idle_days: int
     schedule: str
     """Cron fields, in UTC."""
@@ -119,6 +125,7 @@ class Retention(pulumi.ComponentResource):
             config_map=args.config_map,
             certificates_config_map=args.certificates_config_map,
             resources=RESOURCES,
+            options=args.options.placement(),
             labels=args.labels,
         )
         k8s.batch.v1.CronJob(

@@ -44,6 +44,18 @@ def name_servers(*, auto_mode: bool) -> list[Peer]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Destination:
+    """TCP ports of a network."""
+
+    cidr: str
+    ports: Sequence[int]
+
+    def __post_init__(self) -> None:
+        if not self.ports:
+            raise ValueError(f"ports of {self.cidr} is empty, which would open them all: name the ports")
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkPoliciesArgs:
     """An agent's peers."""
 
@@ -70,6 +82,8 @@ class NetworkPoliciesArgs:
     """Private addresses that HTTPS to the internet does not include."""
     endpoint_cidrs: Sequence[str] = ()
     """The subnets of the VPC's interface endpoints, if it has any: HTTPS to AWS' services goes there."""
+    further: Sequence[Destination] = ()
+    """What the server's pods may reach besides."""
 
 
 class NetworkPolicies(pulumi.ComponentResource):
@@ -107,6 +121,11 @@ class NetworkPolicies(pulumi.ComponentResource):
         egress = [dns, database, cache, https, credentials]
         if args.endpoint_cidrs:
             egress.append(Egress(to=cidr_peers(args.endpoint_cidrs), ports=[Port(port=443, protocol="TCP")]))
+
+        egress += [
+            Egress(to=cidr_peers([each.cidr]), ports=[Port(port=port, protocol="TCP") for port in each.ports])
+            for each in args.further
+        ]
 
         self.server = k8s.networking.v1.NetworkPolicy(
             f"{name}-server",

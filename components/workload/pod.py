@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_kubernetes as k8s
 
-#: Where the image expects its secret files, each named like the variable that it replaces.
-SECRETS_DIR = "/var/run/secrets/langgraph-agents"
-#: Where connection URIs say that the authorities of RDS are (``sslrootcert``).
-CERTIFICATES_DIR = "/etc/langgraph-agents"
+from components.workload.pod_options import CERTIFICATES_DIR, SECRETS_DIR, PodOptions
+
 #: The image's user (service/Dockerfile).
 USER_ID = 1000
 
@@ -64,6 +62,7 @@ class PodArgs:
     resources: ContainerResources
     labels: Mapping[str, str]
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    options: PodOptions = field(default_factory=PodOptions)
     termination_grace_period_seconds: int = 30
     spot: bool = False
     """Prefer Karpenter's Spot nodes, whose taint it tolerates."""
@@ -89,11 +88,13 @@ def pod_template(
         command: replaces the image's entry point; ``None`` keeps it.
         ports: container ports by name.
     """
-    resources = args.resources
+    resources, options = args.resources, args.options
+    requests = {"cpu": resources.cpu_request, "memory": resources.memory_request}
+    if options.ephemeral_storage:
+        requests["ephemeral-storage"] = options.ephemeral_storage
+    annotations = {**options.annotations, **args.annotations}
     return k8s.core.v1.PodTemplateSpecArgs(
-        metadata=k8s.meta.v1.ObjectMetaArgs(
-            labels=dict(args.labels), annotations=dict(args.annotations) or None
-        ),
+        metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(args.labels), annotations=annotations or None),
         spec=k8s.core.v1.PodSpecArgs(
             service_account_name=args.service_account,
             # The CSI driver asks for tokens itself; nothing in the pod speaks to the API server.
@@ -101,9 +102,11 @@ def pod_template(
             # Dozens of Services would otherwise become hundreds of variables, some with the names of settings.
             enable_service_links=False,
             restart_policy=restart_policy,
+            node_selector=dict(options.node_selector) or None,
+            priority_class_name=options.priority_class,
             termination_grace_period_seconds=args.termination_grace_period_seconds,
             topology_spread_constraints=list(topology_spread) if topology_spread else None,
-            tolerations=[_SPOT_TOLERATION] if args.spot else None,
+            tolerations=[*([_SPOT_TOLERATION] if args.spot else []), *options.tolerations] or None,
             affinity=_SPOT_AFFINITY if args.spot else None,
             security_context=k8s.core.v1.PodSecurityContextArgs(
                 run_as_non_root=True,
@@ -129,7 +132,7 @@ def pod_template(
                         )
                     ],
                     resources=k8s.core.v1.ResourceRequirementsArgs(
-                        requests={"cpu": resources.cpu_request, "memory": resources.memory_request},
+                        requests=requests,
                         limits={"cpu": resources.cpu_limit, "memory": resources.memory_limit},
                     ),
                     security_context=k8s.core.v1.SecurityContextArgs(
@@ -147,6 +150,12 @@ def pod_template(
                             name="certificates", mount_path=CERTIFICATES_DIR, read_only=True
                         ),
                         k8s.core.v1.VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108
+                        *(
+                            k8s.core.v1.VolumeMountArgs(
+                                name=each.volume.name, mount_path=each.mount_path, read_only=each.read_only
+                            )
+                            for each in options.volumes
+                        ),
                     ],
                 )
             ],
@@ -165,8 +174,12 @@ def pod_template(
                 ),
                 # The root file system is read-only, and some libraries want a place for a moment.
                 k8s.core.v1.VolumeArgs(
-                    name="tmp", empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit="64Mi")
+                    name="tmp",
+                    empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(
+                        size_limit=options.ephemeral_storage or "64Mi"
+                    ),
                 ),
+                *(each.volume for each in options.volumes),
             ],
         ),
     )

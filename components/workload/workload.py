@@ -1,13 +1,14 @@
 """An agent's server: ServiceAccount, ConfigMap, Deployment, Service and PodDisruptionBudget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.naming import config_hash
 from components.workload.pod import ContainerResources, PodArgs, pod_template
+from components.workload.pod_options import PodOptions
 
 SERVICE_PORT = 80
 
@@ -31,6 +32,7 @@ class WorkloadArgs:
     """Changes whenever a secret does, which rolls the pods."""
     certificates_config_map: pulumi.Input[str]
     resources: ContainerResources
+    options: PodOptions = field(default_factory=PodOptions)
     port: int
     metrics_port: int
     pre_stop_seconds: int
@@ -78,6 +80,7 @@ class Workload(pulumi.ComponentResource):
             config_map=config_map.metadata.name,
             certificates_config_map=args.certificates_config_map,
             resources=args.resources,
+            options=args.options,
             labels=args.labels,
             annotations={
                 "checksum/config": config_hash(args.variables),
