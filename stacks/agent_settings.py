@@ -46,6 +46,10 @@ def _no_secret_in_env(env: dict[str, str]) -> dict[str, str]:
 SHUTDOWN_MARGIN = 10
 
 
+#: The fewest PostgreSQL connections that a pod may be given at most.
+LEAST_POOL = 2
+
+
 class Replicas(Model):
     """How many pods the HorizontalPodAutoscaler may run."""
 
@@ -103,7 +107,7 @@ class Pool(Model):
 
     min_size: Annotated[Whole, Field(ge=0, le=100)] = 1
     """Kept open when idle."""
-    max_size: Annotated[Whole, Field(ge=2, le=100)] = 10
+    max_size: Annotated[Whole, Field(ge=LEAST_POOL, le=100)] = 10
     """Never exceeded; more requests wait."""
 
     @model_validator(mode="after")

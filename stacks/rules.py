@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from components.cluster.node_groups import Architecture
-from components.stores.max_connections import max_connections
-from stacks.agent_settings import Agent
+from components.stores.max_connections import MEMORY_GIB, max_connections
+from stacks.agent_settings import LEAST_POOL, Agent
 from stacks.instance_types import is_arm
 from stacks.policy_exceptions import PolicyException
 from stacks.problems import Problem
@@ -160,9 +160,31 @@ def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Probl
             "database.instanceClass",
             database.instance_class,
             f"allows about {limit} connections, and {needed} may be needed: {shares}, reserve {_RESERVED_CONNECTIONS}"
-            " ((replicas.max + 1) x pool.maxSize + 2 for an agent). Take a larger class, or lower pool.maxSize or"
-            " replicas.max",
+            " ((replicas.max + 1) x pool.maxSize + 2 for an agent)."
+            f" {_fewer_connections(database.instance_class, needed, limit, agents)}",
         )
+
+
+def _fewer_connections(instance_class: str, needed: int, limit: int, agents: Agents) -> str:
+    """What would make the agents' pools fit, with the numbers."""
+    family = instance_class.rpartition(".")[0]
+    larger = [
+        name
+        for name in sorted(MEMORY_GIB, key=MEMORY_GIB.__getitem__)
+        if name.rpartition(".")[0] == family and max_connections(name) >= needed
+    ]
+    pods = sum(agent.replicas.max + _SURGE for agent in agents.values())
+    pool = (limit - _RESERVED_CONNECTIONS - _MAINTENANCE_CONNECTIONS * len(agents)) // pods
+    ways = [f"take {larger[0]} or a larger class"] if larger else []
+    if pool >= LEAST_POOL:
+        ways.append(f"set pool.maxSize to {pool} for every agent")
+    ways.append(
+        "lower replicas.max"
+        if ways
+        else "lower replicas.max, or give some of the agents a stack of their own"
+    )
+    text = ", or ".join(ways)
+    return text[0].upper() + text[1:]
 
 
 @rule

@@ -76,11 +76,13 @@ def _node_pool(costing: Costing, pool: PlannedResource) -> Iterator[Charge]:
 def _node_group(costing: Costing, group: PlannedResource) -> Iterator[Charge]:
     prices = costing.prices
     scaling = group.inputs["scalingConfig"]
-    nodes = Range(scaling["minSize"], scaling["maxSize"])
+    # Karpenter starts nodes of its own, and nothing moves the groups beside it.
+    moved = not costing.plan.of_type("kubernetes:karpenter.sh/v1:NodePool")
+    nodes = Range(scaling["minSize"], scaling["maxSize"] if moved else scaling["minSize"])
     types = list(group.inputs["instanceTypes"])
     months = [prices.instance_month(type_) for type_ in types]
     share = prices.usage("spotShare") if group.inputs.get("capacityType") == "SPOT" else Range.exactly(1)
-    shown = f"{scaling['minSize']} to {scaling['maxSize']} x {' or '.join(types)}"
+    shown = f"{nodes.low:g} to {nodes.high:g} x {' or '.join(types)}"
     yield shown, nodes * Range(min(months), max(months)) * share
     disk = _disk(costing, group)
     yield f"{disk} GiB gp3 a node", nodes * prices.of("ebsGp3GigabyteMonth") * disk

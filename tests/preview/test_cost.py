@@ -189,6 +189,17 @@ def test_the_nodes_that_karpenter_starts_are_reckoned_without_auto_modes_fee_and
     assert close(nodes.monthly, 3 * 0.1008 * HOURS, 6 * 0.1008 * HOURS)
 
 
+def test_nothing_moves_a_node_group_beside_karpenter() -> None:
+    scaling = {"minSize": 1, "maxSize": 4}
+    group = resource("group", GROUP, inputs={"instanceTypes": ["m7i.large"], "scalingConfig": scaling})
+    pool = resource("pool", "kubernetes:karpenter.sh/v1:NodePool", inputs={"metadata": {"name": "spot"}})
+
+    [alone] = [item for item in report(group).items if "m7i.large" in item.what]
+    [beside] = [item for item in report(group, pool).items if "m7i.large" in item.what]
+
+    assert (alone.what, beside.what) == ("1 to 4 x m7i.large", "1 to 1 x m7i.large")
+
+
 @pytest.mark.parametrize(
     ("type_", "path", "size", "named"),
     [

@@ -170,7 +170,20 @@ CASES: list[tuple[str, str, Any, str, str]] = [
         "1Gi",
     ),
     ("dev", "agents.0.pool", {"minSize": 5, "maxSize": 3}, "agents[0].pool", "minSize 5 is above maxSize 3"),
-    ("dev", "agents.0.pool", {"maxSize": 100}, "database.instanceClass", "connections"),
+    (
+        "dev",
+        "agents.0.pool",
+        {"maxSize": 100},
+        "database.instanceClass",
+        "Take db.t4g.large or a larger class, or set pool.maxSize to 96 for every agent, or lower replicas.max",
+    ),
+    (
+        "dev",
+        "agents.0",
+        {"name": "support", "host": "support.dev.agents.example.com", "replicas": {"max": 900}},
+        "database.instanceClass",
+        "Lower replicas.max, or give some of the agents a stack of their own",
+    ),
     ("dev", "agents.0.lifetimes", {"gracePeriod": 310}, "agents[0].lifetimes", "set it to 320 or more"),
     (
         "dev",
