@@ -182,7 +182,7 @@ def _cut_off(after: Plan, closed: tuple[Edge, ...]) -> Iterator[str]:
 def _exposure_changes(
     diff: PlanDiff, before: Exposure, after: Exposure
 ) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
-    """Edges that come and go; of resources that come or go themselves only those that the internet is part of."""
+    """Edges that come and go; of resources that come or go themselves only those to and from the outside."""
     now = {old: new for new, old in former_urns(diff.before, diff.after).items() if old is not None}
 
     def key(edge: Edge, names: Mapping[str, str]) -> tuple[object, ...]:
@@ -194,7 +194,7 @@ def _exposure_changes(
     stays = set(now.values()) | {INTERNET}
 
     def worth_telling(source: str, target: str, edge: Edge) -> bool:
-        public = edge.source == INTERNET or edge.by.startswith("https://")
+        public = edge.source == INTERNET or edge.by.startswith("https://") or edge.leaves_the_stack
         return public or (source in stays and target in stays)
 
     opened = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from preview.exposure.beyond import leaves, uses
 from preview.exposure.identities import reads
 from preview.exposure.internet import entries, open_stores
 from preview.exposure.model import INTERNET, Edge, Exposure, Relation
@@ -26,6 +27,8 @@ def exposure(plan: Plan) -> Exposure:
         *reaches(all_stores, running, network, policies),
         *_runs_as(plan, running),
         *reads(plan),
+        *leaves(plan, running, policies),
+        *uses(plan),
     ]
     return Exposure(tuple(edges), tuple(sentence for sentence in opened if isinstance(sentence, str)))
 

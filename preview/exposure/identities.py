@@ -16,9 +16,20 @@ _ALL_SECRETS = ("AdministratorAccess", "SecretsManagerReadWrite", "PowerUserAcce
 
 
 @dataclass(frozen=True)
-class _Statement:
+class Statement:
+    """A statement of a policy."""
+
     statement: Mapping[str, Any]
     policy: str
+    """Whose it is, in words."""
+
+    @property
+    def actions(self) -> list[str]:
+        return list(map(str, _list(self.statement.get("Action"))))
+
+    @property
+    def resources(self) -> list[str]:
+        return list(map(str, _list(self.statement.get("Resource"))))
 
     def allows(self, action: str, resource: str, context: Mapping[str, str]) -> bool:
         return (
@@ -35,9 +46,8 @@ class _Statement:
         )
 
     def _covers(self, action: str, resource: str) -> bool:
-        actions, resources = (_list(self.statement.get(key)) for key in ("Action", "Resource"))
-        return any(_matches(action.lower(), str(a).lower()) for a in actions) and any(
-            _matches(resource, str(r)) for r in resources
+        return any(_matches(action.lower(), a.lower()) for a in self.actions) and any(
+            _matches(resource, r) for r in self.resources
         )
 
     def _holds(self, context: Mapping[str, str]) -> bool:
@@ -64,19 +74,15 @@ def reads(plan: Plan) -> Iterator[Edge]:
     secrets = {
         str(secret.outputs.get("arn")): secret for secret in plan.of_type("aws:secretsmanager/secret:Secret")
     }
-    service_accounts = {
-        (_metadata(account).get("namespace", "default"), _metadata(account).get("name")): account.urn
-        for account in plan.of_type("kubernetes:core/v1:ServiceAccount")
-    }
-    holders, statements_of = _holders(plan), _statements(plan)
+    accounts, held, statements_of = service_accounts(plan), holders(plan), statements(plan)
     for role in plan.of_type("aws:iam/role:Role"):
-        statements = statements_of.get(str(role.outputs.get("name")), [])
-        for secret in _mentioned(statements, secrets):
-            why = _why(statements, secret)
+        said = statements_of.get(str(role.outputs.get("name")), [])
+        for secret in _mentioned(said, secrets):
+            why = _why(said, secret)
             if not why:
                 continue
-            for namespace, account in holders.get(str(role.outputs.get("arn")), [("", "")]):
-                identity = service_accounts.get((namespace, account), role.urn)
+            for namespace, account in held.get(str(role.outputs.get("arn")), [("", "")]):
+                identity = accounts.get((namespace, account), role.urn)
                 given = f"Pod Identity gives {namespace}/{account} the role {role.name}" if account else ""
                 yield Edge(
                     source=identity,
@@ -88,12 +94,12 @@ def reads(plan: Plan) -> Iterator[Edge]:
 
 
 def _mentioned(
-    statements: Iterable[_Statement], secrets: Mapping[str, PlannedResource]
+    statements: Iterable[Statement], secrets: Mapping[str, PlannedResource]
 ) -> list[PlannedResource]:
     """The secrets that statements name, or match by a pattern."""
     found: dict[str, PlannedResource] = {}
     for statement in statements:
-        for resource in map(str, _list(statement.statement.get("Resource"))):
+        for resource in statement.resources:
             if resource in secrets:
                 found[resource] = secrets[resource]
             elif "*" in resource or "?" in resource:
@@ -101,7 +107,7 @@ def _mentioned(
     return list(found.values())
 
 
-def _why(statements: Sequence[_Statement], secret: PlannedResource) -> list[str]:
+def _why(statements: Sequence[Statement], secret: PlannedResource) -> list[str]:
     """The policies by which the secret can be read; empty where it cannot, for want of the secret or of its key."""
     arn = str(secret.outputs.get("arn"))
     via = f"secretsmanager.{arn.split(':')[3]}.amazonaws.com" if arn.count(":") > 3 else ""
@@ -120,9 +126,9 @@ def _why(statements: Sequence[_Statement], secret: PlannedResource) -> list[str]
     return why
 
 
-def _statements(plan: Plan) -> dict[str, list[_Statement]]:
+def statements(plan: Plan) -> dict[str, list[Statement]]:
     """What policies say, by the name of the role that they are attached to."""
-    found: dict[str, list[_Statement]] = {}
+    found: dict[str, list[Statement]] = {}
     for policy in plan.of_type("aws:iam/rolePolicy:RolePolicy"):
         role = found.setdefault(str(policy.inputs.get("role")), [])
         role += _document(policy.inputs.get("policy"), f"policy {policy.name}")
@@ -134,24 +140,35 @@ def _statements(plan: Plan) -> dict[str, list[_Statement]]:
             role += _document(own[arn].inputs.get("policy"), f"policy {own[arn].name}")
         elif arn.rsplit("/", 1)[-1] in _ALL_SECRETS:
             everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-            role.append(_Statement(everything, f"AWS's {arn.rsplit('/', 1)[-1]}"))
+            role.append(Statement(everything, f"AWS's {arn.rsplit('/', 1)[-1]}"))
     return found
 
 
-def _document(text: Any, policy: str) -> Iterator[_Statement]:
+def _document(text: Any, policy: str) -> Iterator[Statement]:
     if not isinstance(text, str):
         return
     for statement in _list(json.loads(text).get("Statement")):
-        yield _Statement(statement, policy)
+        yield Statement(statement, policy)
 
 
-def _holders(plan: Plan) -> dict[str, list[tuple[str, str]]]:
+def holders(plan: Plan) -> dict[str, list[tuple[str, str]]]:
     """Service accounts by the ARN of the role that Pod Identity gives them."""
-    holders: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     for association in plan.of_type("aws:eks/podIdentityAssociation:PodIdentityAssociation"):
         i = association.inputs
-        holders.setdefault(str(i.get("roleArn")), []).append((str(i["namespace"]), str(i["serviceAccount"])))
-    return holders
+        found.setdefault(str(i.get("roleArn")), []).append((str(i["namespace"]), str(i["serviceAccount"])))
+    return found
+
+
+def service_accounts(plan: Plan) -> dict[tuple[str, str], str]:
+    """URNs of the plan's ServiceAccounts, by namespace and name."""
+    return {
+        (
+            str(_metadata(account).get("namespace", "default")),
+            str(_metadata(account).get("name")),
+        ): account.urn
+        for account in plan.of_type("kubernetes:core/v1:ServiceAccount")
+    }
 
 
 def _metadata(resource: PlannedResource) -> Mapping[str, Any]:

@@ -18,6 +18,8 @@ class Relation(StrEnum):
     """A workload has an identity."""
     READS = "reads"
     """An identity may read a secret."""
+    USES = "may use"
+    """An identity may do something in AWS."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Edge:
     source: str
     """A URN, or ``INTERNET``."""
     target: str
-    """A URN."""
+    """A URN; of what is no part of the stack its ARN, or the addresses of its network."""
     relation: Relation
     by: str
     """Ports, hosts, actions: ``443/tcp for support.example.com``."""
@@ -35,6 +37,11 @@ class Edge:
     """What allows it, a resource or a rule each."""
     origins: tuple[str, ...] = ()
     """The networks that it is open to, where that is not everybody."""
+
+    @property
+    def leaves_the_stack(self) -> bool:
+        """Whether it ends at something that the stack did not make."""
+        return not self.target.startswith("urn:")
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,11 @@ class Exposure:
     edges: tuple[Edge, ...]
     open_but_unreachable: tuple[str, ...] = ()
     """What a rule opens to the internet although no route leads there."""
+
+    @property
+    def beyond(self) -> list[Edge]:
+        """What leads out of the stack: to other networks than the internet, and to AWS."""
+        return [edge for edge in self.edges if edge.leaves_the_stack]
 
     @cached_property
     def _into(self) -> dict[str, list[Edge]]:

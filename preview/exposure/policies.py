@@ -1,6 +1,6 @@
 """NetworkPolicies: what a namespace's pods may send and receive."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,13 @@ class NetworkPolicies:
                 )
             ),
         )
+
+    def egress(self, namespace: str, labels: Labels) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The rules of what a pod may connect to, each with its policy's name."""
+        policies = self._policies.get((namespace, "Egress"))
+        for policy in policies.of(labels) if policies else ():
+            for rule in policy.inputs["spec"].get("egress") or ():
+                yield _name(policy), rule
 
     def from_pods(
         self,

@@ -70,6 +70,8 @@ def _whole(review: Review, say: Any) -> Iterator[str]:
     yield say.exposed(edges[:_LONGEST_LIST], review.exposure.open_but_unreachable)
     if review.nodes:
         yield say.nodes(review.nodes)
+    if beyond := review.exposure.beyond:
+        yield say.beyond(beyond[:_LONGEST_LIST])
     yield say.cost(figures.cost_rows(None, review.cost)[:_LONGEST_LIST])
     groups: dict[str, list[PlannedResource]] = {}
     for resource in review.resources:

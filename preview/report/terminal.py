@@ -177,6 +177,9 @@ def _show_exposure(review: Review, console: Console) -> None:
     _lines(console, (escape(wording.edge(edge, review.plan)) for edge in edges))
     for sentence in review.exposure.open_but_unreachable:
         console.print(f"  [yellow]{escape(sentence)}[/]")
+    if review.exposure.beyond:
+        _heading(console, "Beyond the stack")
+        _lines(console, (escape(wording.edge(edge, review.plan)) for edge in review.exposure.beyond))
 
 
 def _stateful(resource: PlannedResource) -> str:
