@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -54,6 +55,63 @@ async def test_migrations_may_run_side_by_side_and_again(postgres: local.Postgre
     ]
     versions = rows(settings, "SELECT v FROM checkpoint_migrations ORDER BY v")
     assert [v for (v,) in versions] == list(range(len(AsyncPostgresSaver.MIGRATIONS)))
+
+
+def made_by_another(postgres: local.Postgres, *, tables: bool = False) -> tuple[DatabaseSettings, str]:
+    """A database that was there before the agent, of a role that is not the agent's."""
+    name, owner = f"e{uuid.uuid4().hex[:8]}", f"o{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres.admin_uri, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {owner}")
+        connection.execute(f"CREATE DATABASE {name} OWNER {owner}")
+    if tables:
+        with psycopg.connect(_of(postgres.admin_uri, name), autocommit=True) as connection:
+            connection.execute(f"SET ROLE {owner}")
+            connection.execute("CREATE TABLE checkpoint_migrations (v INTEGER PRIMARY KEY)")
+    return DatabaseSettings(
+        database_uri=postgres.uri(name, login=name), database_admin_uri=postgres.admin_uri
+    ), owner
+
+
+def _of(uri: str, database: str) -> str:
+    return urlunsplit(urlsplit(uri)._replace(path=f"/{database}"))
+
+
+async def test_a_database_of_another_role_gets_the_agents_tables_and_keeps_its_owner(
+    postgres: local.Postgres,
+) -> None:
+    settings, owner = made_by_another(postgres)
+    name = urlsplit(settings.database_uri.get_secret_value()).username
+    assert f"{name} may make tables in the database of {owner}" in await migrate(settings)
+    assert rows(
+        settings, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+    ) == [(owner,)]
+    assert rows(settings, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'") == [
+        (name,)
+    ]
+
+
+async def test_a_login_that_may_make_no_tables_is_told_whom_the_database_belongs_to(
+    postgres: local.Postgres,
+) -> None:
+    settings, owner = made_by_another(postgres)
+    name = urlsplit(settings.database_uri.get_secret_value()).username
+    with psycopg.connect(postgres.admin_uri, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
+        password = urlsplit(settings.database_uri.get_secret_value()).password or ""
+        connection.execute(f"ALTER ROLE {name} PASSWORD '{password}'")
+    with pytest.raises(ValueError, match=f"database {name} belongs to {owner}") as refused:
+        await migrate(DatabaseSettings(database_uri=settings.database_uri, database_admin_uri=""))
+    assert f'GRANT USAGE, CREATE ON SCHEMA public TO "{name}"' in str(refused.value)
+
+
+async def test_tables_of_another_role_are_told_with_the_statement_that_hands_them_over(
+    postgres: local.Postgres,
+) -> None:
+    settings, owner = made_by_another(postgres, tables=True)
+    name = urlsplit(settings.database_uri.get_secret_value()).username
+    with pytest.raises(ValueError, match="checkpoint_migrations") as refused:
+        await migrate(settings)
+    assert f'REASSIGN OWNED BY "{owner}" TO "{name}"' in str(refused.value)
 
 
 def test_the_login_can_do_no_more_than_it_needs(database: DatabaseSettings) -> None:

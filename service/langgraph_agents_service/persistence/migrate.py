@@ -1,9 +1,11 @@
 """`migrate`: makes the login, the database and the tables. Safe to repeat, and for several to run at once."""
 
+from contextlib import suppress
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from psycopg import sql
+from psycopg import AsyncConnection, errors, sql
+from psycopg.rows import DictRow
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.connections import alone, connect
@@ -32,9 +34,12 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
             async with await connect(_in_database(admin, uri), settings) as connection:
                 await stores.make_extension(connection)
     async with alone(uri, settings, LOCK, wait=True), await connect(uri, settings) as connection:
-        await AsyncPostgresSaver(connection).setup()
-        await stores.set_up(connection, dims)
-        await connection.execute(SCHEMA, prepare=False)
+        try:
+            await AsyncPostgresSaver(connection).setup()
+            await stores.set_up(connection, dims)
+            await connection.execute(SCHEMA, prepare=False)
+        except errors.InsufficientPrivilege as error:
+            raise ValueError(await _remedy(connection, uri, str(error).partition("\n")[0])) from error
     return [*done, "tables are up to date"]
 
 
@@ -70,7 +75,37 @@ async def _make_database(settings: DatabaseSettings) -> list[str]:
             done.append(f"database {database} is made")
         await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
         await connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, role))
+        owner = await _owner(connection, database)
+    if owner != login:
+        # Its owner stays, because others may use what is there already.
+        async with await connect(
+            _in_database(admin, settings.database_uri.get_secret_value()), settings
+        ) as there:
+            # Who may not is told so when the tables are made, by a message that says what to do.
+            with suppress(errors.InsufficientPrivilege):
+                await there.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(role))
+                done.append(f"{login} may make tables in the database of {owner}")
     return done
+
+
+async def _owner(connection: AsyncConnection[DictRow], database: str) -> str:
+    found = await connection.execute(
+        "SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = %s", (database,)
+    )
+    row = await found.fetchone()
+    return str(row["owner"]) if row else ""
+
+
+async def _remedy(connection: AsyncConnection[DictRow], uri: str, problem: str) -> str:
+    """What to do where the login may not make its tables, or change those that are there."""
+    parts = urlsplit(uri)
+    login, database = unquote(parts.username or ""), unquote(parts.path.lstrip("/"))
+    owner = await _owner(connection, database)
+    return (
+        f"{problem}. The database {database} belongs to {owner}, and {login} makes tables in it: as {owner} or a"
+        f' superuser, in that database, run GRANT USAGE, CREATE ON SCHEMA public TO "{login}"; and where the tables of'
+        f' an agent are there already, and nobody else\'s, REASSIGN OWNED BY "{owner}" TO "{login}"'
+    )
 
 
 def _in_database(admin: str, uri: str) -> str:
