@@ -48,6 +48,7 @@ from langgraph_agents_service.projects.graphs import Graphs
 from langgraph_agents_service.runs import guard
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.runner import UNAVAILABLE, Runner
+from langgraph_agents_service.runs.sync_threads import SyncThreads
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +110,11 @@ class Service:
             langsmith.configure(content=self.settings.log_content)
             opened.push_async_callback(langsmith.flush)
             inside.install()
-            guard.install(asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
+            guard.install(loop)
+            loop.set_default_executor(SyncThreads(self.settings.threads))
             if self.app is not None:
-                self.serving = inside.Serving(self.app, asyncio.get_running_loop())
+                self.serving = inside.Serving(self.app, loop)
                 inside.here.set(self.serving)
             await self.graphs.load()
             self.identification = self._identification()

@@ -238,6 +238,13 @@ class Settings(ModelSettings, DatabaseSettings):
         description="Runs that one key or user may wait for at once, on one process; then 429. "
         "0: as many as there are places.",
     )
+    sync_threads: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Threads of one process for nodes and tools that are not async. "
+        "0: as many as MAX_CONCURRENT_RUNS, and 1000 at most.",
+    )
     queue_timeout_seconds: float = Field(
         10,
         gt=0,
@@ -341,6 +348,11 @@ class Settings(ModelSettings, DatabaseSettings):
     def cors(self) -> tuple[str, ...]:
         """The origins of CORS_ORIGINS, without blanks."""
         return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
+
+    @property
+    def threads(self) -> int:
+        """For nodes and tools that are not async."""
+        return self.sync_threads or min(self.max_concurrent_runs, 1000)
 
     @property
     def listens_on_loopback(self) -> bool:

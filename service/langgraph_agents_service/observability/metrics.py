@@ -40,6 +40,9 @@ loop_blocked = Counter(
     "For how long the event loop was blocked for over a second.",
     ["graph"],
 )
+sync_threads = Gauge(
+    "agent_sync_threads", "Nodes and tools that are not async: in a thread, or waiting for one.", ["state"]
+)
 pool_connections = Gauge("agent_pool_connections", "Database connections of this process.", ["state"])
 pool_waiting = Gauge("agent_pool_waiting", "Requests that wait for a database connection.")
 
