@@ -51,7 +51,7 @@ async def test_an_answer_that_was_used_before_the_process_died_is_not_given_agai
 
     async def drive(run_id: str, attempt: int, **payload: Any) -> Any:
         run = Run(run_id, thread_id, "a", "twice", {"stream_mode": ["values"], **payload}, attempt=attempt)
-        return await driver.drive(Execution(run))
+        return await driver.drive(Execution(run, buffer_bytes=65_536))
 
     asked = await drive(str(uuid.uuid4()), 1, input={})
     assert "__interrupt__" in asked

@@ -29,6 +29,7 @@ UNSET = {
     "MAX_RECURSION_LIMIT",
     "REQUIRE_API_KEY_WITH_AUTH",
     "STORE_SHARED",
+    "STREAM_BUFFER_BYTES",
     "MAX_RUN_ATTEMPTS",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     # Filled in by a person, in the agent's own secret.

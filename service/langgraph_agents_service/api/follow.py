@@ -78,7 +78,14 @@ async def events(
         execution = execution or find(run.run_id)
         if execution is not None:
             local = True
-            async for event in execution.events(after):
+            while execution.events.misses(after) and execution.run.record_events:
+                recorded = await service.registry.read_events(run.run_id, after)
+                for event in recorded:
+                    after = event.seq
+                    yield event
+                if not recorded:
+                    break
+            async for event in execution.events.read(after):
                 after = event.seq
                 yield event
             found = await asyncio.shield(execution.outcome)
@@ -274,6 +281,7 @@ async def settled_start(execution: Execution | None) -> None:
     """Wait until the graph has taken the input, so that a refusal still has its own status."""
     if execution is None:
         return
+    execution.events.expect()
     await execution.started.wait()
     if execution.outcome.done():
         found = execution.outcome.result()

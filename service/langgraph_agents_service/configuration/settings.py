@@ -257,6 +257,11 @@ class Settings(ModelSettings, DatabaseSettings):
     drain_timeout_seconds: float = Field(
         30, ge=0, le=86_400, description="After SIGTERM, how long runs in flight may take to finish here."
     )
+    stream_buffer_bytes: int = Field(
+        2_097_152,
+        ge=65_536,
+        description="Events of one run that are kept in memory while it executes, for who reads along.",
+    )
     store_shared: bool = Field(
         False, description="Whether all keys see the same items of the store, instead of each its own."
     )

@@ -102,7 +102,8 @@ class Driver:
                 for event, data in translator.events(chunk):
                     execution.publish(event, data)
                 if run.record_events:
-                    await execution.record(self._registry)
+                    await execution.events.record(self._registry, run.run_id)
+                await execution.events.room()
         if keys := payload.get("feedback_keys"):
             execution.publish("feedback", dumps(await langsmith.feedback_urls(run.run_id, keys)))
         values = translator.values

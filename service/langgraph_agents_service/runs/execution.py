@@ -3,16 +3,13 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from langgraph_agents_service.persistence.registry.base import Event, Json, Registry, Run, RunStatus
-
-ATTEMPT_STRIDE = 1_000_000
-"""Event numbers of an attempt start at attempt x stride, so that they rise over all attempts of a run."""
-
+from langgraph_agents_service.persistence.registry.base import ATTEMPT_STRIDE, Json, Run, RunStatus
+from langgraph_agents_service.runs.events import Events
 
 STOP_SECONDS = 10.0
 """How long a graph that is stopped may take to clean up behind itself."""
@@ -49,7 +46,12 @@ class Execution:
     """A run in this process. A stateless one has no thread, no checkpoints and no entry in the registry."""
 
     def __init__(
-        self, run: Run, *, stateless: bool = False, left: Callable[[], Awaitable[bool]] | None = None
+        self,
+        run: Run,
+        *,
+        buffer_bytes: int,
+        stateless: bool = False,
+        left: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.run = run
         self.stateless = stateless
@@ -73,9 +75,7 @@ class Execution:
         self.overdue: Callable[[Execution], None] = lambda _: None
         """Called once then."""
         self.began = time.perf_counter()
-        self._events: list[Event] = []
-        self._changed = asyncio.Event()
-        self._saved = 0
+        self.events = Events(run.attempt * ATTEMPT_STRIDE, buffer_bytes)
 
     def stop(self, why: Stop) -> None:
         """Stop the run; its task ends by itself soon after, unless the graph swallows it: see `insist`."""
@@ -96,39 +96,12 @@ class Execution:
         asyncio.get_running_loop().call_later(STOP_SECONDS, self.insist)
 
     def publish(self, event: str, data: bytes) -> None:
-        if self.outcome.done():
-            return
-        self._events.append(Event(self.run.attempt * ATTEMPT_STRIDE + len(self._events), event, data))
-        self._wake()
+        if not self.outcome.done():
+            self.events.add(event, data)
 
     def end(self, outcome: Outcome) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
         self.started.set()
-        self._wake()
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def events(self, after: int = -1) -> AsyncIterator[Event]:
-        """Events from the one behind `after` on, until the run ends here."""
-        position = 0
-        while True:
-            changed, ended = self._changed, self.outcome.done()
-            while position < len(self._events):
-                event = self._events[position]
-                position += 1
-                if event.seq > after:
-                    yield event
-            if ended:
-                return
-            if changed is self._changed:
-                await changed.wait()
-
-    async def record(self, registry: Registry) -> None:
-        """Keep what has been published so far for readers on other processes."""
-        fresh = self._events[self._saved :]
-        self._saved = len(self._events)
-        if fresh:
-            await registry.add_events(self.run.run_id, fresh)
+        self.events.ended = True
+        self.events.wake()

@@ -123,7 +123,7 @@ class Runner:
             self._places.give(run)
             raise
         if run.status is RunStatus.RUNNING:
-            return self._spawn(Execution(run))
+            return self._spawn(self._execution(run))
         self._places.give(run)
         self._entered(run)
         return None
@@ -140,7 +140,7 @@ class Runner:
             if start and run.status is not RunStatus.RUNNING:
                 self._places.give(run)
         if start and run.status is RunStatus.RUNNING:
-            self._spawn(Execution(run))
+            self._spawn(self._execution(run))
         else:
             self._entered(run)
 
@@ -156,13 +156,13 @@ class Runner:
     async def start_stateless(self, run: Run) -> Execution:
         """Execute a run that nobody can come back to: no thread, no checkpoints, no entry in the registry."""
         await self._place(run)
-        return self._spawn(Execution(run, stateless=True))
+        return self._spawn(self._execution(run, stateless=True))
 
     async def run_stateless(self, run: Run, *, left: Callable[[], Awaitable[bool]]) -> Outcome:
         """Execute such a run for a client that waits for its outcome, in the task of its request: a task of its own
         would take a tenth of the service's share of the time. It is cancelled when the client has `left`."""
         await self._place(run)
-        execution = Execution(run, stateless=True, left=left)
+        execution = self._execution(run, stateless=True, left=left)
         execution.task = asyncio.current_task()
         self._enter(execution)
         try:
@@ -175,6 +175,12 @@ class Runner:
         begin = time.perf_counter()
         await self._places.ask(run)
         metrics.series(metrics.queue_seconds, run.graph_id).observe(time.perf_counter() - begin)
+
+    def _execution(
+        self, run: Run, *, stateless: bool = False, left: Callable[[], Awaitable[bool]] | None = None
+    ) -> Execution:
+        buffer = self._settings.stream_buffer_bytes
+        return Execution(run, buffer_bytes=buffer, stateless=stateless, left=left)
 
     def _spawn(self, execution: Execution) -> Execution:
         self._enter(execution)
@@ -347,7 +353,7 @@ class Runner:
         """Tell the registry how the run ended, or that it did not."""
         run = execution.run
         if run.record_events:
-            await execution.record(self.registry)
+            await execution.events.record(self.registry, run.run_id)
         if execution.stopped is Stop.LOST:
             return
         if execution.stopped is Stop.ROLLBACK:
@@ -418,7 +424,7 @@ class Runner:
         if free > 0:
             for run in await self.registry.claim(min(free, 10), self.driver.graphs.names):
                 await self._places.take(run)
-                self._spawn(Execution(run))
+                self._spawn(self._execution(run))
 
 
 def text_of(problem: BaseException) -> str:

@@ -13,6 +13,9 @@ from langgraph_agents_service.persistence.registry.filters import Filter
 
 Json = dict[str, Any]
 
+ATTEMPT_STRIDE = 1_000_000
+"""Event numbers of an attempt start at attempt x stride, so that they rise over all attempts of a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:

@@ -1,7 +1,8 @@
 """Where the key-value registry keeps its documents: Valkey, or the memory of the process."""
 
 import time
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import Protocol, cast
 
 from valkey.asyncio import Valkey
 
@@ -18,6 +19,12 @@ class Documents(Protocol):
 
     async def delete(self, *keys: str) -> None: ...
     async def add(self, group: str, member: str, *, ttl: float | None) -> None: ...
+    async def append(self, key: str, *values: bytes, ttl: float | None) -> None:
+        """Add to the end of a list, which is deleted like a document."""
+
+    async def listed(self, key: str, begin: int, end: int) -> list[bytes]:
+        """Of a list, the values from position `begin` until before `end`."""
+
     async def members(self, group: str) -> list[str]: ...
     async def remove(self, group: str, *members: str) -> None: ...
 
@@ -28,6 +35,7 @@ class MemoryDocuments:
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
         self._groups: dict[str, dict[str, None]] = {}
+        self._lists: dict[str, list[bytes]] = {}
 
     async def get(self, *keys: str) -> list[bytes | None]:
         return [self._values.get(key) for key in keys]
@@ -44,9 +52,16 @@ class MemoryDocuments:
     async def delete(self, *keys: str) -> None:
         for key in keys:
             self._values.pop(key, None)
+            self._lists.pop(key, None)
 
     async def add(self, group: str, member: str, *, ttl: float | None) -> None:
         self._groups.setdefault(group, {})[member] = None
+
+    async def append(self, key: str, *values: bytes, ttl: float | None) -> None:
+        self._lists.setdefault(key, []).extend(values)
+
+    async def listed(self, key: str, begin: int, end: int) -> list[bytes]:
+        return self._lists.get(key, [])[begin:end]
 
     async def members(self, group: str) -> list[str]:
         return list(self._groups.get(group, ()))
@@ -83,6 +98,18 @@ class ValkeyDocuments:
             if ttl is not None:
                 pipe.expire(self._prefix + group, int(ttl))
             await pipe.execute()
+
+    async def append(self, key: str, *values: bytes, ttl: float | None) -> None:
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.rpush(self._prefix + key, *values)
+            if ttl is not None:
+                pipe.expire(self._prefix + key, int(ttl))
+            await pipe.execute()
+
+    async def listed(self, key: str, begin: int, end: int) -> list[bytes]:
+        # The types of the client are those of its synchronous twin as well.
+        asked = cast(Awaitable[list[bytes]], self._client.lrange(self._prefix + key, begin, end - 1))
+        return await asked
 
     async def members(self, group: str) -> list[str]:
         return [name.decode() for name in await self._client.zrange(self._prefix + group, 0, -1)]

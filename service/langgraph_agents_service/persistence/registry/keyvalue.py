@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from langgraph_agents_service.persistence.registry.base import (
+    ATTEMPT_STRIDE,
     Changes,
     Event,
     Json,
@@ -30,6 +31,8 @@ from langgraph_agents_service.persistence.registry.base import (
     of_thread,
 )
 from langgraph_agents_service.persistence.registry.documents import Documents
+
+EVENTS_AT_ONCE = 100
 
 LOCK_SECONDS = 60
 """How long a thread stays taken after its process has died; renewed from a thread of its own."""
@@ -139,7 +142,8 @@ class KeyValueRegistry:
         if thread.status is ThreadStatus.BUSY:
             raise ThreadBusyError
         runs = await self._documents.members(f"runs:{thread_id}")
-        await self._documents.delete(f"thread:{thread_id}", *(f"run:{run_id}" for run_id in runs))
+        of_runs = (f"{kind}:{run_id}" for run_id in runs for kind in ("run", "events"))
+        await self._documents.delete(f"thread:{thread_id}", *of_runs)
         await self._documents.remove(f"runs:{thread_id}", *runs)
         await self._documents.remove(f"owner:{owner.name}", thread_id)
 
@@ -291,7 +295,7 @@ class KeyValueRegistry:
         return True
 
     async def _forget(self, thread_id: str, run_id: str) -> None:
-        await self._documents.delete(f"run:{run_id}")
+        await self._documents.delete(f"run:{run_id}", f"events:{run_id}")
         await self._documents.remove(f"runs:{thread_id}", run_id)
 
     async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
@@ -337,16 +341,20 @@ class KeyValueRegistry:
                 f"cancel:{run.run_id}", b"rollback" if rollback else b"1", ttl=LOCK_SECONDS
             )
 
-    # Events stay with the process that executes the run
+    # Events, for who comes later; without having been asked from the beginning they stay with the process that executes
 
     async def ask_for_events(self, run_id: str) -> None:
         return None
 
     async def add_events(self, run_id: str, events: Sequence[Event]) -> None:
-        return None
+        values = [orjson.dumps([event.seq, event.event]) + b"\n" + event.data for event in events]
+        await self._documents.append(f"events:{run_id}", *values, ttl=self._ttl)
 
     async def read_events(self, run_id: str, after: int) -> list[Event]:
-        return []
+        # They are numbered without a gap, because a run has one attempt here.
+        begin = max(0, after + 1 - ATTEMPT_STRIDE)
+        values = await self._documents.listed(f"events:{run_id}", begin, begin + EVENTS_AT_ONCE)
+        return [_event(value) for value in values]
 
     # The hold on threads
 
@@ -384,6 +392,12 @@ def _load(document: bytes) -> dict[str, Any]:
         if name in found:
             found[name] = datetime.fromisoformat(found[name])
     return found
+
+
+def _event(value: bytes) -> Event:
+    head, _, data = value.partition(b"\n")
+    seq, event = orjson.loads(head)
+    return Event(seq, event, data)
 
 
 def _thread(document: bytes) -> Thread:
