@@ -1,89 +1,139 @@
-"""A database whose packets are dropped, as in a failover, instead of one that closes its connections."""
+"""PostgreSQL and Valkey whose packets are dropped, as in a failover: nothing closes, and nothing answers."""
 
 import asyncio
-import os
-import shutil
-import subprocess
-import uuid
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from typing import Any
 
-import psutil
+import httpx
 import pytest
+from langgraph_sdk.client import LangGraphClient
 
-from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.configuration.settings import DatabaseSettings, Settings
+from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.database import Database
-from langgraph_agents_service.ports import free_port
+from tests.service.processes import Process, processes
+from tests.service.silence import by_tcp, needed, silent, unreachable
+from tests.service.test_faults import STEPS, journal_of, until
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or shutil.which("nft") is None, reason="dropping packets takes root and nft"
-    ),
-]
+pytestmark = [pytest.mark.e2e, needed]
+
+SECONDS = 60
+
+
+async def test_a_statement_of_postgresql_in_flight_goes_on(database_uri: str) -> None:
+    async with _opened(database_uri) as (database, uri):
+        asking = asyncio.create_task(database.fetch("SELECT pg_sleep(2), 2 AS two", patient=True))
+        await asyncio.sleep(0.5)
+        with silent(uri):
+            async with asyncio.timeout(SECONDS):
+                (row,) = await asking
+    assert row["two"] == 2
+
+
+async def test_idle_connections_of_postgresql_are_given_up(database_uri: str) -> None:
+    async with _opened(database_uri) as (database, uri):
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.2)") for _ in range(5)))
+        await asyncio.sleep(1.5)
+        with silent(uri):
+            async with asyncio.timeout(SECONDS):
+                assert await database.fetch("SELECT 1 AS one", patient=True) == [{"one": 1}]
 
 
 @asynccontextmanager
-async def by_tcp(uri: str) -> AsyncIterator[tuple[str, int]]:
-    """The embedded server, which listens on a Unix socket, by TCP; its URI and port there."""
-    socket = f"{parse_qs(urlsplit(uri).query)['host'][0]}/.s.PGSQL.5432"
-    port = free_port()
+async def _opened(database_uri: str) -> AsyncIterator[tuple[Database, str]]:
+    with by_tcp(database_uri) as uri:
+        database = Database(DatabaseSettings(database_uri=uri, database_pool_min_size=5))
+        await database.open()
+        await database.pool.wait()
+        try:
+            yield database, uri
+        finally:
+            await database.close()
 
-    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back_reader, back_writer = await asyncio.open_unix_connection(socket)
-        await asyncio.gather(pipe(reader, back_writer), pipe(back_reader, writer))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
+async def test_a_command_of_valkey_in_flight_goes_on(valkey_uri: str) -> None:
+    client = valkey_client.connect(_settings(valkey_uri))
     try:
-        parts = urlsplit(uri)
-        login = parts.netloc.rpartition("@")[0]
-        yield f"postgresql://{login}@127.0.0.1:{port}{parts.path}", port
+        await client.rpush("answer", "first")
+        asking = asyncio.create_task(client.blpop(["nothing"], timeout=2))
+        await asyncio.sleep(0.5)
+        with silent(valkey_uri):
+            async with asyncio.timeout(SECONDS):
+                assert await asking is None
+                assert await client.lpop("answer") == b"first"
     finally:
-        server.close()
+        await client.aclose()
+
+
+@pytest.mark.parametrize("idle", [1, 40])
+async def test_idle_connections_of_valkey_are_given_up(valkey_uri: str, idle: int) -> None:
+    client = valkey_client.connect(_settings(valkey_uri))
+    try:
+        await asyncio.gather(*(client.blpop([f"nothing-{n}"], timeout=1) for n in range(5)))
+        with silent(valkey_uri):
+            await asyncio.sleep(idle)
+            began = time.monotonic()
+            async with asyncio.timeout(SECONDS):
+                await asyncio.gather(*(client.ping() for _ in range(5)))
+            if idle > 30:
+                assert time.monotonic() - began < 3, "they were closed while they were idle"
+    finally:
+        await client.aclose()
+
+
+def _settings(valkey_uri: str) -> Settings:
+    return Settings(checkpointer="valkey", redis_uri=valkey_uri, api_keys="a-key-of-sixteen-characters")
+
+
+@pytest.mark.parametrize("kept", ["postgres", "valkey"])
+async def test_a_run_goes_on(database_uri: str, valkey_uri: str, tmp_path: Path, kept: str) -> None:
+    """The connections stay silent, as those to the instance that is gone; new ones are answered."""
+    with by_tcp(database_uri) as uri:
+        address = uri if kept == "postgres" else valkey_uri
+        with running(kept, address, tmp_path) as process:
+            thread_id, run_id = await _begun(process.client(), tmp_path)
+            with silent(address, process.pid):
+                await _ended(process.client(), thread_id, run_id)
+
+
+async def test_a_run_outlives_a_postgresql_that_is_silent_for_a_while(
+    database_uri: str, tmp_path: Path
+) -> None:
+    with by_tcp(database_uri) as uri, running("postgres", uri, tmp_path) as process:
+        thread_id, run_id = await _begun(process.client(), tmp_path)
+        with unreachable(uri):
+            await asyncio.sleep(20)
+        await _ended(process.client(), thread_id, run_id)
 
 
 @contextmanager
-def silence(port: int) -> Iterator[None]:
-    """Drop every packet of the connections that this process has to a loopback port; new ones go through."""
-    mine = psutil.Process().net_connections(kind="tcp")
-    ports = {str(c.laddr.port) for c in mine if c.raddr and c.raddr.port == port}
-    assert ports
-    table = f"silence_{uuid.uuid4().hex[:8]}"
-    rules = f"""
-table inet {table} {{
-  chain drops {{
-    type filter hook input priority 0;
-    iif "lo" tcp dport {{ {", ".join(ports)} }} drop;
-    iif "lo" tcp sport {{ {", ".join(ports)} }} drop;
-  }}
-}}
-"""
-    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["nft", "delete", "table", "inet", table], check=True)
+def running(kept: str, address: str, folder: Path) -> Iterator[Process]:
+    server = {"database_uri" if kept == "postgres" else "redis_uri": address}
+    with processes(
+        1, checkpointer=kept, durability="sync", lease_seconds=15, steps_journal=folder / "journal", **server
+    ) as (process,):
+        yield process
 
 
-async def test_a_statement_in_flight_goes_on_within_a_minute(database_uri: str) -> None:
-    async with by_tcp(database_uri) as (uri, port):
-        database = Database(DatabaseSettings(database_uri=uri))
-        await database.open()
-        try:
-            assert await database.fetch("SELECT 1 AS one") == [{"one": 1}]
-            asking = asyncio.create_task(database.fetch("SELECT pg_sleep(2), 2 AS two", patient=True))
-            await asyncio.sleep(0.5)
-            with silence(port):
-                async with asyncio.timeout(60):
-                    (row,) = await asking
-            assert row["two"] == 2
-        finally:
-            await database.close()
+async def _begun(client: LangGraphClient, folder: Path) -> tuple[str, str]:
+    """A run of four seconds in its second step."""
+    thread_id = (await client.threads.create())["thread_id"]
+    run = await client.runs.create(thread_id, "steps", input={"seconds": 1, "tag": "t"})
+    await until(lambda: any(step == "two" for _, step, _ in journal_of(folder / "journal")))
+    return thread_id, run["run_id"]
+
+
+async def _ended(client: LangGraphClient, thread_id: str, run_id: str) -> None:
+    """Asked for and read on new connections too, so that the answer may take as long as one that is given up."""
+    async with asyncio.timeout(SECONDS):
+        status = "running"
+        while status in ("pending", "running"):
+            await asyncio.sleep(0.2)
+            with suppress(httpx.HTTPError):
+                status = (await client.runs.get(thread_id, run_id))["status"]
+    assert status == "success"
+    state: Any = await client.threads.get_state(thread_id)
+    assert state["values"]["done"] == STEPS

@@ -1,6 +1,7 @@
 """The Valkey client of the process: bounded waits, checked idle connections, credentials that can change."""
 
 import asyncio
+import socket
 
 from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.asyncio.retry import Retry
@@ -9,6 +10,20 @@ from valkey.exceptions import ConnectionError as ValkeyConnectionError
 from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 
 from langgraph_agents_service.configuration.settings import Settings
+from langgraph_agents_service.persistence.connections import SILENCE
+
+_KEEPALIVE = {
+    getattr(socket, option): SILENCE[name]
+    for option, name in (
+        ("TCP_KEEPIDLE", "keepalives_idle"),
+        ("TCP_KEEPINTVL", "keepalives_interval"),
+        ("TCP_KEEPCNT", "keepalives_count"),
+        ("TCP_USER_TIMEOUT", "tcp_user_timeout"),
+    )
+    if hasattr(socket, option)
+}
+"""As with PostgreSQL, where the system has these options: an idle connection to a silent server is closed after 30 s.
+An answer is waited for no longer than `socket_timeout`."""
 
 
 def _pool(settings: Settings, connections: int) -> BlockingConnectionPool:
@@ -18,6 +33,8 @@ def _pool(settings: Settings, connections: int) -> BlockingConnectionPool:
         timeout=5,
         socket_connect_timeout=2,
         socket_timeout=5,
+        socket_keepalive=True,
+        socket_keepalive_options=_KEEPALIVE,
         # Servers and load balancers drop idle connections without a word: look before use, and try again.
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
