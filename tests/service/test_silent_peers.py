@@ -55,7 +55,7 @@ async def _opened(database_uri: str) -> AsyncIterator[tuple[Database, str]]:
 
 
 async def test_a_command_of_valkey_in_flight_goes_on(valkey_uri: str) -> None:
-    client = valkey_client.connect(_settings(valkey_uri))
+    client = _client(valkey_uri)
     try:
         await client.rpush("answer", "first")
         asking = asyncio.create_task(client.blpop(["nothing"], timeout=2))
@@ -70,7 +70,7 @@ async def test_a_command_of_valkey_in_flight_goes_on(valkey_uri: str) -> None:
 
 @pytest.mark.parametrize("idle", [1, 40])
 async def test_idle_connections_of_valkey_are_given_up(valkey_uri: str, idle: int) -> None:
-    client = valkey_client.connect(_settings(valkey_uri))
+    client = _client(valkey_uri)
     try:
         await asyncio.gather(*(client.blpop([f"nothing-{n}"], timeout=1) for n in range(5)))
         with silent(valkey_uri):
@@ -84,8 +84,10 @@ async def test_idle_connections_of_valkey_are_given_up(valkey_uri: str, idle: in
         await client.aclose()
 
 
-def _settings(valkey_uri: str) -> Settings:
-    return Settings(checkpointer="valkey", redis_uri=valkey_uri, api_keys="a-key-of-sixteen-characters")
+def _client(valkey_uri: str) -> Any:
+    """As the service has it. Any: the client's methods say that they may be synchronous."""
+    settings = Settings(checkpointer="valkey", redis_uri=valkey_uri, api_keys="a-key-of-sixteen-characters")
+    return valkey_client.connect(settings, connections=20)
 
 
 @pytest.mark.parametrize("kept", ["postgres", "valkey"])
