@@ -113,6 +113,37 @@ def test_one_more_of_twenty_agents_changes_nothing_of_the_others() -> None:
         assert own(before, str(agent["name"])) == own(after, str(agent["name"]))
 
 
+def test_an_agent_with_pods_and_permissions_of_its_own_changes_what_agents_share_in_its_own_place_alone() -> (
+    None
+):
+    pool = {"maxSize": 2}
+    agents = [
+        {"name": f"agent-{number}", "image": IMAGE, "pool": pool, "replicas": {"min": 1, "max": 1}}
+        for number in range(20)
+    ]
+    demanding = {
+        "name": "demanding",
+        "image": IMAGE,
+        "pool": pool,
+        "replicas": {"min": 1, "max": 1},
+        "model": "bedrock:amazon.nova-pro-v1:0",
+        "permissions": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::reports/*"]}],
+        "egress": [{"cidr": "10.60.4.0/24", "ports": [5432]}],
+        "pod": {"nodeSelector": {"team": "research"}, "ephemeralStorage": "1Gi"},
+    }
+    without = record_with("dev", with_agents(*agents))
+    having = record_with("dev", with_agents(*agents, demanding))
+    gone = without.resources.keys() - having.resources.keys()
+    differing = {
+        resource.name
+        for urn, resource in without.resources.items()
+        if urn in having.resources and resource.inputs != having.resources[urn].inputs
+    }
+    assert gone == set()
+    # The quota has room for it, and its login to the cache joins the others'.
+    assert differing == {"namespace-quota", "cache-users"}
+
+
 def test_what_an_agent_says_of_its_image_goes_before_the_defaults() -> None:
     settings = with_agents({"name": "ready", "image": IMAGE}, {"name": "built"}, defaults={"source": ORDERS})
     loaded = {agent.name: agent for agent in load(settings, stack="dev").agents}
