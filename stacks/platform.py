@@ -350,6 +350,7 @@ def _database(
         CheckpointerArgs(
             identifier=safe_name(name, limit=RDS_IDENTIFIER),
             engine_version=wanted.engine_version,
+            allow_major_version_upgrade=wanted.allow_major_upgrade,
             instance_class=wanted.instance_class,
             allocated_storage_gib=wanted.allocated_storage,
             max_allocated_storage_gib=wanted.max_allocated_storage,

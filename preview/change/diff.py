@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from preview.change.stateful import LOST, is_guarded, is_stateful
+from preview.change.stateful import LOST, RESTORABLE, is_guarded, is_stateful
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.replacement import replacing
 from preview.recording.values import Difference, differing, is_at_or_below
@@ -59,6 +59,11 @@ class Change:
     def guarded(self) -> bool:
         """Whether it concerns a resource that is there already, and holds state or is protected."""
         return self.before is not None and is_guarded(self.before)
+
+    @property
+    def irrecoverable(self) -> bool:
+        """Whether what is lost cannot be had back, be it restored or made anew."""
+        return bool(self.loses) and self.resource.type not in RESTORABLE
 
     @property
     def loses(self) -> str:

@@ -4,20 +4,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from preview.change.data import out_of_reach, single_pods
 from preview.change.diff import Change, PlanDiff, Status, former_urns
+from preview.change.effects import Effect, Refusal, effects, one_way_doors, refusals, unknown, worst
 from preview.exposure import INTERNET, Edge, Exposure, Relation
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.values import is_at_or_below
+from sandbox.emulated.changes import Does, Row
 
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 _TEMPLATE = "spec.template"
 _DATABASE = "aws:rds/instance:Instance"
 _CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
 
-# Changes that restart or fail over the instance, by the column "Downtime" of
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.Settings.html
-_RESTARTS_DATABASE = ("instanceClass", "engineVersion", "parameterGroupName", "caCertIdentifier", "port")
-_RESTARTS_CACHE = ("nodeType", "engineVersion", "engine", "transitEncryptionEnabled")
+_NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+_TEMPLATE_OF_NODES = "aws:ec2/launchTemplate:LaunchTemplate"
+# What keeps a store from answering for a while.
+_AWAY = (Does.RESTART, Does.FAILOVER, Does.OUTAGE)
 # What a request passes on its way, and is refused without.
 _ON_THE_WAY: Mapping[str, str] = {
     "kubernetes:core/v1:Service": "requests find no pods",
@@ -62,6 +65,14 @@ class Impact:
     """What is reached that was not."""
     closed: tuple[Edge, ...]
     """What is reached no more."""
+    refused: tuple[Refusal, ...] = ()
+    """What AWS or Pulumi will not do."""
+    one_way: tuple[str, ...] = ()
+    """What cannot be undone."""
+    out_of_reach: tuple[str, ...] = ()
+    """Data that stays, and that no agent reaches any more."""
+    unknown: tuple[str, ...] = ()
+    """Properties that change, and of which it is not known what that does."""
 
 
 def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
@@ -72,15 +83,71 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
         after: that of ``diff.after``.
     """
     opened, closed = _exposure_changes(diff, before, after)
-    failures = [sentence for change in diff.changes for sentence in _failures(change, diff.after)]
+    judged = [(change, effects(change, diff.after)) for change in diff.changes]
+    failures = [sentence for change, found in judged for sentence in _failures(change, found, diff.after)]
     failures += _cut_off(diff.after, closed)
+    moved = _moved(judged, diff)
+    failures += _alone(moved, diff.after)
     return Impact(
-        restarts=tuple(restart for change in diff.changes for restart in _restarts(change, diff.after)),
-        stores=tuple(touched for change in diff.changes for touched in _stores(change, before, diff.before)),
+        restarts=_merged(
+            *(restart for change in diff.changes for restart in _restarts(change, diff.after)), *moved
+        ),
+        stores=tuple(
+            touched for change, found in judged for touched in _stores(change, found, before, diff.before)
+        ),
         failures=tuple(dict.fromkeys(failures)),
         opened=opened,
         closed=closed,
+        refused=tuple(refusal for change, found in judged for refusal in refusals(change, found)),
+        one_way=tuple(
+            dict.fromkeys(door for change, found in judged for door in one_way_doors(change, found))
+        ),
+        out_of_reach=tuple(dict.fromkeys(out_of_reach(diff))),
+        unknown=tuple(path for _, found in judged for path in unknown(found)),
     )
+
+
+def _merged(*restarts: Restart) -> tuple[Restart, ...]:
+    """One of each agent, with all its reasons."""
+    why: dict[str, tuple[str, ...]] = {}
+    for restart in restarts:
+        why[restart.agent] = (*why.get(restart.agent, ()), *restart.why)
+    return tuple(Restart(agent, reasons) for agent, reasons in why.items())
+
+
+def _moved(judged: list[tuple[Change, tuple[Effect, ...]]], diff: PlanDiff) -> tuple[Restart, ...]:
+    """The agents whose pods move, because the nodes under them do."""
+    why = [
+        f"nodes of {change.resource.name}: {', '.join(effect.properties)}"
+        for change, found in judged
+        if change.resource.type in (_NODE_GROUP, _TEMPLATE_OF_NODES)
+        for effect in found
+        if effect.row and effect.row.does in (Does.MOVES_PODS, Does.REPLACED)
+    ]
+    why += [
+        f"nodes of {change.resource.name}, which goes"
+        for change in diff.of(Status.DELETED)
+        if change.resource.type == _NODE_GROUP
+    ]
+    why += [
+        f"nodes of {change.resource.name}: {', '.join(effect.properties)}"
+        for change, found in judged
+        if change.resource.type == "aws:eks/cluster:Cluster"
+        for effect in found
+        if effect.row and effect.row.does is Does.MOVES_PODS
+    ]
+    stay = [agent for agent in diff.after.agents if agent in diff.before.agents]
+    return tuple(Restart(agent, tuple(why)) for agent in stay) if why else ()
+
+
+def _alone(moved: tuple[Restart, ...], after: Plan) -> Iterator[str]:
+    alone = single_pods(after)
+    for restart in moved:
+        if alone.get(restart.agent):
+            yield (
+                f"{restart.agent} may run as one pod, which is evicted before another one starts:"
+                " it does not answer for about a minute"
+            )
 
 
 def _restarts(change: Change, after: Plan) -> Iterator[Restart]:
@@ -91,42 +158,62 @@ def _restarts(change: Change, after: Plan) -> Iterator[Restart]:
         yield Restart(after.agent(change.after) or change.after.name, paths or change.reasons)
 
 
-def _stores(change: Change, before: Exposure, plan: Plan) -> Iterator[StoreTouched]:
+def _stores(
+    change: Change, found: tuple[Effect, ...], before: Exposure, plan: Plan
+) -> Iterator[StoreTouched]:
     old = change.before
     if old is None or old.type not in (_DATABASE, _CACHE) or change.status is Status.MOVED:
         return
     users = (
         plan.resources[edge.source].name for edge in before.into(old.urn) if edge.source in plan.resources
     )
-    yield StoreTouched(old.name, _how(change, old), tuple(sorted(set(users))))
+    yield StoreTouched(old.name, _how(change, found), tuple(sorted(set(users))))
 
 
-def _how(change: Change, old: PlannedResource) -> str:
+def _how(change: Change, found: tuple[Effect, ...]) -> str:
     if change.status is Status.DELETED:
         return "deleted"
-    if change.status is Status.REPLACED:
+    refused = worst(found)
+    if change.status is Status.REPLACED and not (
+        refused and refused.row and refused.row.does is Does.REFUSED
+    ):
         return "replaced by an empty one"
-    restarting = _restarting(change)
-    if not restarting:
+    away = _away(found)
+    if refused is None:
         return "changed in place, without a restart"
-    properties = ", ".join(restarting)
-    redundant = old.inputs.get("multiAz") or old.inputs.get("automaticFailoverEnabled")
-    break_ = "a failover of a minute or two" if redundant else "a restart of some minutes"
-    at_once = change.resource.inputs.get("applyImmediately")
-    when = "at once" if at_once else f"in the maintenance window ({_window(change.resource.inputs)})"
-    return f"{properties} {'changes' if len(restarting) == 1 else 'change'}: {break_}, {when}"
+    properties = ", ".join(refused.properties)
+    if refused.row is None:
+        return f"{properties}: what a change does is not known"
+    if refused.row.does is Does.REFUSED:
+        return f"{properties}: refused, {refused.row.says}"
+    if not away:
+        return "changed in place, without a restart"
+    names = [path for effect in away for path in effect.properties]
+    longest = max(effect.row.minutes for effect in away if effect.row)
+    window = all(effect.row.in_window for effect in away if effect.row)
+    waits = window and not change.resource.inputs.get("applyImmediately")
+    when = f"in the maintenance window ({_window(change.resource.inputs)})" if waits else "at once"
+    verb = "changes" if len(names) == 1 else "change"
+    return f"{', '.join(names)} {verb}: {_break(refused.row, longest)}, {when}"
 
 
-def _restarting(change: Change) -> list[str]:
-    watched = _RESTARTS_DATABASE if change.resource.type == _DATABASE else _RESTARTS_CACHE
-    return [key for key in watched if any(is_at_or_below(d.path, key) for d in change.differences)]
+def _break(row: Row, minutes: int) -> str:
+    if row.does is Does.FAILOVER:
+        return "a failover of a minute or two"
+    if row.does is Does.OUTAGE:
+        return f"away for {minutes} minutes or more"
+    return "a restart of some minutes"
+
+
+def _away(found: tuple[Effect, ...]) -> list[Effect]:
+    return [effect for effect in found if effect.row and effect.row.does in _AWAY]
 
 
 def _window(inputs: Mapping[str, Any]) -> str:
     return str(inputs.get("maintenanceWindow") or "of AWS's choice")
 
 
-def _failures(change: Change, after: Plan) -> Iterator[str]:
+def _failures(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[str]:
     resource = change.resource
     if change.status in (Status.DELETED, Status.REPLACED) and change.before is not None:
         verb = "goes" if change.status is Status.DELETED else "is replaced"
@@ -138,7 +225,7 @@ def _failures(change: Change, after: Plan) -> Iterator[str]:
     elif change.status is Status.UPDATED:
         if resource.type == _DEPLOYMENT:
             yield from _rollout(change, after)
-        elif resource.type in (_DATABASE, _CACHE) and _restarting(change):
+        elif resource.type in (_DATABASE, _CACHE) and _away(found):
             yield f"{resource.name} restarts: requests wait for it, and fail after their time-out"
 
 

@@ -21,6 +21,9 @@ LOST: Mapping[str, str] = {
 }
 """By type."""
 
+RESTORABLE = frozenset({"aws:secretsmanager/secret:Secret", "random:index/randomPassword:RandomPassword"})
+"""Of them, what can be restored for a while or is made anew with all that uses it."""
+
 
 def is_stateful(resource: PlannedResource) -> bool:
     """Whether something is lost when the resource is deleted or replaced."""

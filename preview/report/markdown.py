@@ -41,12 +41,19 @@ def render(review: Review, limit: int = LIMIT) -> str:
 def _sections(review: Review) -> Iterator[str]:
     """The most important first."""
     say = _macros(review)
+    if review.comparison and _warns(review.comparison):
+        yield str(say.warnings(review.comparison.impact)).strip()
     yield say.headline(review, figures)
     yield say.introduction(review, figures)
     if review.comparison:
         yield from _changes(review, review.comparison, say)
     else:
         yield from _whole(review, say)
+
+
+def _warns(comparison: Comparison) -> bool:
+    impact = comparison.impact
+    return bool(impact.refused or impact.one_way or impact.out_of_reach)
 
 
 def _changes(review: Review, comparison: Comparison, say: Any) -> Iterator[str]:

@@ -121,9 +121,18 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
     _heading(console, f"Changes from {comparison.base}: {comparison.diff.headline}")
     if not comparison.diff.changes:
         console.print("  none")
+    impact = comparison.impact
+    for refusal in impact.refused:
+        console.print(
+            f"  [bold red]refused[/] {escape(refusal.what)}: {escape(refusal.why)}.\n"
+            f"      Instead: {escape(refusal.instead)} [dim]({escape(refusal.source)})[/]"
+        )
+    for door in impact.one_way:
+        console.print(f"  [bold red]cannot be undone[/] {escape(door)}")
+    for sentence in impact.out_of_reach:
+        console.print(f"  [bold red]out of reach[/] {escape(sentence)}")
     for change in comparison.diff.changes:
         _show_change(change, console)
-    impact = comparison.impact
     if comparison.diff.changes:
         _heading(console, "Impact")
         restarting = ", ".join(restart.agent for restart in impact.restarts) or "no agent"
@@ -133,6 +142,8 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
         console.print(f"  requests can fail: {'yes' if impact.failures else 'no'}")
         for sentence in impact.failures:
             console.print(f"    {escape(sentence)}")
+        for path in impact.unknown:
+            console.print(f"  not known what this does: {escape(path)}")
     _edges(console, "opened", impact.opened, comparison, review)
     _edges(console, "closed", impact.closed, comparison, review)
 

@@ -7,11 +7,11 @@ is in no table is refused, so that a new resource is never silently faked.
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.emulated import delivery, ec2, edge, eks, events, stores
+from sandbox.emulated import changes, delivery, ec2, edge, eks, events, stores
 from sandbox.emulated.lookups import LOOKUPS
 from sandbox.emulated.subject import Created, Kind, Subject
 
-__all__ = ["Created", "UnknownType", "create", "invoke", "replaced_by", "secret_outputs", "update"]
+__all__ = ["Created", "UnknownType", "create", "invoke", "replaced", "secret_outputs", "update"]
 
 _KINDS: Mapping[str, Kind] = {
     **delivery.KINDS,
@@ -60,13 +60,14 @@ def update(
     return {**computed, **kept, **kind.updated(old_outputs)}
 
 
-def replaced_by(type_: str) -> frozenset[str]:
+def replaced(type_: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The inputs whose change makes a new resource, as the real provider has it.
 
     Raises:
         UnknownType: no table has the type.
     """
-    return _kind(type_).replaced_by
+    _kind(type_)
+    return changes.replaced(type_, old, new, {})
 
 
 def secret_outputs(type_: str) -> frozenset[str]:

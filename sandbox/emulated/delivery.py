@@ -83,14 +83,10 @@ def _random_id(subject: Subject, id_: str) -> dict[str, Any]:
     }
 
 
-_RANDOM = keys("keepers", "length", "lower", "numeric", "overrideSpecial", "special", "upper")
-
 KINDS = {
-    "aws:ecr/repository:Repository": Kind(
-        lambda s: s.named(), _repository, keys("encryptionConfigurations", "name")
-    ),
+    "aws:ecr/repository:Repository": Kind(lambda s: s.named(), _repository),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": Kind(
-        lambda s: s.get("repository"), lambda s, id_: {"registryId": ACCOUNT}, keys("policy", "repository")
+        lambda s: s.get("repository"), lambda s, id_: {"registryId": ACCOUNT}
     ),
     "docker-build:index:Image": Kind(
         lambda s: s.hex(16), _build, renewed=keys("contextHash", "digest", "ref")
@@ -98,16 +94,13 @@ KINDS = {
     "kubernetes:helm.sh/v3:Release": Kind(
         lambda s: f"{s.get('namespace', 'default')}/{s.named()}",
         _release,
-        keys("name", "namespace"),
         renewed=keys("status"),
     ),
     "random:index/randomPassword:RandomPassword": Kind(
-        lambda s: "none", _password, _RANDOM, secret=keys("bcryptHash", "result")
+        lambda s: "none", _password, secret=keys("bcryptHash", "result")
     ),
     "random:index/randomString:RandomString": Kind(
-        lambda s: s.hex(16), lambda s, id_: {"result": _random_string(s)}, _RANDOM
+        lambda s: s.hex(16), lambda s, id_: {"result": _random_string(s)}
     ),
-    "random:index/randomId:RandomId": Kind(
-        lambda s: s.hex(16), _random_id, keys("byteLength", "keepers", "prefix")
-    ),
+    "random:index/randomId:RandomId": Kind(lambda s: s.hex(16), _random_id),
 }

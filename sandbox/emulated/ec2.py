@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.emulated.subject import ACCOUNT, Kind, Subject, keys
+from sandbox.emulated.subject import ACCOUNT, Kind, Subject
 
 
 def _prefixed(prefix: str) -> Callable[[Subject], str]:
@@ -54,55 +54,36 @@ def _endpoint(subject: Subject, id_: str) -> dict[str, Any]:
 
 
 KINDS = {
-    "aws:ec2/vpc:Vpc": Kind(_prefixed("vpc"), _vpc, keys("cidrBlock", "instanceTenancy")),
+    "aws:ec2/vpc:Vpc": Kind(_prefixed("vpc"), _vpc),
     "aws:ec2/subnet:Subnet": Kind(
         _prefixed("subnet"),
         _ec2("subnet"),
-        keys("availabilityZone", "availabilityZoneId", "cidrBlock", "vpcId"),
     ),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Kind(
         _prefixed("sg"),
         lambda s, id_: {**_ec2("security-group")(s, id_), "name": "default"},
-        keys("vpcId"),
     ),
     "aws:ec2/securityGroup:SecurityGroup": Kind(
         _prefixed("sg"),
         lambda s, id_: {**_ec2("security-group")(s, id_), "name": s.named()},
-        keys("description", "name", "namePrefix", "vpcId"),
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Kind(
         _prefixed("sgr"),
         lambda s, id_: {"arn": s.arn("ec2", f"security-group-rule/{id_}"), "securityGroupRuleId": id_},
-        keys("securityGroupId"),
     ),
     "aws:ec2/internetGateway:InternetGateway": Kind(_prefixed("igw"), _ec2("internet-gateway")),
-    "aws:ec2/eip:Eip": Kind(_prefixed("eipalloc"), _address, keys("domain", "publicIpv4Pool")),
-    "aws:ec2/natGateway:NatGateway": Kind(
-        _prefixed("nat"), _nat_gateway, keys("allocationId", "connectivityType", "privateIp", "subnetId")
-    ),
-    "aws:ec2/routeTable:RouteTable": Kind(_prefixed("rtb"), _ec2("route-table"), keys("vpcId")),
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": Kind(
-        _prefixed("rtbassoc"), replaced_by=keys("gatewayId", "subnetId")
-    ),
+    "aws:ec2/eip:Eip": Kind(_prefixed("eipalloc"), _address),
+    "aws:ec2/natGateway:NatGateway": Kind(_prefixed("nat"), _nat_gateway),
+    "aws:ec2/routeTable:RouteTable": Kind(_prefixed("rtb"), _ec2("route-table")),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": Kind(_prefixed("rtbassoc")),
     "aws:ec2/route:Route": Kind(
         lambda s: f"r-{s.get('routeTableId')}{s.hex(10)}",
         lambda s, id_: {"origin": "CreateRoute", "state": "active"},
-        keys("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId", "routeTableId"),
     ),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": Kind(
-        _prefixed("vpce"), _endpoint, keys("serviceName", "vpcEndpointType", "vpcId")
-    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Kind(_prefixed("vpce"), _endpoint),
     "aws:ec2/flowLog:FlowLog": Kind(
         _prefixed("fl"),
         lambda s, id_: {"arn": s.arn("ec2", f"vpc-flow-log/{id_}")},
-        keys(
-            "iamRoleArn",
-            "logDestination",
-            "logDestinationType",
-            "maxAggregationInterval",
-            "trafficType",
-            "vpcId",
-        ),
     ),
     "aws:ec2/launchTemplate:LaunchTemplate": Kind(
         _prefixed("lt"),
@@ -112,7 +93,6 @@ KINDS = {
             "defaultVersion": 1,
             "latestVersion": 1,
         },
-        keys("name", "namePrefix"),
         # Every change is a new version of the template, and so a new set of nodes.
         updated=lambda old: {
             "defaultVersion": int(old["latestVersion"]) + 1,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.emulated.subject import Kind, Subject, keys
+from sandbox.emulated.subject import Kind, Subject
 
 
 def _role(subject: Subject, id_: str) -> dict[str, Any]:
@@ -38,14 +38,13 @@ def _web_acl(subject: Subject, id_: str) -> dict[str, Any]:
 
 
 KINDS = {
-    "aws:iam/role:Role": Kind(lambda s: s.named(), _role, keys("name", "namePrefix", "path")),
+    "aws:iam/role:Role": Kind(lambda s: s.named(), _role),
     "aws:iam/rolePolicy:RolePolicy": Kind(
         lambda s: f"{s.get('role')}:{s.named()}",
         lambda s, id_: {"name": id_.split(":", 1)[1]},
-        keys("name", "namePrefix", "role"),
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Kind(
-        lambda s: f"{s.get('role')}/{s.get('policyArn')}", replaced_by=keys("policyArn", "role")
+        lambda s: f"{s.get('role')}/{s.get('policyArn')}"
     ),
     "aws:iam/instanceProfile:InstanceProfile": Kind(
         lambda s: s.named(),
@@ -54,20 +53,15 @@ KINDS = {
             "name": id_,
             "uniqueId": f"AIPA{s.hex(17).upper()}",
         },
-        keys("name", "namePrefix", "path"),
     ),
     "aws:route53/record:Record": Kind(
         lambda s: f"{s.get('zoneId')}_{s.get('name')}_{s.get('type')}",
         lambda s, id_: {"fqdn": s.get("name").rstrip(".")},
-        keys("name", "setIdentifier", "type", "zoneId"),
     ),
     "aws:acm/certificate:Certificate": Kind(
         lambda s: s.arn("acm", f"certificate/{s.uuid()}"),
         _certificate,
-        keys("domainName", "keyAlgorithm", "subjectAlternativeNames", "validationMethod"),
     ),
-    "aws:acm/certificateValidation:CertificateValidation": Kind(
-        lambda s: s.hex(16), replaced_by=keys("certificateArn", "validationRecordFqdns")
-    ),
-    "aws:wafv2/webAcl:WebAcl": Kind(lambda s: s.uuid(), _web_acl, keys("name", "namePrefix", "scope")),
+    "aws:acm/certificateValidation:CertificateValidation": Kind(lambda s: s.hex(16)),
+    "aws:wafv2/webAcl:WebAcl": Kind(lambda s: s.uuid(), _web_acl),
 }

@@ -57,37 +57,21 @@ KINDS = {
     "aws:eks/cluster:Cluster": Kind(
         lambda s: s.named(),
         _cluster,
-        keys("bootstrapSelfManagedAddons", "name", "outpostConfig", "roleArn"),
     ),
     "aws:eks/nodeGroup:NodeGroup": Kind(
         lambda s: f"{s.get('clusterName')}:{s.named('nodeGroupName')}",
         _node_group,
-        keys(
-            "amiType",
-            "capacityType",
-            "clusterName",
-            "diskSize",
-            "instanceTypes",
-            "nodeGroupName",
-            "nodeGroupNamePrefix",
-            "nodeRoleArn",
-            "subnetIds",
-        ),
     ),
-    "aws:eks/addon:Addon": Kind(
-        _of_cluster("addonName"), _addon, keys("addonName", "clusterName"), renewed=keys("addonVersion")
-    ),
+    "aws:eks/addon:Addon": Kind(_of_cluster("addonName"), _addon, renewed=keys("addonVersion")),
     "aws:eks/accessEntry:AccessEntry": Kind(
         _of_cluster("principalArn"),
         lambda s, id_: {
             "accessEntryArn": s.arn("eks", f"access-entry/{s.get('clusterName')}/{s.uuid()}"),
             "userName": s.get("userName") or s.get("principalArn"),
         },
-        keys("clusterName", "principalArn", "type"),
     ),
     "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": Kind(
         _of_cluster("principalArn", "policyArn"),
-        replaced_by=keys("accessScope", "clusterName", "policyArn", "principalArn"),
     ),
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": Kind(
         lambda s: f"a-{s.hex()}",
@@ -95,6 +79,5 @@ KINDS = {
             "associationArn": s.arn("eks", f"podidentityassociation/{s.get('clusterName')}/{id_}"),
             "associationId": id_,
         },
-        keys("clusterName", "namespace", "serviceAccount"),
     ),
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.emulated.subject import ACCOUNT, Kind, Subject, keys
+from sandbox.emulated.subject import ACCOUNT, Kind, Subject
 
 
 def _url(subject: Subject) -> str:
@@ -14,14 +14,11 @@ def _queue(subject: Subject, id_: str) -> dict[str, Any]:
 
 
 KINDS = {
-    "aws:sqs/queue:Queue": Kind(_url, _queue, keys("fifoQueue", "name", "namePrefix")),
-    "aws:sqs/queuePolicy:QueuePolicy": Kind(lambda s: s.get("queueUrl"), replaced_by=keys("queueUrl")),
+    "aws:sqs/queue:Queue": Kind(_url, _queue),
+    "aws:sqs/queuePolicy:QueuePolicy": Kind(lambda s: s.get("queueUrl")),
     "aws:cloudwatch/eventRule:EventRule": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("events", f"rule/{id_}"), "name": id_},
-        keys("eventBusName", "name", "namePrefix"),
     ),
-    "aws:cloudwatch/eventTarget:EventTarget": Kind(
-        lambda s: f"{s.get('rule')}-{s.get('targetId')}", replaced_by=keys("eventBusName", "rule", "targetId")
-    ),
+    "aws:cloudwatch/eventTarget:EventTarget": Kind(lambda s: f"{s.get('rule')}-{s.get('targetId')}"),
 }

@@ -58,65 +58,40 @@ KINDS = {
     "aws:rds/instance:Instance": Kind(
         lambda s: f"db-{s.hex(26).upper()}",
         _database,
-        keys(
-            "availabilityZone",
-            "dbName",
-            "engine",
-            "kmsKeyId",
-            "snapshotIdentifier",
-            "storageEncrypted",
-            "username",
-        ),
         secret=keys("password"),
         renewed=keys("engineVersionActual", "identifier", "port"),
     ),
     "aws:rds/parameterGroup:ParameterGroup": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("rds", f"pg:{id_}"), "name": id_},
-        keys("description", "family", "name", "namePrefix"),
     ),
     "aws:rds/subnetGroup:SubnetGroup": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("rds", f"subgrp:{id_}"), "name": id_},
-        keys("name", "namePrefix"),
     ),
     "aws:elasticache/replicationGroup:ReplicationGroup": Kind(
         lambda s: s.named("replicationGroupId"),
         _replication_group,
-        keys(
-            "atRestEncryptionEnabled",
-            "kmsKeyId",
-            "port",
-            "replicationGroupId",
-            "snapshotName",
-            "subnetGroupName",
-        ),
         renewed=keys("engineVersionActual", "memberClusters"),
     ),
     "aws:elasticache/user:User": Kind(
         lambda s: s.get("userId"),
         lambda s, id_: {"arn": s.arn("elasticache", f"user:{id_}")},
-        keys("userId", "userName"),
         secret=keys("passwords"),
     ),
     "aws:elasticache/userGroup:UserGroup": Kind(
         lambda s: s.get("userGroupId"),
         lambda s, id_: {"arn": s.arn("elasticache", f"usergroup:{id_}")},
-        keys("userGroupId"),
     ),
     "aws:elasticache/parameterGroup:ParameterGroup": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("elasticache", f"parametergroup:{id_}"), "name": id_},
-        keys("description", "family", "name"),
     ),
     "aws:elasticache/subnetGroup:SubnetGroup": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("elasticache", f"subnetgroup:{id_}"), "name": id_},
-        keys("name"),
     ),
-    "aws:secretsmanager/secret:Secret": Kind(
-        _secret_arn, lambda s, id_: {"arn": id_, "name": s.named()}, keys("name", "namePrefix")
-    ),
+    "aws:secretsmanager/secret:Secret": Kind(_secret_arn, lambda s, id_: {"arn": id_, "name": s.named()}),
     "aws:secretsmanager/secretVersion:SecretVersion": Kind(
         lambda s: f"{s.get('secretId')}|{_secret_version(s)}",
         lambda s, id_: {
@@ -124,20 +99,15 @@ KINDS = {
             "versionId": id_.rsplit("|", 1)[1],
             "versionStages": ["AWSCURRENT"],
         },
-        keys("secretBinary", "secretId", "secretString"),
         secret=keys("secretBinary", "secretString"),
     ),
-    "aws:kms/key:Key": Kind(
-        lambda s: s.uuid(), _key, keys("customKeyStoreId", "customerMasterKeySpec", "keyUsage", "multiRegion")
-    ),
+    "aws:kms/key:Key": Kind(lambda s: s.uuid(), _key),
     "aws:kms/alias:Alias": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("kms", id_), "name": id_},
-        keys("name", "namePrefix"),
     ),
     "aws:cloudwatch/logGroup:LogGroup": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("logs", f"log-group:{id_}"), "name": id_},
-        keys("logGroupClass", "name", "namePrefix"),
     ),
 }

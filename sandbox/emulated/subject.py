@@ -67,7 +67,6 @@ class Kind:
     Attributes:
         id: its id.
         computed: what the provider adds, given the id; it goes over the inputs.
-        replaced_by: inputs whose change makes a new resource.
         secret: outputs that the provider marks as secret by itself.
         renewed: of `computed`, what an update computes anew; the rest stays as it was.
         updated: what an update makes of the former outputs, for what counts up.
@@ -75,7 +74,6 @@ class Kind:
 
     id: Callable[[Subject], str]
     computed: Callable[[Subject, str], dict[str, Any]] = lambda subject, id_: {}
-    replaced_by: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
     renewed: frozenset[str] = frozenset()
     updated: Callable[[Properties], dict[str, Any]] = lambda old: {}

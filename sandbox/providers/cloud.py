@@ -14,8 +14,9 @@ class Emulated:
         return new
 
     def diff(self, resource: Resource, old_inputs: Properties, new_inputs: Properties) -> Change:
+        replacing = {path.split(".")[0] for path in emulated.replaced(resource.type, old_inputs, new_inputs)}
         changed = differing(old_inputs, new_inputs)
-        return Change(changed, [key for key in changed if key in emulated.replaced_by(resource.type)])
+        return Change(changed, [key for key in changed if key in replacing])
 
     def create(self, resource: Resource, inputs: Properties, *, preview: bool, timeout: float) -> Answer:
         if preview and not self._foreseeable(resource, inputs):

@@ -114,16 +114,31 @@ def test_a_changed_launch_template_is_a_new_version() -> None:
 def test_a_changed_secret_is_a_new_version() -> None:
     versions = {create(VERSION, {"secretString": value}).outputs["versionId"] for value in ("a", "b")}
     assert len(versions) == 2
-    assert "secretString" in emulated.replaced_by(VERSION)
+    assert emulated.replaced(VERSION, {"secretString": "a"}, {"secretString": "b"}) == ["secretString"]
 
 
 def test_replacement_follows_the_provider() -> None:
-    assert "cidrBlock" in emulated.replaced_by(VPC)
-    assert "tags" not in emulated.replaced_by(VPC)
-    assert "engineVersion" not in emulated.replaced_by("aws:rds/instance:Instance")
+    assert emulated.replaced(VPC, {"cidrBlock": "a"}, {"cidrBlock": "b"}) == ["cidrBlock"]
+    assert emulated.replaced(VPC, {"tags": {}}, {"tags": {"a": "b"}}) == []
+    versions = {"engineVersion": "17"}, {"engineVersion": "18"}
+    assert emulated.replaced("aws:rds/instance:Instance", *versions) == []
 
 
-@pytest.mark.parametrize("ask", [create, emulated.replaced_by, emulated.secret_outputs])
+@pytest.mark.parametrize(
+    ("engines", "properties"), [(("valkey", "redis"), ["engine"]), (("redis", "valkey"), [])]
+)
+def test_a_cache_is_replaced_by_one_of_redis_and_upgraded_to_valkey(
+    engines: tuple[str, str], properties: list[str]
+) -> None:
+    old, new = ({"engine": engine} for engine in engines)
+    assert emulated.replaced("aws:elasticache/replicationGroup:ReplicationGroup", old, new) == properties
+
+
+def _replaced(type_: str) -> list[str]:
+    return emulated.replaced(type_, {}, {"a": 1})
+
+
+@pytest.mark.parametrize("ask", [create, _replaced, emulated.secret_outputs])
 def test_an_unknown_type_is_refused_with_the_place_to_add_it(ask: Any) -> None:
     with pytest.raises(
         emulated.UnknownType, match=r"aws:s3/bucket:Bucket is not emulated: .* sandbox/emulated/"

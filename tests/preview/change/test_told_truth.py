@@ -1,0 +1,214 @@
+"""Changes to prod, against what AWS and the providers document: each case names the page."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from preview.change.diff import compare
+from preview.change.impact import Impact, impact
+from preview.exposure import exposure
+from preview.recording.plan import Plan
+from preview.recording.program import make_plan
+from sandbox import emulated
+from sandbox.emulated import changes
+from sandbox.emulated.changes import Does
+from tests.preview.projects import Settings, plan_of, project, project_plan
+
+Change = Callable[[Settings], object]
+
+
+def judged(folder: Path, change: Change, before: Plan | None = None) -> Impact:
+    before = before or project_plan("prod")
+    after = make_plan("prod", project(folder, "prod", change), before)
+    return impact(compare(before, after), exposure(before), exposure(after))
+
+
+def _in(section: str, **values: object) -> Change:
+    return lambda settings: settings[section].update(values)
+
+
+def refused(found: Impact) -> dict[str, str]:
+    return {refusal.what: refusal.instead for refusal in found.refused}
+
+
+def test_a_renamed_agent_leaves_its_threads_behind(tmp_path: Path) -> None:
+    found = judged(tmp_path, lambda settings: settings["agents"][0].update(name="helpdesk"))
+    [sentence] = found.out_of_reach
+    assert "its threads stay in the database support of database-instance" in sentence
+    assert "helpdesk is the same agent under another name, it begins with an empty database" in sentence
+    assert "keep the name support" in sentence
+    assert "support-database-uri-entry: deleted" in refused(found)
+
+
+def test_an_agent_that_only_goes_is_not_called_renamed(tmp_path: Path) -> None:
+    found = judged(tmp_path, lambda settings: settings["agents"].pop(1))
+    [sentence] = found.out_of_reach
+    assert sentence.startswith("research goes: its threads stay in the database research")
+    assert "another name" not in sentence
+
+
+def test_a_major_upgrade_that_is_not_allowed_is_refused(tmp_path: Path) -> None:
+    """USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process"""
+    found = judged(tmp_path, _in("database", engineVersion="18"))
+    assert "database.allowMajorUpgrade: true" in refused(found)["database-instance: engineVersion"]
+    [store] = found.stores
+    assert "refused" in store.how
+    assert "failover" not in store.how
+
+
+def test_a_major_upgrade_that_is_allowed_is_an_outage_without_a_way_back(tmp_path: Path) -> None:
+    found = judged(tmp_path, _in("database", engineVersion="18", allowMajorUpgrade=True))
+    assert refused(found) == {}
+    [store] = found.stores
+    assert "away for 10 minutes or more, in the maintenance window (sun:03:30-sun:04:30)" in store.how
+    assert any("undone only by restoring the snapshot" in door for door in found.one_way)
+    assert "database-instance restarts: requests wait for it, and fail after their time-out" in found.failures
+
+
+def test_valkey_does_not_become_redis(tmp_path: Path) -> None:
+    found = judged(tmp_path, _in("cache", engine="redis", engineVersion="7.1"))
+    assert "keep cache.engine: valkey" in refused(found)["cache-group: engine"]
+    assert "cache-group: replaced" in refused(found)
+    assert all("failover" not in store.how for store in found.stores)
+
+
+def test_other_instance_types_move_every_pod(tmp_path: Path) -> None:
+    """delete-managed-node-group: nodes are drained"""
+
+    def change(settings: Settings) -> None:
+        settings["cluster"]["nodeGroups"][0]["instanceTypes"] = ["m7i.2xlarge"]
+
+    found = judged(tmp_path, change)
+    assert {restart.agent for restart in found.restarts} == {"support", "research"}
+    assert "nodes of cluster-general: instanceTypes[0]" in found.restarts[0].why[0]
+    assert found.failures == ()
+
+
+def test_fewer_zones_move_every_pod_and_are_refused(tmp_path: Path) -> None:
+    """network-reqs: the same set of zones as when the cluster was made"""
+    found = judged(tmp_path, _in("network", zones=2))
+    assert {restart.agent for restart in found.restarts} == {"support", "research"}
+    assert "keep network.zones" in refused(found)["cluster-cluster: vpcConfig.subnetIds"]
+    assert "database-subnets: subnetIds" in refused(found)
+
+
+def test_a_disk_does_not_shrink(tmp_path: Path) -> None:
+    found = judged(tmp_path, _in("database", allocatedStorage=50))
+    assert "dump of each database" in refused(found)["database-instance: allocatedStorage"]
+    assert "in place" not in found.stores[0].how
+
+
+def test_a_disk_that_grows_does_not_shrink_again(tmp_path: Path) -> None:
+    found = judged(tmp_path, _in("database", allocatedStorage=200))
+    assert refused(found) == {}
+    assert found.stores[0].how == "changed in place, without a restart"
+    assert found.one_way == ("database-instance, allocatedStorage: RDS cannot make a disk smaller",)
+
+
+def test_a_tag_rolls_every_node(tmp_path: Path) -> None:
+    """launch-templates: a new version of the template replaces the nodes of its group"""
+    found = judged(tmp_path, _in("tags", team="ai"))
+    assert {restart.agent for restart in found.restarts} == {"support", "research"}
+    assert "nodes of cluster-general-template: tagSpecifications[0]" in found.restarts[0].why[0]
+
+
+def test_kubernetes_is_upgraded_by_one_minor_version_and_never_back(tmp_path: Path) -> None:
+    found = judged(tmp_path, _in("cluster", version="1.35"))
+    assert "a stack of its own" in refused(found)["cluster-cluster: version"]
+
+
+def test_an_agent_of_one_pod_does_not_answer_while_it_moves(tmp_path: Path) -> None:
+    before = project_plan("dev")
+
+    def change(settings: Settings) -> None:
+        settings["cluster"]["nodeGroups"][0]["diskSize"] = 80
+
+    after = make_plan("dev", project(tmp_path, "dev", change), before)
+    found = impact(compare(before, after), exposure(before), exposure(after))
+    assert found.failures == (
+        "support may run as one pod, which is evicted before another one starts:"
+        " it does not answer for about a minute",
+    )
+
+
+def test_another_checkpointer_leaves_threads_behind(tmp_path: Path) -> None:
+    found = judged(tmp_path, lambda settings: settings["agents"][0].update(checkpointer="valkey"))
+    assert found.out_of_reach == (
+        "support keeps checkpoints in valkey: its threads in postgres stay there and are out of reach until it"
+        " is changed back",
+    )
+
+
+def test_another_key_prefix_leaves_keys_behind(tmp_path: Path) -> None:
+    found = judged(tmp_path, lambda settings: settings["agents"][0].update(keyPrefix="desk"))
+    [sentence] = found.out_of_reach
+    assert "~support:*" in sentence
+
+
+def test_shorter_retention_of_logs_is_a_one_way_door(tmp_path: Path) -> None:
+    found = judged(tmp_path, _in("cluster", logRetentionDays=30))
+    assert "cluster-logs, retentionInDays: deleted logs do not come back" in found.one_way
+
+
+def test_what_the_table_lacks_is_not_known() -> None:
+    before = project_plan("prod")
+    [urn] = [resource.urn for resource in before.of_type("aws:rds/instance:Instance")]
+    old = before.resources[urn]
+    new = replace(old, inputs={**old.inputs, "engineLifecycleSupport": "none"})
+    after = replace(before, resources={**before.resources, urn: new})
+    found = impact(compare(before, after), exposure(before), exposure(after))
+    assert found.unknown == ("database-instance: engineLifecycleSupport",)
+    assert found.stores[0].how == "engineLifecycleSupport: what a change does is not known"
+
+
+_SWITCHES: dict[str, Change] = {
+    "as it is": lambda settings: None,
+    "alb": _in("ingress", controller="alb"),
+    "auto mode": lambda settings: settings["cluster"].update(compute="auto-mode", nodeGroups=[]),
+    "redis": _in("cache", engine="redis", engineVersion="7.1"),
+    "administrators": _in("cluster", adminPrincipalArns=["arn:aws:iam::123456789012:role/admin"]),
+}
+
+
+@pytest.mark.parametrize("switch", _SWITCHES)
+def test_every_property_of_the_stacks_has_a_row(switch: str, tmp_path: Path) -> None:
+    """A new property of a component is given a row before its change is told."""
+    plans = [plan_of("dev"), make_plan("prod", project(tmp_path, "prod", _SWITCHES[switch]))]
+    missing = {
+        f"{resource.type} {path}"
+        for plan in plans
+        for resource in plan.resources.values()
+        if resource.custom
+        for path in _paths(resource.inputs)
+        if not any(_known(path, name) for row in changes.rows(resource.type) for name in row.properties)
+    }
+    assert missing == set()
+
+
+def _paths(inputs: Any) -> list[str]:
+    """The properties, and of those that the table looks into what is within them."""
+    inner = ("spec", "metadata", "vpcConfig", "accessConfig")
+    return [
+        path
+        for key, value in inputs.items()
+        for path in ([f"{key}.{name}" for name in value] if key in inner else [key])
+    ]
+
+
+def _known(path: str, name: str) -> bool:
+    return path == name or path.startswith(f"{name}.") or name.startswith(f"{path}.")
+
+
+def test_every_row_has_a_page_and_says_what_to_do_instead() -> None:
+    for type_ in changes.types():
+        for row in changes.rows(type_):
+            assert row.source.startswith("https://"), (type_, row.properties)
+            assert bool(row.instead) is (row.does is Does.REFUSED), (type_, row.properties)
+            assert not row.condition or row.condition in changes._CONDITIONS, (type_, row.condition)
+
+
+def test_what_is_emulated_is_in_the_table() -> None:
+    assert emulated._KINDS.keys() <= changes.types()
