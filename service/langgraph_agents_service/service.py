@@ -31,6 +31,8 @@ from langgraph_agents_service.persistence.crons.base import Crons
 from langgraph_agents_service.persistence.crons.keyvalue import KeyValueCrons
 from langgraph_agents_service.persistence.crons.postgres import PostgresCrons
 from langgraph_agents_service.persistence.database import TRANSIENT, Database
+from langgraph_agents_service.persistence.outbox.base import Outbox
+from langgraph_agents_service.persistence.outbox.postgres import PostgresOutbox
 from langgraph_agents_service.persistence.registry.base import Registry
 from langgraph_agents_service.persistence.registry.documents import (
     Documents,
@@ -49,6 +51,7 @@ from langgraph_agents_service.runs import guard
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.runner import UNAVAILABLE, Runner
 from langgraph_agents_service.runs.sync_threads import SyncThreads
+from langgraph_agents_service.webhooks.delivery import Deliveries
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +89,7 @@ class Service:
         self.registry: Registry
         self.assistants: Assistants
         self.crons: Crons
+        self.webhooks = self.graphs.project.webhooks
         self.store: Stores | None
         self.runner: Runner
 
@@ -117,6 +121,10 @@ class Service:
                 self.serving = inside.Serving(self.app, loop)
                 inside.here.set(self.serving)
             await self.graphs.load()
+            if missing := self.webhooks.missing():
+                raise StartError(
+                    f"{self.graphs.project.file}: webhooks.headers: {', '.join(missing)} is not set"
+                )
             self.identification = self._identification()
             if self.valkey is not None:
                 opened.push_async_callback(self.valkey.aclose)
@@ -128,13 +136,15 @@ class Service:
             await self._reach()
             if self.database is not None:
                 await self.database.open()
-            self._open_storage()
+            outbox = self._open_storage()
             self.store = await self._stores(opened)
             store = self.store.runs if self.store else None
             driver = Driver(self.settings, self.graphs, self.registry, self.saver, store)
             self.runner = Runner(self.settings, self.registry, driver, self._background)
             await self.runner.open()
             opened.push_async_callback(self.runner.close)
+            deliveries = Deliveries(outbox, self.webhooks, lambda: self.settings.webhook_secrets)
+            await opened.enter_async_context(deliveries.open())
             watcher = asyncio.create_task(
                 secret_files.watch(self.settings.secrets_dir, self._secrets_changed)
             )
@@ -157,8 +167,8 @@ class Service:
         studio = auth is not None and not auth.disable_studio_auth
         return Identification(self.settings, self.access, authorization, studio=studio)
 
-    def _open_storage(self) -> None:
-        """Everything that is kept where CHECKPOINTER says."""
+    def _open_storage(self) -> Outbox:
+        """Everything that is kept where CHECKPOINTER says; returns what holds webhooks until they are delivered."""
         settings = self.settings
         serializer = self._serializer()
         if self.database is not None and settings.checkpointer is Checkpointer.POSTGRES:
@@ -171,7 +181,7 @@ class Service:
             self.registry = registry
             self.assistants = PostgresAssistants(self.database)
             self.crons = PostgresCrons(self.database, registry)
-            return
+            return PostgresOutbox(self.database)
         documents: Documents = MemoryDocuments()
         holders: Documents | None = None
         ttl: int | None = None
@@ -192,6 +202,7 @@ class Service:
         self.registry = kept
         self.assistants = KeyValueAssistants(documents)
         self.crons = KeyValueCrons(documents, kept)
+        return kept.outbox
 
     def _serializer(self) -> Serializer:
         """With the types that langgraph.json allows in checkpoints; LangGraph's default where it is silent."""

@@ -322,8 +322,8 @@ async def test_a_refused_input_does_not_spoil_its_thread(client: LangGraphClient
 
 async def test_what_is_not_supported_is_refused_by_name(client: LangGraphClient) -> None:
     thread_id = await new_thread(client)
-    with pytest.raises(UnprocessableEntityError, match="webhook: is not supported"):
-        await client.runs.create(thread_id, "steps", input={}, webhook="https://example.com")
+    with pytest.raises(UnprocessableEntityError, match="webhook: it has to begin with https"):
+        await client.runs.create(thread_id, "steps", input={}, webhook="http://example.com")
     with pytest.raises(UnprocessableEntityError, match="stream_mode"):
         await client.runs.create(thread_id, "steps", input={}, stream_mode="lifecycle")
 

@@ -15,6 +15,9 @@ Names = Literal["*"] | list[str]
 Metadata = dict[str, Any]
 
 
+Webhook = Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -94,6 +97,7 @@ class RunCreate(Question):
     after_seconds: float = Field(0, ge=0, le=366 * 86_400, description="Start the run only then.")
     feedback_keys: list[str] | None = Field(None, max_length=100)
     langsmith_tracer: LangSmithTracer | None = None
+    webhook: Webhook | None = Field(None, description="Is sent a POST when the run has ended.")
 
     @property
     def modes(self) -> list[str]:
@@ -131,6 +135,7 @@ class CronRun(Question):
     multitask_strategy: Literal["reject", "enqueue", "interrupt", "rollback"] | None = None
     durability: Literal["sync", "async", "exit"] | None = None
     checkpoint_during: bool | None = Field(None, description="Before there was `durability`: async or exit.")
+    webhook: Webhook | None = None
 
 
 class ThreadCronCreate(CronRun):
@@ -167,6 +172,7 @@ class CronUpdate(Body):
     interrupt_before: Names | None = None
     interrupt_after: Names | None = None
     durability: Literal["sync", "async", "exit"] | None = None
+    webhook: Webhook | None = None
 
 
 CronField = Literal[

@@ -7,6 +7,7 @@ holds.
 
 import json
 import os
+from base64 import b64decode
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_address
@@ -280,6 +281,10 @@ class Settings(ModelSettings, DatabaseSettings):
         description="Where langgraph.json has `auth`: requests need one of API_KEYS as well. "
         "Otherwise `auth` alone decides.",
     )
+    webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="**Secret.** Signs webhooks: `whsec_` and base64; several by line or comma. `prod` needs it.",
+    )
     rate_limit_per_minute: int = Field(
         600, ge=0, description="Requests of one key or user in a minute; 0 for no limit."
     )
@@ -305,6 +310,11 @@ class Settings(ModelSettings, DatabaseSettings):
         if not self.keys and not self.project_authenticates and not self.listens_on_loopback:
             problems.append(
                 f"API_KEYS is empty while HOST={self.host} is open to others; set keys, or HOST=127.0.0.1"
+            )
+        if any(not _signs(secret) for secret in self.webhook_secrets):
+            problems.append(
+                "WEBHOOK_SECRET is not whsec_ and the base64 of 24 bytes or more; make one by "
+                '`echo "whsec_$(openssl rand -base64 32)"`'
             )
         if self.model != "fake" and ":" not in self.model:
             problems.append(
@@ -339,6 +349,12 @@ class Settings(ModelSettings, DatabaseSettings):
         return tuple(key.strip() for key in text.splitlines() if key.strip())
 
     @cached_property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets of WEBHOOK_SECRET, each of which signs."""
+        text = self.webhook_secret.get_secret_value().replace(",", "\n")
+        return tuple(secret.strip() for secret in text.splitlines() if secret.strip())
+
+    @cached_property
     def project_authenticates(self) -> bool:
         """Whether langgraph.json has `auth`, so that nobody needs a key. What is wrong with the file is said when it is
         read for all that it holds."""
@@ -365,6 +381,13 @@ class Settings(ModelSettings, DatabaseSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+def _signs(secret: str) -> bool:
+    try:
+        return len(b64decode(secret.removeprefix("whsec_"), validate=True)) >= 24
+    except ValueError:
+        return False
 
 
 S = TypeVar("S", bound=_FromEnvironment)

@@ -43,6 +43,7 @@ loop_blocked = Counter(
 sync_threads = Gauge(
     "agent_sync_threads", "Nodes and tools that are not async: in a thread, or waiting for one.", ["state"]
 )
+webhooks = Counter("agent_webhooks", "Tries to deliver a webhook, by what became of them.", ["outcome"])
 pool_connections = Gauge("agent_pool_connections", "Database connections of this process.", ["state"])
 pool_waiting = Gauge("agent_pool_waiting", "Requests that wait for a database connection.")
 

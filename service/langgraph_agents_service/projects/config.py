@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from langgraph_agents_service.projects.http import Http, Section
+from langgraph_agents_service.projects.webhooks import Webhooks
 
 FILE = "langgraph.json"
 
@@ -136,7 +137,7 @@ class Project(Section):
     ui_config: dict[str, Any] | None = None
     encryption: _refused("nothing encrypts values before they are kept; encrypt the database") = None  # type: ignore[valid-type]
     priority: _refused("runs are executed in the order in which they came; leave it out") = None  # type: ignore[valid-type]
-    webhooks: _refused("webhooks are sent by no run; leave it out") = None  # type: ignore[valid-type]
+    webhooks: Webhooks = Field(default_factory=Webhooks)
 
     python_version: str | None = None
     node_version: str | None = None
@@ -159,7 +160,7 @@ class Project(Section):
             return given
         return {name: {"path": entry} if isinstance(entry, str) else entry for name, entry in given.items()}
 
-    @field_validator("http", mode="before")
+    @field_validator("http", "webhooks", mode="before")
     @classmethod
     def _nothing(cls, given: Any) -> Any:
         return {} if given is None else given

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from opentelemetry import trace
@@ -21,6 +22,7 @@ from langgraph_agents_service.persistence.registry.base import (
     Run,
     RunStatus,
     ThreadStatus,
+    now,
 )
 from langgraph_agents_service.persistence.text import clean
 from langgraph_agents_service.runs import guard
@@ -367,7 +369,8 @@ class Runner:
             thread_status = ThreadStatus.ERROR
         elif outcome.status is RunStatus.INTERRUPTED or execution.waits:
             thread_status = ThreadStatus.INTERRUPTED
-        if not await self.registry.finish(run, outcome.status, outcome.error, thread_status):
+        result = _result(execution, outcome) if run.webhook else None
+        if not await self.registry.finish(run, outcome.status, outcome.error, thread_status, result):
             log.warning("another process holds this run by now; its outcome counts")
         elif run.payload.get("temporary"):
             self._endings.forget_later(run)
@@ -425,6 +428,13 @@ class Runner:
             for run in await self.registry.claim(min(free, 10), self.driver.graphs.names):
                 await self._places.take(run)
                 self._spawn(self._execution(run))
+
+
+def _result(execution: Execution, outcome: Outcome) -> bytes:
+    """What the run's webhook is told besides the run."""
+    ended = now()
+    started = ended - timedelta(seconds=time.perf_counter() - execution.began)
+    return dumps({"values": outcome.values, "run_started_at": started, "run_ended_at": ended})
 
 
 def text_of(problem: BaseException) -> str:

@@ -8,8 +8,10 @@ from langgraph_agents_service.access.callers import Caller
 from langgraph_agents_service.api.assistants import finding
 from langgraph_agents_service.api.errors import ApiError
 from langgraph_agents_service.api.schemas import Checkpoint, Question, RunCreate
-from langgraph_agents_service.persistence.registry.base import Json, Owner, Run
+from langgraph_agents_service.configuration.settings import Environment
+from langgraph_agents_service.persistence.registry.base import Owner, Run
 from langgraph_agents_service.service import Service
+from langgraph_agents_service.webhooks import checking
 
 
 async def new(
@@ -71,9 +73,28 @@ async def build(service: Service, caller: Caller, body: RunCreate, thread_id: st
     run.metadata = body.metadata
     run.record_events = body.stream_resumable
     run.after_seconds = body.after_seconds
+    run.webhook = await _webhook(service, body.webhook)
     if body.multitask_strategy:
         run.multitask_strategy = body.multitask_strategy
     return run
+
+
+async def _webhook(service: Service, url: str | None) -> str | None:
+    """Raises ApiError 422 for an address that must not be called."""
+    if url is None:
+        return None
+    if service.graphs.project.http.disable_webhooks:
+        raise ApiError(422, "webhook: langgraph.json has http.disable_webhooks; leave it out")
+    if service.settings.environment is Environment.PROD and not service.settings.webhook_secrets:
+        raise ApiError(
+            422,
+            "webhook: WEBHOOK_SECRET is not set, and in prod nothing is sent unsigned; set it, or leave it out",
+        )
+    try:
+        await checking.check(url, service.webhooks.url)
+    except checking.WebhookError as error:
+        raise ApiError(422, f"webhook: {error}") from None
+    return url
 
 
 def _before_durability(checkpoint_during: bool | None) -> str | None:
@@ -122,51 +143,6 @@ async def allow(caller: Caller, run: Run, *, thread_id: str | None, if_not_exist
     run.payload |= asked["kwargs"]
     run.metadata = {**(run.payload["config"].get("metadata") or {}), **asked["metadata"]}
     return owner
-
-
-def document(run: Run) -> Json:
-    """A run as the API shows it."""
-    asked = run.payload
-    return {
-        "run_id": run.run_id,
-        "thread_id": run.thread_id,
-        "assistant_id": run.assistant_id,
-        "created_at": run.created_at,
-        "updated_at": run.updated_at,
-        "status": run.status,
-        "metadata": run.metadata,
-        "multitask_strategy": run.multitask_strategy,
-        "kwargs": {
-            "input": asked.get("input"),
-            "command": asked.get("command"),
-            "config": _config(run),
-            "context": asked.get("context"),
-            "checkpoint": asked.get("checkpoint"),
-            "stream_mode": asked.get("stream_mode"),
-            "subgraphs": asked.get("stream_subgraphs", False),
-            "resumable": run.record_events,
-            "interrupt_before": asked.get("interrupt_before"),
-            "interrupt_after": asked.get("interrupt_after"),
-            "durability": asked.get("durability"),
-            "feedback_keys": asked.get("feedback_keys"),
-            "temporary": asked.get("temporary", False),
-        },
-    }
-
-
-def _config(run: Run) -> Json:
-    given = run.payload.get("config") or {}
-    names = {
-        "run_id": run.run_id,
-        "thread_id": run.thread_id,
-        "graph_id": run.graph_id,
-        "assistant_id": run.assistant_id,
-    }
-    return {
-        **given,
-        "metadata": run.metadata,
-        "configurable": {**(given.get("configurable") or {}), **names},
-    }
 
 
 def headers_of(run: Run, *, stateless: bool = False) -> dict[str, str]:

@@ -11,10 +11,11 @@ from langgraph_agents_service.api import follow
 from langgraph_agents_service.api.bodies import StrictRoute
 from langgraph_agents_service.api.context import CallerDep, ServiceDep, ThreadsDep
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
-from langgraph_agents_service.api.runs.making import allow, build, document, headers_of, named_checkpoint
+from langgraph_agents_service.api.runs.making import allow, build, headers_of, named_checkpoint
 from langgraph_agents_service.api.schemas import RunsCancel, StatelessRunCreate
 from langgraph_agents_service.api.wire import json
 from langgraph_agents_service.persistence.registry.base import Json, NotFoundError, Owner, Run, RunStatus
+from langgraph_agents_service.runs.documents import document
 from langgraph_agents_service.runs.endings import TEMPORARY_MINUTES
 from langgraph_agents_service.runs.execution import Stop
 from langgraph_agents_service.service import Service
@@ -96,9 +97,11 @@ async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, caller
 
 def _has_thread(service: Service, body: StatelessRunCreate) -> bool:
     """Whether the run is more than its request: it is kept, or waits. Raises ApiError where nothing is kept."""
-    wanted = body.on_completion == "keep" or body.after_seconds > 0
+    wanted = body.on_completion == "keep" or body.after_seconds > 0 or body.webhook is not None
     if wanted and not service.keeps_threads:
-        raise ApiError(422, "on_completion, after_seconds: CHECKPOINTER=none keeps nothing; leave them out")
+        raise ApiError(
+            422, "on_completion, after_seconds, webhook: CHECKPOINTER=none keeps nothing; leave them out"
+        )
     return wanted
 
 

@@ -19,11 +19,12 @@ from langgraph_agents_service.api.context import (
     Updater,
 )
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
-from langgraph_agents_service.api.runs.making import allow, build, document, headers_of, named_checkpoint
+from langgraph_agents_service.api.runs.making import allow, build, headers_of, named_checkpoint
 from langgraph_agents_service.api.schemas import Limit, Offset, RunCreate, RunField
 from langgraph_agents_service.api.wire import json, selected
 from langgraph_agents_service.persistence.checkpointers.threads import forget_run
 from langgraph_agents_service.persistence.registry.base import Owner, Run, RunStatus, ThreadBusyError
+from langgraph_agents_service.runs.documents import document
 from langgraph_agents_service.service import Service
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)

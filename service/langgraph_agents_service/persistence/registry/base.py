@@ -92,6 +92,8 @@ class Run:
     error: Json | None = None
     record_events: bool = False
     """Whether its events are kept for readers on other processes."""
+    webhook: str | None = None
+    """Who is told how it ended."""
     after_seconds: float = 0
     """How long it waits at least, from its entry on."""
     rollback: bool = False
@@ -225,9 +227,17 @@ class Registry(Protocol):
         """Take up to `limit` pending runs of these graphs whose threads are free, oldest first."""
 
     async def finish(
-        self, run: Run, status: RunStatus, error: Json | None, thread_status: ThreadStatus
+        self,
+        run: Run,
+        status: RunStatus,
+        error: Json | None,
+        thread_status: ThreadStatus,
+        result: bytes | None = None,
     ) -> bool:
-        """End a run of this process. False if the run is no longer its own."""
+        """End a run of this process. False if the run is no longer its own.
+
+        `result`: what its webhook is told besides, as JSON.
+        """
 
     async def release(self, run: Run) -> None:
         """Give a run back, for another process to take up."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from langgraph_agents_service.persistence.outbox.memory import MemoryOutbox
 from langgraph_agents_service.persistence.registry.base import (
     ATTEMPT_STRIDE,
     Changes,
@@ -50,6 +51,7 @@ class KeyValueRegistry:
         self._documents = documents
         self._holders = holders or documents
         self._ttl = ttl_seconds
+        self.outbox = MemoryOutbox()
         self._changes = Changes()
         self._waiting: dict[str, Run] = {}
         self._held: dict[str, Run] = {}
@@ -246,11 +248,17 @@ class KeyValueRegistry:
         return claimed
 
     async def finish(
-        self, run: Run, status: RunStatus, error: Json | None, thread_status: ThreadStatus
+        self,
+        run: Run,
+        status: RunStatus,
+        error: Json | None,
+        thread_status: ThreadStatus,
+        result: bytes | None = None,
     ) -> bool:
         run.status, run.error = status, error
         try:
             await self._save_run(run)
+            self.outbox.put(run, result)
             await self.set_thread_status(run.thread_id, thread_status, error)
         finally:
             await self._let_go(run)
@@ -336,6 +344,7 @@ class KeyValueRegistry:
         elif waiting is not None:
             waiting.status = RunStatus.INTERRUPTED
             await self._save_run(waiting)
+            self.outbox.put(waiting, None)
         else:
             await self._documents.put(
                 f"cancel:{run.run_id}", b"rollback" if rollback else b"1", ttl=LOCK_SECONDS

@@ -40,7 +40,7 @@ from langgraph_agents_service.persistence.registry.base import (
 SCHEMA = files("langgraph_agents_service.persistence.registry").joinpath("schema.sql").read_text()
 
 _Begin = tuple[Run, Owner, bool, bool]
-_Finish = tuple[Run, RunStatus, Json | None, ThreadStatus]
+_Finish = tuple[Run, RunStatus, Json | None, ThreadStatus, bytes | None]
 
 
 class PostgresRegistry:
@@ -201,6 +201,7 @@ class PostgresRegistry:
                     start and not run.after_seconds,
                     run.multitask_strategy != "reject",
                     str(run.after_seconds),
+                    run.webhook or "",
                 )
                 for run, owner, create_thread, start in items
             ],
@@ -216,15 +217,27 @@ class PostgresRegistry:
         return [_run(row) for row in rows]
 
     async def finish(
-        self, run: Run, status: RunStatus, error: Json | None, thread_status: ThreadStatus
+        self,
+        run: Run,
+        status: RunStatus,
+        error: Json | None,
+        thread_status: ThreadStatus,
+        result: bytes | None = None,
     ) -> bool:
-        return await self._finishes.submit((run, status, error, thread_status))
+        return await self._finishes.submit((run, status, error, thread_status, result))
 
     async def _flush_finishes(self, items: list[_Finish]) -> list[bool]:
         columns = zip(
             *[
-                (run.run_id, run.attempt, status, orjson.dumps(error).decode() if error else "", thread)
-                for run, status, error, thread in items
+                (
+                    run.run_id,
+                    run.attempt,
+                    status,
+                    orjson.dumps(error).decode() if error else "",
+                    thread,
+                    result.decode() if result else "",
+                )
+                for run, status, error, thread, result in items
             ],
             strict=True,
         )
@@ -414,6 +427,7 @@ def _run(row: DictRow) -> Run:
         error=orjson.loads(row["error"]) if row["error"] else None,
         record_events=row["record_events"],
         rollback=row["rollback"],
+        webhook=row["webhook"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

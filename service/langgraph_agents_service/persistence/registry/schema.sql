@@ -92,6 +92,27 @@ CREATE TABLE IF NOT EXISTS agent_assistant_versions (
   PRIMARY KEY (assistant_id, version)
 );
 
+-- Whom to tell how a run ended, and what besides; a trigger moves it on in the transaction that ends the run.
+ALTER TABLE agent_runs ADD COLUMN IF NOT EXISTS webhook text;
+ALTER TABLE agent_runs ADD COLUMN IF NOT EXISTS result text;
+CREATE TABLE IF NOT EXISTS agent_webhooks (
+  identifier uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  url text NOT NULL,
+  run text NOT NULL,
+  tries int NOT NULL DEFAULT 0,
+  next_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS agent_webhooks_due ON agent_webhooks (next_at);
+CREATE OR REPLACE FUNCTION agent_tell_of_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO agent_webhooks (url, run) VALUES (NEW.webhook, row_to_json(NEW)::text);
+  NEW.result := NULL;
+  RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER agent_runs_told BEFORE UPDATE OF status ON agent_runs FOR EACH ROW
+WHEN (NEW.webhook IS NOT NULL AND OLD.status IN ('pending', 'running') AND NEW.status NOT IN ('pending', 'running'))
+EXECUTE FUNCTION agent_tell_of_run();
+
 -- Runs that are made again and again.
 CREATE TABLE IF NOT EXISTS agent_crons (
   cron_id uuid PRIMARY KEY,

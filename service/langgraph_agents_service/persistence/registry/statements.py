@@ -17,7 +17,7 @@ _THREAD = f"""t.thread_id, t.owner, t.metadata, t.config, t.error, t.ttl_minutes
 
 _RUN = """r.run_id, (SELECT t.owner FROM agent_threads t WHERE t.thread_id = r.thread_id) AS owner,
           r.thread_id, r.assistant_id, r.graph_id, r.payload, r.metadata, r.multitask_strategy,
-          r.status, r.attempt, r.error, r.record_events, r.rollback, r.created_at, r.updated_at"""
+          r.status, r.attempt, r.error, r.record_events, r.rollback, r.webhook, r.created_at, r.updated_at"""
 
 CREATE_THREAD = """
 INSERT INTO agent_threads (thread_id, owner, metadata, ttl_minutes, ttl_strategy, state_updated_at)
@@ -81,9 +81,10 @@ _BEGIN = """
 WITH item AS (
   SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
                        %b::text[], %b::text[], %b::text[], %b::text[], %b::bool[], %b::bool[], %b::bool[],
-                       %b::bool[], %b::text[])
+                       %b::bool[], %b::text[], %b::text[])
     AS i(run_id, thread_id, owner, allowed, assistant_id, graph_id, payload, given_metadata, given_assistant,
-         given_config, strategy, record_events, create_thread, start, enqueue, after),
+         given_config, strategy, record_events, create_thread, start, enqueue, after,
+         webhook),
     LATERAL (SELECT given_metadata::jsonb AS metadata, given_assistant::jsonb AS assistant,
                     given_config::jsonb AS config) AS j
 ), first AS (
@@ -112,12 +113,12 @@ WITH item AS (
   WHERE NOT EXISTS (SELECT 1 FROM agent_runs r WHERE r.run_id = item.run_id)
 ), entered AS (
   INSERT INTO agent_runs (run_id, thread_id, assistant_id, graph_id, status, worker_id, attempt,
-                          payload, metadata, multitask_strategy, record_events, created_at)
+                          payload, metadata, multitask_strategy, record_events, webhook, created_at)
   SELECT run_id, thread_id, assistant_id, graph_id,
          CASE WHEN start AND NOT busy THEN 'running' ELSE 'pending' END,
          CASE WHEN start AND NOT busy THEN %s::uuid END,
          CASE WHEN start AND NOT busy THEN 1 ELSE 0 END,
-         payload, run_metadata::text, strategy, record_events,
+         payload, run_metadata::text, strategy, record_events, NULLIF(webhook, ''),
          clock_timestamp() + make_interval(secs => after::float8)
   FROM entering WHERE enqueue OR NOT busy
   ON CONFLICT DO NOTHING
@@ -179,10 +180,11 @@ RETURNING {_RUN}"""  # noqa: S608
 
 FINISH_RUNS = """
 WITH item AS (
-  SELECT * FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::text[])
-    AS i(run_id, attempt, status, error, thread_status)
+  SELECT * FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS i(run_id, attempt, status, error, thread_status, result)
 ), ended AS (
-  UPDATE agent_runs r SET status = item.status, error = NULLIF(item.error, ''), updated_at = now(), worker_id = NULL
+  UPDATE agent_runs r SET status = item.status, error = NULLIF(item.error, ''), result = NULLIF(item.result, ''),
+                          updated_at = now(), worker_id = NULL
   FROM item WHERE r.run_id = item.run_id AND r.attempt = item.attempt AND r.worker_id = %s
     AND r.status = 'running' AND NOT r.rollback
   RETURNING r.run_id, r.thread_id, r.error, item.thread_status

@@ -1,0 +1,1 @@
+"""What others are still to be told: runs that have ended."""
