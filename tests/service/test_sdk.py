@@ -329,8 +329,8 @@ async def test_what_is_not_supported_is_refused_by_name(client: LangGraphClient)
 
 
 async def test_what_is_not_there_is_named(client: LangGraphClient) -> None:
-    with pytest.raises(InternalServerError, match="does not have crons"):
-        await client.crons.create("agent", schedule="* * * * *", input={})
+    with pytest.raises(InternalServerError, match="does not have streams of events of a thread"):
+        await client.http.post(f"/threads/{uuid.uuid4()}/commands", json={})
 
 
 async def test_threads_belong_to_the_key_that_made_them(served: Served, client: LangGraphClient) -> None:
