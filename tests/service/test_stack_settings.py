@@ -32,8 +32,9 @@ UNSET = {
     "STREAM_BUFFER_BYTES",
     "MAX_RUN_ATTEMPTS",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    # Filled in by a person, in the agent's own secret.
+    # Secrets of the agent's own, where its team names them.
     "API_KEYS",
+    "WEBHOOK_SECRET",
 }
 
 

@@ -426,7 +426,8 @@ def test_where_all_is_denied_no_route_gives_anything_away(project: Project) -> N
                 body = {name: value for name, value in bodies.items() if name in known}
                 if "{thread_id}" not in path:
                     body.pop("checkpoint", None)
-                if path == "/assistants":  # where it is the id of a new one, not whatever names one
+                # Where it is the id of a new one, or of one to look for, and not whatever names one.
+                if path in ("/assistants", "/runs/crons/search", "/runs/crons/count"):
                     body["assistant_id"] = thing
                 if path == "/runs/cancel":
                     body = {"status": "all"}

@@ -278,3 +278,11 @@ async def test_what_a_project_does_not_allow_is_not_told(
     with pytest.raises(StartError, match="LG_WEBHOOK_TOKEN is not set"):
         async with Service(Settings(checkpointer="memory", host="127.0.0.1", langgraph_config=file)):
             pass
+
+
+def test_a_secret_that_a_stack_generates_signs() -> None:
+    """40 letters and digits, which are base64."""
+    generated = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3hJ6kL9n"
+    settings = Settings(checkpointer="memory", host="127.0.0.1", webhook_secret=generated)
+    assert settings.webhook_secrets == (generated,)
+    assert Webhook(generated)
