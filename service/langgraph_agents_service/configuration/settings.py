@@ -345,14 +345,12 @@ class Settings(ModelSettings, DatabaseSettings):
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The entries of API_KEYS: `key`, or `name:key` for threads that outlive a change of the key."""
-        text = self.api_keys.get_secret_value().replace(",", "\n")
-        return tuple(key.strip() for key in text.splitlines() if key.strip())
+        return _entries(self.api_keys)
 
     @cached_property
     def webhook_secrets(self) -> tuple[str, ...]:
         """The secrets of WEBHOOK_SECRET, each of which signs."""
-        text = self.webhook_secret.get_secret_value().replace(",", "\n")
-        return tuple(secret.strip() for secret in text.splitlines() if secret.strip())
+        return _entries(self.webhook_secret)
 
     @cached_property
     def project_authenticates(self) -> bool:
@@ -381,6 +379,12 @@ class Settings(ModelSettings, DatabaseSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+def _entries(secret: SecretStr) -> tuple[str, ...]:
+    """What stands on lines of its own, or between commas."""
+    text = secret.get_secret_value().replace(",", "\n")
+    return tuple(entry.strip() for entry in text.splitlines() if entry.strip())
 
 
 def _signs(secret: str) -> bool:

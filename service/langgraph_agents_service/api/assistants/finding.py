@@ -42,7 +42,7 @@ async def find(
     owner = await caller.may("assistants", action, {"assistant_id": wanted})
     if graph is not None:
         found = own(graph)
-        if owner.only is not None and not owner.only.admits(found.metadata):
+        if not owner.admits(found.metadata):
             raise missing(service, assistant_id)
         return found, owner
     try:

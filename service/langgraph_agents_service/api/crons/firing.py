@@ -12,12 +12,11 @@ from langgraph_agents_service.access.authorization import RefusedError
 from langgraph_agents_service.access.callers import Caller
 from langgraph_agents_service.access.users import restored
 from langgraph_agents_service.api.errors import ApiError
-from langgraph_agents_service.api.runs.making import allow, build
+from langgraph_agents_service.api.runs.making import allow, bound_thread, build
 from langgraph_agents_service.api.schemas import RunCreate
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.crons.base import Firing
-from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run, ThreadBusyError
-from langgraph_agents_service.runs.endings import TEMPORARY_MINUTES
+from langgraph_agents_service.persistence.registry.base import NotFoundError, Run, ThreadBusyError
 from langgraph_agents_service.runs.runner import UNAVAILABLE
 from langgraph_agents_service.service import Service
 
@@ -74,11 +73,8 @@ async def fire(service: Service) -> bool:
             log.warning("a cron cannot run", extra={"cron_id": cron.cron_id, "reason": str(why)})
     metrics.series(metrics.crons, outcome).inc()
     log.info("cron", extra={"cron_id": cron.cron_id, "outcome": outcome})
-    if made is not None and made.payload.get("temporary") and service.registry.durable:
-        # Should the process end before the thread is deleted.
-        with contextlib.suppress(NotFoundError):
-            ttl = (TEMPORARY_MINUTES, "delete")
-            await service.registry.update_thread(made.thread_id, Owner(made.owner), {}, ttl=ttl)
+    if made is not None:
+        await bound_thread(service, made)
     return True
 
 

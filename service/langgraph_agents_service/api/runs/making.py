@@ -1,5 +1,6 @@
 """From what a request asks to the run that does it."""
 
+import contextlib
 import os
 import uuid
 from typing import Any
@@ -9,7 +10,8 @@ from langgraph_agents_service.api.assistants import finding
 from langgraph_agents_service.api.errors import ApiError
 from langgraph_agents_service.api.schemas import Checkpoint, Question, RunCreate
 from langgraph_agents_service.configuration.settings import Environment
-from langgraph_agents_service.persistence.registry.base import Owner, Run
+from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run
+from langgraph_agents_service.runs.endings import TEMPORARY_MINUTES
 from langgraph_agents_service.service import Service
 from langgraph_agents_service.webhooks import checking
 
@@ -143,6 +145,14 @@ async def allow(caller: Caller, run: Run, *, thread_id: str | None, if_not_exist
     run.payload |= asked["kwargs"]
     run.metadata = {**(run.payload["config"].get("metadata") or {}), **asked["metadata"]}
     return owner
+
+
+async def bound_thread(service: Service, run: Run) -> None:
+    """Give the thread that was made for a run alone a lifetime, should the process end before it deletes the thread."""
+    if run.payload.get("temporary") and service.registry.durable:
+        with contextlib.suppress(NotFoundError):
+            ttl = (TEMPORARY_MINUTES, "delete")
+            await service.registry.update_thread(run.thread_id, Owner(run.owner), {}, ttl=ttl)
 
 
 def headers_of(run: Run, *, stateless: bool = False) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Runs without a thread: gone once they are answered, or on a thread that is made for them."""
 
-import contextlib
 import uuid
 from typing import Annotated, Literal
 
@@ -11,12 +10,11 @@ from langgraph_agents_service.api import follow
 from langgraph_agents_service.api.bodies import StrictRoute
 from langgraph_agents_service.api.context import CallerDep, ServiceDep, ThreadsDep
 from langgraph_agents_service.api.errors import ANSWERS, ApiError
-from langgraph_agents_service.api.runs.making import allow, build, headers_of, named_checkpoint
+from langgraph_agents_service.api.runs.making import allow, bound_thread, build, headers_of, named_checkpoint
 from langgraph_agents_service.api.schemas import RunsCancel, StatelessRunCreate
 from langgraph_agents_service.api.wire import json
-from langgraph_agents_service.persistence.registry.base import Json, NotFoundError, Owner, Run, RunStatus
+from langgraph_agents_service.persistence.registry.base import Json, Owner, Run, RunStatus
 from langgraph_agents_service.runs.documents import document
-from langgraph_agents_service.runs.endings import TEMPORARY_MINUTES
 from langgraph_agents_service.runs.execution import Stop
 from langgraph_agents_service.service import Service
 
@@ -47,11 +45,7 @@ async def _on_its_own_thread(service: Service, body: StatelessRunCreate, caller:
 
 async def _submit(service: Service, run: Run, owner: Owner) -> Json:
     await service.runner.submit(run, owner, create_thread=True)
-    if run.payload.get("temporary") and service.registry.durable:
-        # Should the process end before the thread is deleted.
-        with contextlib.suppress(NotFoundError):
-            ttl = (TEMPORARY_MINUTES, "delete")
-            await service.registry.update_thread(run.thread_id, Owner(owner.name), {}, ttl=ttl)
+    await bound_thread(service, run)
     return document(run)
 
 

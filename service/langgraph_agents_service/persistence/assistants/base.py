@@ -119,7 +119,7 @@ def matches(assistant: Assistant, owner: Owner, search: Search) -> bool:
         search.graph_id in (None, assistant.graph_id)
         and (search.name is None or search.name.lower() in assistant.name.lower())
         and contains(assistant.metadata, search.metadata)
-        and (owner.only is None or owner.only.admits(assistant.metadata))
+        and owner.admits(assistant.metadata)
     )
 
 

@@ -1,8 +1,7 @@
 """Assistants as JSON documents, in Valkey or in the memory of the process. They stay until they are deleted."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -18,7 +17,7 @@ from langgraph_agents_service.persistence.assistants.base import (
     matches,
 )
 from langgraph_agents_service.persistence.registry.base import Json, NotFoundError, Owner
-from langgraph_agents_service.persistence.registry.documents import Documents
+from langgraph_agents_service.persistence.registry.documents import Documents, restored
 
 
 class KeyValueAssistants:
@@ -44,7 +43,7 @@ class KeyValueAssistants:
         (document,) = await self._documents.get(f"assistant:{assistant_id}")
         if document is None:
             raise NotFoundError
-        assistant = Assistant(**_load(document, Assistant))
+        assistant = Assistant(**restored(document, Assistant))
         if assistant.owner != owner.name or not matches(assistant, owner, Search()):
             raise NotFoundError
         return assistant
@@ -65,7 +64,7 @@ class KeyValueAssistants:
         (document,) = await self._documents.get(f"assistant:{assistant_id}:{version}")
         if document is None:
             raise NotFoundError
-        return await self._become(assistant, Version(**_load(document, Version)))
+        return await self._become(assistant, Version(**restored(document, Version)))
 
     async def versions(
         self, assistant_id: str, owner: Owner, metadata: Json, *, limit: int, offset: int
@@ -73,7 +72,7 @@ class KeyValueAssistants:
         await self.get(assistant_id, owner)
         names = await self._documents.members(f"versions:{assistant_id}")
         documents = await self._documents.get(*(f"assistant:{assistant_id}:{name}" for name in names))
-        found = [Version(**_load(document, Version)) for document in documents if document is not None]
+        found = [Version(**restored(document, Version)) for document in documents if document is not None]
         found = [version for version in found if contains(version.metadata, metadata)]
         return sorted(found, key=lambda version: version.version, reverse=True)[offset : offset + limit]
 
@@ -107,7 +106,7 @@ class KeyValueAssistants:
     async def _matching(self, owner: Owner, search: Search, own: Sequence[Assistant]) -> list[Assistant]:
         names = await self._documents.members(f"assistants:{owner.name}")
         documents = await self._documents.get(*(f"assistant:{name}" for name in names)) if names else []
-        kept = [Assistant(**_load(document, Assistant)) for document in documents if document is not None]
+        kept = [Assistant(**restored(document, Assistant)) for document in documents if document is not None]
         return [assistant for assistant in (*kept, *own) if matches(assistant, owner, search)]
 
     async def _add_version(self, assistant_id: str, version: Version) -> bool:
@@ -128,13 +127,3 @@ def _sortable(value: Any) -> Any:
 
 def _dump(assistant: Version) -> bytes:
     return orjson.dumps(asdict(assistant))
-
-
-def _load(document: bytes, kind: type[Version]) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(document)
-    names = {field.name for field in fields(kind)}
-    return {
-        name: datetime.fromisoformat(value) if name in ("created_at", "updated_at") else value
-        for name, value in found.items()
-        if name in names
-    }

@@ -18,6 +18,7 @@ from langgraph_agents_service.persistence.assistants.base import (
 from langgraph_agents_service.persistence.database import Database
 from langgraph_agents_service.persistence.registry.base import Json, NotFoundError, Owner
 from langgraph_agents_service.persistence.registry.filters import admitted
+from langgraph_agents_service.persistence.registry.owned import one, owned
 
 _OWNED = f"(kept.owner = %(owner)s AND {admitted('%(only)s::jsonb', 'kept.metadata')})"
 
@@ -137,7 +138,7 @@ class PostgresAssistants:
     ) -> list[Version]:
         rows = await self._database.fetch(
             _VERSIONS,
-            _owned(owner, assistant_id=assistant_id, metadata=Jsonb(metadata), limit=limit, offset=offset),
+            owned(owner, assistant_id=assistant_id, metadata=Jsonb(metadata), limit=limit, offset=offset),
         )
         return [Version(**_content(row), created_at=row["created_at"]) for row in rows]
 
@@ -170,19 +171,11 @@ class PostgresAssistants:
         return int(rows[0]["count"])
 
     async def _one(self, statement: str, owner: Owner, **parameters: Any) -> DictRow:
-        rows = await self._database.fetch(statement, _owned(owner, **parameters))
-        if not rows:
-            raise NotFoundError
-        return rows[0]
-
-
-def _owned(owner: Owner, **parameters: Any) -> dict[str, Any]:
-    only = Jsonb(owner.only.document()) if owner.only else None
-    return {"owner": owner.name, "only": only, **parameters}
+        return one(await self._database.fetch(statement, owned(owner, **parameters)))
 
 
 def _searched(owner: Owner, search: Search, own: Sequence[Assistant], **parameters: Any) -> dict[str, Any]:
-    return _owned(
+    return owned(
         owner,
         graph_id=search.graph_id,
         name=search.name,

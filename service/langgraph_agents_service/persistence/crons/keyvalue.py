@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,8 @@ from langgraph_agents_service.persistence.assistants.base import contains
 from langgraph_agents_service.persistence.crons.base import Cron, CronSearch, Firing
 from langgraph_agents_service.persistence.crons.schedule import following
 from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run, now
-from langgraph_agents_service.persistence.registry.documents import Documents
+from langgraph_agents_service.persistence.registry.documents import Documents, restored
 from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegistry
-
-_TIMES = ("end_time", "next_run_date", "created_at", "updated_at")
 
 _HELD_SECONDS = 3600.0
 """How long others know that somebody took a cron at its time; its next time is set within a moment."""
@@ -47,8 +45,8 @@ class KeyValueCrons:
 
     async def get(self, cron_id: str, owner: Owner) -> Cron:
         (document,) = await self._documents.get(f"cron:{cron_id}")
-        cron = _load(document) if document is not None else None
-        if cron is None or not _owns(owner, cron):
+        cron = Cron(**restored(document, Cron)) if document is not None else None
+        if cron is None or not owner.owns(cron.owner, cron.metadata):
             raise NotFoundError
         return cron
 
@@ -106,13 +104,13 @@ class KeyValueCrons:
     async def _all(self) -> list[Cron]:
         names = await self._documents.members("crons")
         documents = await self._documents.get(*(f"cron:{name}" for name in names)) if names else []
-        return [_load(document) for document in documents if document is not None]
+        return [Cron(**restored(document, Cron)) for document in documents if document is not None]
 
     async def _matching(self, owner: Owner, search: CronSearch) -> list[Cron]:
         return [
             cron
             for cron in await self._all()
-            if _owns(owner, cron)
+            if owner.owns(cron.owner, cron.metadata)
             and search.assistant_id in (None, cron.assistant_id)
             and search.thread_id in (None, cron.thread_id)
             and search.enabled in (None, cron.enabled)
@@ -137,18 +135,6 @@ def _is_due(cron: Cron) -> bool:
     )
 
 
-def _owns(owner: Owner, cron: Cron) -> bool:
-    return cron.owner == owner.name and (owner.only is None or owner.only.admits(cron.metadata))
-
-
 def _sortable(value: Any) -> tuple[bool, str]:
     """What is not there comes last, as in PostgreSQL."""
     return value is None, value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _load(document: bytes) -> Cron:
-    found: dict[str, Any] = orjson.loads(document)
-    for name in _TIMES:
-        found[name] = datetime.fromisoformat(found[name]) if found.get(name) else None
-    names = {field.name for field in fields(Cron)}
-    return Cron(**{name: value for name, value in found.items() if name in names})

@@ -15,6 +15,7 @@ from langgraph_agents_service.persistence.crons.schedule import following
 from langgraph_agents_service.persistence.database import Database
 from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run, now
 from langgraph_agents_service.persistence.registry.filters import admitted
+from langgraph_agents_service.persistence.registry.owned import one, owned
 from langgraph_agents_service.persistence.registry.postgres import PostgresRegistry
 
 _OWNED = f"(kept.owner = %(owner)s AND {admitted('%(only)s::jsonb', 'kept.metadata')})"
@@ -98,7 +99,7 @@ class PostgresCrons:
             raise NotFoundError from None
 
     async def get(self, cron_id: str, owner: Owner) -> Cron:
-        return _cron(_one(await self._database.fetch(_GET, _owned(owner, cron_id=cron_id))))
+        return _cron(one(await self._database.fetch(_GET, owned(owner, cron_id=cron_id))))
 
     async def update(self, cron_id: str, owner: Owner, changes: Mapping[str, Any]) -> Cron:
         named = [_COLUMNS[_COLUMNS.index(name)] for name in changes]
@@ -110,10 +111,10 @@ class PostgresCrons:
             UPDATE agent_crons kept SET {", ".join(["updated_at = now()", *sets])}
             WHERE kept.cron_id = %(cron_id)s AND {_OWNED} RETURNING *"""  # noqa: S608
         values = {name: Jsonb(value) if name in _MERGED else value for name, value in changes.items()}
-        return _cron(_one(await self._database.fetch(statement, _owned(owner, cron_id=cron_id, **values))))
+        return _cron(one(await self._database.fetch(statement, owned(owner, cron_id=cron_id, **values))))
 
     async def delete(self, cron_id: str, owner: Owner) -> None:
-        _one(await self._database.fetch(_DELETE, _owned(owner, cron_id=cron_id)))
+        one(await self._database.fetch(_DELETE, owned(owner, cron_id=cron_id)))
 
     async def search(
         self,
@@ -154,13 +155,8 @@ class PostgresCrons:
             yield _Firing(cron, self._registry, connection)
 
 
-def _owned(owner: Owner, **parameters: Any) -> dict[str, Any]:
-    only = Jsonb(owner.only.document()) if owner.only else None
-    return {"owner": owner.name, "only": only, **parameters}
-
-
 def _searched(owner: Owner, search: CronSearch, **parameters: Any) -> dict[str, Any]:
-    return _owned(
+    return owned(
         owner,
         assistant_id=search.assistant_id,
         thread_id=search.thread_id,
@@ -168,12 +164,6 @@ def _searched(owner: Owner, search: CronSearch, **parameters: Any) -> dict[str, 
         metadata=Jsonb(search.metadata),
         **parameters,
     )
-
-
-def _one(rows: list[DictRow]) -> DictRow:
-    if not rows:
-        raise NotFoundError
-    return rows[0]
 
 
 def _cron(row: DictRow) -> Cron:

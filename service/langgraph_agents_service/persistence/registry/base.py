@@ -27,6 +27,13 @@ class Owner:
     only: Filter | None = None
     """What the project's authorization says for this request; None: no more than the name."""
 
+    def admits(self, metadata: Json) -> bool:
+        """Whether something with this metadata is the owner's, given that its name is."""
+        return self.only is None or self.only.admits(metadata)
+
+    def owns(self, name: str, metadata: Json) -> bool:
+        return name == self.name and self.admits(metadata)
+
 
 class RunStatus(StrEnum):
     PENDING = "pending"

@@ -7,9 +7,8 @@ lives and dies with the process that took it: to have runs outlive it, use CHECK
 import asyncio
 from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
-from dataclasses import asdict, fields
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import asdict
+from datetime import timedelta
 
 import orjson
 
@@ -31,7 +30,7 @@ from langgraph_agents_service.persistence.registry.base import (
     now,
     of_thread,
 )
-from langgraph_agents_service.persistence.registry.documents import Documents
+from langgraph_agents_service.persistence.registry.documents import Documents, restored
 
 EVENTS_AT_ONCE = 100
 
@@ -74,7 +73,7 @@ class KeyValueRegistry:
 
     async def get_thread(self, thread_id: str, owner: Owner) -> Thread:
         thread = await self._thread(thread_id)
-        if thread is None or not _owns(owner, thread):
+        if thread is None or not owner.owns(thread.owner, thread.metadata):
             raise NotFoundError
         return thread
 
@@ -129,7 +128,7 @@ class KeyValueRegistry:
             thread = await self._thread(thread_id)
             if thread is None:
                 gone.append(thread_id)
-            elif _owns(owner, thread):
+            elif owner.owns(thread.owner, thread.metadata):
                 found.append(thread)
         await self._documents.remove(f"owner:{owner.name}", *gone)
         return [
@@ -387,20 +386,8 @@ class KeyValueRegistry:
             await self._let_go(run)
 
 
-def _owns(owner: Owner, thread: Thread) -> bool:
-    return thread.owner == owner.name and (owner.only is None or owner.only.admits(thread.metadata))
-
-
 def _dump(document: Thread | Run) -> bytes:
     return orjson.dumps(asdict(document))
-
-
-def _load(document: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(document)
-    for name in ("created_at", "updated_at", "state_updated_at"):
-        if name in found:
-            found[name] = datetime.fromisoformat(found[name])
-    return found
 
 
 def _event(value: bytes) -> Event:
@@ -410,17 +397,11 @@ def _event(value: bytes) -> Event:
 
 
 def _thread(document: bytes) -> Thread:
-    found = _load(document)
+    found = restored(document, Thread)
     found.setdefault("state_updated_at", found["updated_at"])
-    return Thread(**{**_known(found, Thread), "status": ThreadStatus(found["status"])})
+    return Thread(**{**found, "status": ThreadStatus(found["status"])})
 
 
 def _run(document: bytes) -> Run:
-    found = _load(document)
-    return Run(**{**_known(found, Run), "status": RunStatus(found["status"])})
-
-
-def _known(given: dict[str, Any], kind: type[Thread | Run]) -> dict[str, Any]:
-    """Without what only a newer version knows, which serves beside this one during a rollout."""
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in given.items() if name in names}
+    found = restored(document, Run)
+    return Run(**{**found, "status": RunStatus(found["status"])})

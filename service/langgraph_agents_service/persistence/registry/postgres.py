@@ -36,6 +36,7 @@ from langgraph_agents_service.persistence.registry.base import (
     ThreadExistsError,
     ThreadStatus,
 )
+from langgraph_agents_service.persistence.registry.owned import one, owned
 
 SCHEMA = files("langgraph_agents_service.persistence.registry").joinpath("schema.sql").read_text()
 
@@ -81,8 +82,8 @@ class PostgresRegistry:
             raise ThreadExistsError from None
 
     async def get_thread(self, thread_id: str, owner: Owner) -> Thread:
-        rows = await self._database.fetch(statements.GET_THREAD, _owned(owner, thread_id=thread_id))
-        return _thread(_one(rows))
+        rows = await self._database.fetch(statements.GET_THREAD, owned(owner, thread_id=thread_id))
+        return _thread(one(rows))
 
     async def update_thread(
         self, thread_id: str, owner: Owner, metadata: Json, *, ttl: tuple[float, str] | None = None
@@ -90,7 +91,7 @@ class PostgresRegistry:
         minutes, strategy = ttl or (None, None)
         rows = await self._database.fetch(
             statements.UPDATE_THREAD,
-            _owned(
+            owned(
                 owner,
                 thread_id=thread_id,
                 metadata=Jsonb(metadata),
@@ -98,7 +99,7 @@ class PostgresRegistry:
                 ttl_strategy=strategy,
             ),
         )
-        return _thread(_one(rows))
+        return _thread(one(rows))
 
     async def search_threads(
         self,
@@ -114,7 +115,7 @@ class PostgresRegistry:
     ) -> list[Thread]:
         rows = await self._database.fetch(
             statements.search_threads(sort_by, descending),
-            _owned(
+            owned(
                 owner,
                 metadata=Jsonb(metadata or {}),
                 ids=list(ids) if ids is not None else None,
@@ -129,12 +130,12 @@ class PostgresRegistry:
         self, owner: Owner, *, metadata: Json | None = None, status: ThreadStatus | None = None
     ) -> int:
         rows = await self._database.fetch(
-            statements.COUNT_THREADS, _owned(owner, metadata=Jsonb(metadata or {}), status=status)
+            statements.COUNT_THREADS, owned(owner, metadata=Jsonb(metadata or {}), status=status)
         )
         return int(rows[0]["count"])
 
     async def delete_thread(self, thread_id: str, owner: Owner) -> None:
-        rows = await self._database.fetch(statements.DELETE_THREAD, _owned(owner, thread_id=thread_id))
+        rows = await self._database.fetch(statements.DELETE_THREAD, owned(owner, thread_id=thread_id))
         if not rows:
             await self.get_thread(thread_id, owner)
             raise ThreadBusyError
@@ -259,9 +260,9 @@ class PostgresRegistry:
 
     async def get_run(self, thread_id: str, run_id: str, owner: Owner) -> Run:
         rows = await self._database.fetch(
-            statements.GET_RUN, _owned(owner, run_id=run_id, thread_id=thread_id)
+            statements.GET_RUN, owned(owner, run_id=run_id, thread_id=thread_id)
         )
-        return _run(_one(rows))
+        return _run(one(rows))
 
     async def list_runs(
         self, thread_id: str, owner: Owner, *, limit: int, offset: int, status: RunStatus | None
@@ -298,7 +299,7 @@ class PostgresRegistry:
     ) -> list[str]:
         rows = await self._database.fetch(
             statements.CANCEL_RUNS,
-            _owned(
+            owned(
                 owner,
                 thread_id=thread_id,
                 run_ids=list(run_ids) if run_ids is not None else None,
@@ -378,22 +379,6 @@ def _refuse(run: Run, row: DictRow) -> None:
         raise NotFoundError
     if run.multitask_strategy == "reject":
         raise ThreadBusyError
-
-
-def _owned(owner: Owner, **parameters: Any) -> dict[str, Any]:
-    """Parameters of a statement that looks at what is the owner's only."""
-    return {
-        "owner": owner.name,
-        "only": Jsonb(owner.only.document()) if owner.only else None,
-        "contained": Jsonb(owner.only.contained() if owner.only else {}),
-        **parameters,
-    }
-
-
-def _one(rows: list[DictRow]) -> DictRow:
-    if not rows:
-        raise NotFoundError
-    return rows[0]
 
 
 def _thread(row: DictRow) -> Thread:
