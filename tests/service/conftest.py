@@ -1,6 +1,5 @@
 """One PostgreSQL, one Valkey and one service of each kind for the tests of a worker, all on free ports."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -8,8 +7,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from langgraph_agents_service import local
-from langgraph_agents_service.configuration.settings import DatabaseSettings
-from langgraph_agents_service.persistence.migrate import migrate
+from tests.service.databases import migrated
 from tests.service.serving import Served, serving
 
 # Pulumi's SDK has google.rpc.Status in a file of its own, and a process can have it once only. The gRPC transport of
@@ -26,10 +24,7 @@ def postgres() -> Iterator[local.Postgres]:
 @pytest.fixture(scope="session")
 def database_uri(postgres: local.Postgres) -> str:
     """A migrated database."""
-    uri = postgres.uri("agent")
-    settings = DatabaseSettings(database_uri=uri, database_admin_uri=postgres.admin_uri)
-    asyncio.run(migrate(settings))
-    return uri
+    return migrated(postgres, "agent")
 
 
 @pytest.fixture(scope="session")

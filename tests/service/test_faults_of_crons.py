@@ -8,8 +8,7 @@ import psycopg
 import pytest
 
 from langgraph_agents_service import local
-from langgraph_agents_service.configuration.settings import DatabaseSettings
-from langgraph_agents_service.persistence.migrate import migrate
+from tests.service.databases import migrated
 from tests.service.processes import Process, processes
 
 pytestmark = pytest.mark.e2e
@@ -20,8 +19,7 @@ SPREAD_SECONDS = 12.0
 
 
 async def test_a_cron_runs_once_whoever_is_killed_when_it_is_due(postgres: local.Postgres) -> None:
-    uri = postgres.uri("crons")
-    await migrate(DatabaseSettings(database_uri=uri, database_admin_uri=postgres.admin_uri))
+    uri = await asyncio.to_thread(migrated, postgres, "crons")
     with processes(3, database_uri=uri) as serving:
         client = serving[0].client()
         threads = [(await client.threads.create())["thread_id"] for _ in range(CRONS)]

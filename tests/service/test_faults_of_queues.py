@@ -1,6 +1,5 @@
 """Runs that wait, or are to be undone, when the process dies that has them."""
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 
 from langgraph_agents_service import local
-from langgraph_agents_service.configuration.settings import DatabaseSettings
-from langgraph_agents_service.persistence.migrate import migrate
+from tests.service.databases import migrated
 from tests.service.processes import Process, processes
 from tests.service.test_faults import STEPS, journal_of, until
 
@@ -21,9 +19,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def database_uri(postgres: local.Postgres) -> str:
     """A database of their own: whatever else serves here would take up these runs."""
-    uri = postgres.uri("queues")
-    asyncio.run(migrate(DatabaseSettings(database_uri=uri, database_admin_uri=postgres.admin_uri)))
-    return uri
+    return migrated(postgres, "queues")
 
 
 async def undone(client: LangGraphClient, thread_id: str, run_id: str) -> bool:

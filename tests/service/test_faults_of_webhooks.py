@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from langgraph_agents_service import local
-from langgraph_agents_service.configuration.settings import DatabaseSettings
-from langgraph_agents_service.persistence.migrate import migrate
+from tests.service.databases import migrated
 from tests.service.processes import Process, processes
 from tests.service.receiver import receiving
 from tests.service.serving import GRAPHS
@@ -25,8 +24,7 @@ KILLS = 4
 async def test_every_run_is_told_at_least_once_whoever_is_killed(
     postgres: local.Postgres, tmp_path: Path
 ) -> None:
-    uri = postgres.uri("webhook-faults")
-    await migrate(DatabaseSettings(database_uri=uri, database_admin_uri=postgres.admin_uri))
+    uri = await asyncio.to_thread(migrated, postgres, "webhook-faults")
     project = tmp_path / "langgraph.json"
     document = {
         "graphs": {"steps": f"{GRAPHS.parent / 'steps.py'}:builder"},

@@ -11,11 +11,10 @@ import psycopg
 import pytest
 
 from langgraph_agents_service import local
-from langgraph_agents_service.configuration.settings import DatabaseSettings
-from langgraph_agents_service.persistence.migrate import migrate
 from langgraph_agents_service.persistence.sweep import sweep
 from langgraph_agents_service.projects.config import ProjectError, ThreadTtl
 from langgraph_agents_service.service import StartError
+from tests.service.databases import migrated
 from tests.service.serving import Served, serving
 from tests.service.versions import STORE
 
@@ -24,12 +23,7 @@ INDEXED = GRAPHS / "indexed.json"
 
 
 def _migrated(postgres: local.Postgres, config: Path, name: str = "") -> str:
-    uri = postgres.uri(name or f"db{uuid.uuid4().hex[:12]}")
-    settings = DatabaseSettings(
-        database_uri=uri, database_admin_uri=postgres.admin_uri, langgraph_config=config
-    )
-    asyncio.run(migrate(settings))
-    return uri
+    return migrated(postgres, name or f"db{uuid.uuid4().hex[:12]}", langgraph_config=config)
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from standardwebhooks import Webhook
 
 from langgraph_agents_service import local
 from langgraph_agents_service.api.app import create_app
-from langgraph_agents_service.configuration.settings import DatabaseSettings, Environment, Settings
-from langgraph_agents_service.persistence.migrate import migrate
+from langgraph_agents_service.configuration.settings import Environment, Settings
 from langgraph_agents_service.projects.config import ProjectError, read
 from langgraph_agents_service.service import Service, StartError
 from langgraph_agents_service.webhooks import delivery
+from tests.service.databases import migrated
 from tests.service.receiver import Receiver, receiving
 from tests.service.serving import GRAPHS, Served, serving
 
@@ -55,9 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def own_database(postgres: local.Postgres) -> str:
     """A database of their own: another service there would take what is to be told, and may not call this machine."""
-    uri = postgres.uri("webhooks")
-    asyncio.run(migrate(DatabaseSettings(database_uri=uri, database_admin_uri=postgres.admin_uri)))
-    return uri
+    return migrated(postgres, "webhooks")
 
 
 @pytest.fixture(scope="module", params=["postgres", "valkey", "memory"])
