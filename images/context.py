@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.workload.build_context import content_tag, context_files
+from components.workload.build_context import content_hash, context_files
 from images.dockerfile import dockerfile
 from images.files import files
 from images.resolution import SERVICE, resolve
@@ -17,7 +17,7 @@ class Context:
     """A folder that is ready to be built."""
 
     folder: Path
-    tag: str
+    revision: str
     """Decided by everything that is in it, and by the platform."""
     locked: bool
     """Whether its packages come from a lock beside the project."""
@@ -54,8 +54,8 @@ def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
     ]
     _copy(SERVICE, [Path(path) for path in package], partial / "service")
     _copy(source.root, files(source), partial / "project")
-    tag = content_tag(partial, partial / "Dockerfile", salt=[platform])
-    target = folder / f"{name}-{tag}"
+    revision = content_hash(partial, partial / "Dockerfile", salt=[platform])
+    target = folder / f"{name}-{revision}"
     for old in folder.glob(f"{name}-*"):
         if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{16}}", old.name) and old != target:
             shutil.rmtree(old)
@@ -63,7 +63,7 @@ def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
         shutil.rmtree(partial)
     else:
         partial.rename(target)
-    return Context(target, tag, resolution.locked, resolution.others)
+    return Context(target, revision, resolution.locked, resolution.others)
 
 
 def _ignored() -> list[str]:

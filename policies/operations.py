@@ -138,11 +138,20 @@ def _missing(tags: Any) -> str:
     id="image-repository",
     severity=Severity.MEDIUM,
     reason="A tag that moves under a running system cannot be traced, and a known hole goes unnoticed",
-    remedy="set imageTagMutability to IMMUTABLE and imageScanningConfiguration.scanOnPush to true",
+    remedy="set imageTagMutability to IMMUTABLE, or to IMMUTABLE_WITH_EXCLUSION with tags that are named in full, and "
+    "imageScanningConfiguration.scanOnPush to true",
     link="https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html",
 )
 def image_repository(repository: Resource) -> Iterator[str]:
-    if repository.inputs.get("imageTagMutability") not in ("IMMUTABLE", UNKNOWN):
+    mutability = repository.inputs.get("imageTagMutability")
+    if mutability not in ("IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", UNKNOWN):
         yield "lets tags be moved (imageTagMutability)"
+    excluded = [
+        name
+        for filter_ in repository.inputs.get("imageTagMutabilityExclusionFilters") or ()
+        if "*" in (name := str(at(filter_, "filter")))
+    ]
+    if mutability == "IMMUTABLE_WITH_EXCLUSION" and excluded:
+        yield f"lets tags like {', '.join(excluded)} be moved (imageTagMutabilityExclusionFilters)"
     if not is_true(at(repository.inputs, "imageScanningConfiguration", "scanOnPush")):
         yield "is not scanned for known vulnerabilities (imageScanningConfiguration)"

@@ -213,7 +213,7 @@ class Image(Model):
     context: str = "service"
     """The build context, a folder relative to Pulumi.yaml, with its Dockerfile."""
     keep: Annotated[Whole, Field(ge=2, le=1000)] = 20
-    """How many images the repository keeps, for roll-backs."""
+    """How many images a repository keeps at least, for rollbacks."""
 
 
 class Ingress(Model):

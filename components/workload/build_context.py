@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-# Hex digits of SHA-256 in a tag: 64 bits, so that even a million images hardly share one.
-_TAG_DIGITS = 16
+# Hex digits of SHA-256: 64 bits, so that even a million images hardly share one.
+_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class _Rule:
     """An exception (``!``), which takes back what an earlier rule left out."""
 
 
-def content_tag(context: Path, dockerfile: Path, *, salt: Sequence[str] = ()) -> str:
-    """A tag that is the same for the same build, and another one when any file of it changes.
+def content_hash(context: Path, dockerfile: Path, *, salt: Sequence[str] = ()) -> str:
+    """A hash that is the same for the same build, and another one when any file of it changes.
 
     It covers the names, contents and executable bits of all files that `.dockerignore` lets through, and the
     Dockerfile itself. A `.dockerignore` named after the Dockerfile goes before that of the folder, as BuildKit
@@ -50,7 +50,7 @@ def content_tag(context: Path, dockerfile: Path, *, salt: Sequence[str] = ()) ->
         else:
             executable = b"x" if file.stat().st_mode & 0o111 else b"-"
             _add(digest, executable, file.read_bytes())
-    return digest.hexdigest()[:_TAG_DIGITS]
+    return digest.hexdigest()[:_DIGITS]
 
 
 def context_files(context: Path, ignore_lines: Iterable[str]) -> list[PurePosixPath]:

@@ -11,11 +11,14 @@ import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 
 from components.secrets.encryption import encryption_key
-from components.workload.build_context import content_tag
+from components.workload.build_context import content_hash
 
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
 _REPOSITORY = re.compile(r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*")
-_UNTAGGED_DAYS = 7
+
+#: The tag of what was pushed last; nothing refers to it. It moves: ECR refuses an immutable tag that exists even for
+#: the same digest, and a repeated push (a retried job, lost state, a return to an earlier source) has to succeed.
+DEPLOYED = "deployed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,8 @@ class ImageArgs:
         dockerfile: the Dockerfile; None is ``Dockerfile`` in the context.
         platforms: what the image has to run on, such as ``linux/amd64``; that of the nodes.
         region: the registry's region.
-        keep_images: how many images stay; older ones expire. A rollback reaches as far.
+        keep_images: how many images stay at least; older ones expire, never the one that was pushed last. A rollback
+            reaches as far.
         force_delete: delete the repository with its images; for development.
         protect: keep the repository and its key from being deleted.
         kms_key_arn: encrypts the images; None is a key of the repository's own.
@@ -66,7 +70,7 @@ class ImageArgs:
 
 
 class Image(pulumi.ComponentResource):
-    """Builds a folder and pushes it under a tag that its content decides; it is used by digest.
+    """Builds a folder and pushes it, labelled with a hash of its content; it is used by digest.
 
     Attributes:
         ref: ``REPOSITORY@sha256:DIGEST``.
@@ -78,7 +82,7 @@ class Image(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:Image", name, None, opts)
-        tag = content_tag(Path(args.context), args.dockerfile_path, salt=args.platforms)
+        revision = content_hash(Path(args.context), args.dockerfile_path, salt=args.platforms)
         repository = self._repository(name, args)
         self.repository_url = repository.repository_url
         # A token of 12 hours, asked for anew by every deployment.
@@ -92,7 +96,8 @@ class Image(pulumi.ComponentResource):
             context=docker_build.BuildContextArgs(location=args.context),
             dockerfile=docker_build.DockerfileArgs(location=str(args.dockerfile_path)),
             platforms=[docker_build.Platform(platform) for platform in args.platforms],
-            tags=[pulumi.Output.format("{0}:{1}", self.repository_url, tag)],
+            tags=[pulumi.Output.format("{0}:{1}", self.repository_url, DEPLOYED)],
+            labels={"org.opencontainers.image.revision": revision},
             push=True,
             # A preview needs no builder.
             build_on_preview=False,
@@ -122,7 +127,12 @@ class Image(pulumi.ComponentResource):
         repository = aws.ecr.Repository(
             f"{name}-repository",
             name=args.repository_name,
-            image_tag_mutability="IMMUTABLE",
+            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
+            image_tag_mutability_exclusion_filters=[
+                aws.ecr.RepositoryImageTagMutabilityExclusionFilterArgs(
+                    filter=DEPLOYED, filter_type="WILDCARD"
+                )
+            ],
             image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             encryption_configurations=[
                 aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=key_arn)
@@ -133,39 +143,45 @@ class Image(pulumi.ComponentResource):
         aws.ecr.LifecyclePolicy(
             f"{name}-lifecycle",
             repository=repository.name,
-            policy=lifecycle_policy(keep_images=args.keep_images),
-            opts=pulumi.ResourceOptions(parent=self),
+            policy=lifecycle_policy(keep_images=args.keep_images, platforms=len(args.platforms)),
+            # A repository has one: if the new one came first, deleting the old one would leave none.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         return repository
 
 
-def lifecycle_policy(*, keep_images: int) -> str:
-    """Keep the newest tagged images; drop what has lost its tag after a week."""
+def lifecycle_policy(*, keep_images: int, platforms: int) -> str:
+    """Keep what was pushed last whatever comes, and the newest before it.
+
+    An image that matches a rule's tags cannot be expired by a later rule, nor one that an index refers to, and there is
+    never more than one that is tagged `DEPLOYED`:
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
+    """
+    # A build is an index, and for each platform an image and its provenance: all without a tag once the tag has moved.
+    manifests = 1 + 2 * platforms
+    rules = [
+        ("What is deployed stays", {"tagStatus": "tagged", "tagPatternList": [DEPLOYED]}, 1),
+        (
+            f"The newest {keep_images} builds stay, of {manifests} manifests each",
+            {"tagStatus": "untagged"},
+            keep_images * manifests,
+        ),
+        (
+            f"The newest {keep_images} images with tags of their own stay",
+            {"tagStatus": "tagged", "tagPatternList": ["*"]},
+            keep_images,
+        ),
+    ]
     return json.dumps(
         {
             "rules": [
                 {
-                    "rulePriority": 1,
-                    "description": f"Untagged images expire after {_UNTAGGED_DAYS} days",
-                    "selection": {
-                        "tagStatus": "untagged",
-                        "countType": "sinceImagePushed",
-                        "countUnit": "days",
-                        "countNumber": _UNTAGGED_DAYS,
-                    },
+                    "rulePriority": priority,
+                    "description": description,
+                    "selection": {**selection, "countType": "imageCountMoreThan", "countNumber": count},
                     "action": {"type": "expire"},
-                },
-                {
-                    "rulePriority": 2,
-                    "description": f"The newest {keep_images} images stay",
-                    "selection": {
-                        "tagStatus": "tagged",
-                        "tagPatternList": ["*"],
-                        "countType": "imageCountMoreThan",
-                        "countNumber": keep_images,
-                    },
-                    "action": {"type": "expire"},
-                },
+                }
+                for priority, (description, selection, count) in enumerate(rules, start=1)
             ]
         }
     )

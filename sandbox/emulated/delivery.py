@@ -20,7 +20,7 @@ def _repository(subject: Subject, id_: str) -> dict[str, Any]:
 
 
 def _build(subject: Subject, id_: str) -> dict[str, Any]:
-    """A digest of what is built: its tags follow from the source, so another source is another digest."""
+    """A digest of what is built: its labels follow from the source, so another source is another digest."""
     what = {key: value for key, value in subject.inputs.items() if key != "registries"}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
     tag = next(iter(subject.inputs.get("tags") or ["image"]))

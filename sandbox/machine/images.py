@@ -65,6 +65,7 @@ class Builder:
             f"--local=dockerfile={dockerfile.parent}",
             f"--opt=filename={dockerfile.name}",
             *(f"--opt=build-arg:{key}={value}" for key, value in (inputs.get("buildArgs") or {}).items()),
+            *(f"--opt=label:{key}={value}" for key, value in (inputs.get("labels") or {}).items()),
             *self._base(dockerfile),
             # Nobody sends it anywhere: compressing it would take longer than the rest.
             f"--output=type=oci,tar=false,dest={self._images},name={tag},compression=uncompressed",

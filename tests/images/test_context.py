@@ -34,17 +34,17 @@ def test_it_holds_the_service_the_project_and_its_packages(project: Source, tmp_
     ]
 
 
-def test_its_tag_changes_with_any_file_and_the_platform_and_with_nothing_else(
+def test_its_revision_changes_with_any_file_and_the_platform_and_with_nothing_else(
     project: Source, repository: Path, tmp_path: Path
 ) -> None:
     contexts = tmp_path / "contexts"
     first = made(project, contexts)
     (repository / "other/service.py").write_text("changed = 1")
-    assert made(read_source(repository / "api"), contexts).tag == first.tag
-    assert made(project, contexts, "linux/arm64").tag != first.tag
+    assert made(read_source(repository / "api"), contexts).revision == first.revision
+    assert made(project, contexts, "linux/arm64").revision != first.revision
     (repository / "libs/words/words/__init__.py").write_text("changed = 1")
     changed = made(read_source(repository / "api"), contexts)
-    assert changed.tag != first.tag
+    assert changed.revision != first.revision
     assert [path.name for path in contexts.iterdir()] == [changed.folder.name], "older ones are removed"
 
 

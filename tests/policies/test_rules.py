@@ -700,6 +700,18 @@ CASES = [
         [
             ([Made(REPOSITORY, {})], "imageTagMutability"),
             ([Made(REPOSITORY, {"imageTagMutability": "IMMUTABLE"})], "is not scanned"),
+            (
+                [
+                    Made(
+                        REPOSITORY,
+                        {
+                            "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+                            "imageTagMutabilityExclusionFilters": [{"filter": "dev-*"}],
+                        },
+                    )
+                ],
+                "lets tags like dev-* be moved",
+            ),
         ],
     ),
 ]

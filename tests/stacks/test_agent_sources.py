@@ -18,6 +18,7 @@ from tests.stacks.stack_files import ROOT, settings_of
 ORDERS = str(ROOT / "examples" / "orders")
 IMAGE = f"example.com/agent@sha256:{'a' * 64}"
 BUILD = "docker-build:index:Image"
+REVISION = "org.opencontainers.image.revision"
 REPOSITORY = "aws:ecr/repository:Repository"
 
 
@@ -65,7 +66,7 @@ def test_an_agent_with_a_source_has_a_repository_and_a_build_of_its_own() -> Non
     context = Path(build.inputs["context"]["location"])
     assert (context / "project/src/shop/graph.py").is_file()
     assert build.inputs["platforms"] == ["linux/amd64"]
-    assert context.name == f"orders-{build.inputs['tags'][0].rpartition(':')[2]}"
+    assert context.name == f"orders-{build.inputs['labels'][REVISION]}"
 
 
 def test_where_every_agent_has_a_source_the_stack_builds_no_other_image() -> None:
@@ -98,7 +99,7 @@ def test_two_agents_of_one_source_get_the_same_build() -> None:
         next(found for found in recording.of_type(BUILD) if found.name == f"{name}-image-build")
         for name in ("one", "two")
     )
-    assert one.inputs["tags"][0].rpartition(":")[2] == two.inputs["tags"][0].rpartition(":")[2]
+    assert one.inputs["labels"][REVISION] == two.inputs["labels"][REVISION]
 
 
 def test_one_more_of_twenty_agents_changes_nothing_of_the_others() -> None:

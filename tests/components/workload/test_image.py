@@ -1,4 +1,4 @@
-"""The image's repository and build, and the tag that follows from the source."""
+"""The image's repository and build, and the revision that follows from the source."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.workload.build_context import content_tag, context_files
+from components.workload.build_context import content_hash, context_files
 from components.workload.image import Image, ImageArgs
 from preview.recording.recorder import Recording
 from tests.components.reading import is_secret, protected
@@ -50,14 +50,19 @@ def args(source: Path, **changes: Any) -> ImageArgs:
     )
 
 
-def tag(source: Path, salt: tuple[str, ...] = ()) -> str:
-    return content_tag(source, source / "Dockerfile", salt=salt)
+def revision(source: Path, salt: tuple[str, ...] = ()) -> str:
+    return content_hash(source, source / "Dockerfile", salt=salt)
 
 
-def test_the_repository_is_immutable_scanned_and_encrypted(record_resources: Record, source: Path) -> None:
+def test_the_repository_lets_one_tag_move_and_is_scanned_and_encrypted(
+    record_resources: Record, source: Path
+) -> None:
     made = record_resources(lambda: Image("image", args(source)))
     repository = made.named("image-repository").inputs
-    assert repository["imageTagMutability"] == "IMMUTABLE"
+    assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert repository["imageTagMutabilityExclusionFilters"] == [
+        {"filter": "deployed", "filterType": "WILDCARD"}
+    ]
     assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
     [encryption] = repository["encryptionConfigurations"]
     assert encryption == {"encryptionType": "KMS", "kmsKey": made.named("image-key").outputs["arn"]}
@@ -65,20 +70,47 @@ def test_the_repository_is_immutable_scanned_and_encrypted(record_resources: Rec
 
 def test_old_images_expire_and_the_newest_stay(record_resources: Record, source: Path) -> None:
     made = record_resources(lambda: Image("image", args(source, keep_images=7)))
-    untagged, tagged = json.loads(made.named("image-lifecycle").inputs["policy"])["rules"]
+    _, untagged, tagged = json.loads(made.named("image-lifecycle").inputs["policy"])["rules"]
     assert untagged["selection"]["tagStatus"] == "untagged"
-    assert tagged["selection"]["countType"] == "imageCountMoreThan"
+    # An index, an image, its provenance.
+    assert untagged["selection"]["countNumber"] == 21
+    assert tagged["selection"]["tagPatternList"] == ["*"]
     assert tagged["selection"]["countNumber"] == 7
 
 
-def test_the_build_is_pushed_under_its_content_s_tag_and_used_by_digest(
+def test_what_is_deployed_never_expires_whatever_its_age_and_number(
+    record_resources: Record, source: Path
+) -> None:
+    made = record_resources(lambda: Image("image", args(source, keep_images=1)))
+    rules = json.loads(made.named("image-lifecycle").inputs["policy"])["rules"]
+    # The first rule that an image's tags match decides, and this one expires what is tagged alike and older.
+    first = min(rules, key=lambda rule: rule["rulePriority"])
+    (pushed,) = made.named("image-build").inputs["tags"]
+    assert first["selection"] == {
+        "tagStatus": "tagged",
+        "tagPatternList": [pushed.rpartition(":")[2]],
+        "countType": "imageCountMoreThan",
+        "countNumber": 1,
+    }
+
+
+def test_a_changed_lifecycle_is_deleted_before_the_new_one_is_made(
+    record_resources: Record, source: Path
+) -> None:
+    made = record_resources(lambda: Image("image", args(source)))
+    assert made.named("image-lifecycle").delete_before_replace
+
+
+def test_the_build_is_pushed_under_a_tag_that_may_move_and_used_by_digest(
     record_resources: Record, source: Path
 ) -> None:
     shown: list[str] = []
     made = record_resources(lambda: Image("image", args(source)).ref.apply(shown.append) and None)
     build = made.named("image-build")
     url = made.named("image-repository").outputs["repositoryUrl"]
-    assert build.inputs["tags"] == [f"{url}:{tag(source, ('linux/amd64',))}"]
+    (excluded,) = made.named("image-repository").inputs["imageTagMutabilityExclusionFilters"]
+    assert build.inputs["tags"] == [f"{url}:{excluded['filter']}"]
+    assert build.inputs["labels"] == {"org.opencontainers.image.revision": revision(source, ("linux/amd64",))}
     assert build.inputs["push"]
     assert build.inputs["buildOnPreview"] is False
     assert shown == [f"{url}@{build.outputs['digest']}"]
@@ -123,41 +155,41 @@ def test_what_cannot_work_is_refused(source: Path, changes: dict[str, Any], mess
 
 def test_a_missing_folder_or_dockerfile_is_named(source: Path) -> None:
     with pytest.raises(ValueError, match=r"context is .*missing: no such folder"):
-        content_tag(source / "missing", source / "Dockerfile")
+        content_hash(source / "missing", source / "Dockerfile")
     with pytest.raises(ValueError, match=r"dockerfile is .*Containerfile: no such file"):
-        content_tag(source, source / "Containerfile")
+        content_hash(source, source / "Containerfile")
 
 
-def test_the_tag_follows_content_names_modes_and_salt(source: Path) -> None:
-    tags = [tag(source), tag(source, ("linux/arm64",))]
+def test_the_revision_follows_content_names_modes_and_salt(source: Path) -> None:
+    revisions = [revision(source), revision(source, ("linux/arm64",))]
     (source / "app.py").write_text("print(2)\n")
-    tags.append(tag(source))
+    revisions.append(revision(source))
     (source / "app.py").chmod(0o755)
-    tags.append(tag(source))
+    revisions.append(revision(source))
     (source / "app.py").rename(source / "main.py")
-    tags.append(tag(source))
+    revisions.append(revision(source))
     (source / "Dockerfile").write_text("FROM scratch\nUSER 1000\n")
-    tags.append(tag(source))
-    assert len(set(tags)) == len(tags)
+    revisions.append(revision(source))
+    assert len(set(revisions)) == len(revisions)
 
 
-def test_the_tag_ignores_what_the_build_ignores(source: Path) -> None:
+def test_the_revision_ignores_what_the_build_ignores(source: Path) -> None:
     (source / ".dockerignore").write_text("notes.md\n")
-    before = tag(source)
+    before = revision(source)
     (source / "notes.md").write_text("changed")
-    assert tag(source) == before
+    assert revision(source) == before
     (source / "pkg" / "notes.md").write_text("changed")
-    assert tag(source) != before
+    assert revision(source) != before
 
 
 def test_the_dockerfile_s_own_ignore_file_goes_first(source: Path) -> None:
     (source / ".dockerignore").write_text("app.py\n")
     (source / "Dockerfile.dockerignore").write_text("notes.md\n")
-    before = tag(source)
+    before = revision(source)
     (source / "notes.md").write_text("changed")
-    assert tag(source) == before
+    assert revision(source) == before
     (source / "app.py").write_text("changed")
-    assert tag(source) != before
+    assert revision(source) != before
 
 
 # From https://docs.docker.com/build/concepts/context/#dockerignore-files
