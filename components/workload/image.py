@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -159,7 +160,7 @@ def lifecycle_policy(*, keep_images: int, platforms: int) -> str:
     """
     # A build is an index, and for each platform an image and its provenance: all without a tag once the tag has moved.
     manifests = 1 + 2 * platforms
-    rules = [
+    rules: list[tuple[str, dict[str, Any], int]] = [
         ("What is deployed stays", {"tagStatus": "tagged", "tagPatternList": [DEPLOYED]}, 1),
         (
             f"The newest {keep_images} builds stay, of {manifests} manifests each",
