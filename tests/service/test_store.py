@@ -156,3 +156,16 @@ async def test_valkey_without_postgresql_says_that_it_has_no_place_for_a_store(v
             with pytest.raises(httpx.HTTPStatusError, match="DATABASE_URI") as refused:
                 await client.store.get_item(["a"], "k")
     assert refused.value.response.status_code == 501
+
+
+@pytest.mark.parametrize("minutes", [0, -1.5, 2147483648.0, 1e300])
+async def test_a_lifetime_that_no_table_can_hold_is_refused_by_name(
+    kept_in_postgres: Served, root: str, minutes: float
+) -> None:
+    async with kept_in_postgres.client() as client:
+        with pytest.raises(UnprocessableEntityError, match=r"ttl: .* than"):
+            await client.store.put_item([root], "brief", {"a": 1}, ttl=minutes)  # type: ignore[arg-type]
+        with pytest.raises(UnprocessableEntityError, match=r"ttl: .* than"):
+            await client.threads.create(ttl={"ttl": minutes, "strategy": "delete"})
+        await client.store.put_item([root], "long", {"a": 1}, ttl=10**9)
+        assert await client.store.get_item([root], "long")

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from langgraph_agents_service.persistence.registry.base import RunStatus, ThreadStatus
+from langgraph_agents_service.projects.config import Minutes
 
 StreamMode = Literal[
     "values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug", "events"
@@ -259,7 +260,7 @@ class Answer(BaseModel):
 class Ttl(Body):
     """How long a thread stays after its last change."""
 
-    ttl: float = Field(gt=0, le=10**9, description="Minutes.")
+    ttl: Minutes = Field(description="Minutes.")
     strategy: Literal["delete", "keep_latest"] = "delete"
 
 

@@ -15,6 +15,7 @@ from langgraph_agents_service.api.errors import ANSWERS, ApiError
 from langgraph_agents_service.api.schemas import Body
 from langgraph_agents_service.api.wire import json
 from langgraph_agents_service.persistence.registry.filters import Filter
+from langgraph_agents_service.projects.config import Minutes
 
 router = APIRouter(prefix="/store", tags=["store"], route_class=StrictRoute, responses=ANSWERS)
 
@@ -34,7 +35,7 @@ class Put(Body):
     key: str = Field(min_length=1)
     value: dict[str, Any]
     index: Literal[False] | list[str] | None = None
-    ttl: float | None = Field(None, gt=0, description="Minutes until the item goes.")
+    ttl: Minutes | None = Field(None, description="Minutes until the item goes.")
 
 
 class Delete(Body):

@@ -44,6 +44,9 @@ def _names_an_object(path: str) -> str:
     return path
 
 
+Minutes = Annotated[float, Field(gt=0, le=10**9)]
+"""How long something is kept. The store's table holds whole minutes of 32 bits; this is the round number below."""
+
 ObjectPath = Annotated[str, AfterValidator(_names_an_object)]
 """`./file.py:attribute` or `package.module:attribute`."""
 
@@ -82,8 +85,7 @@ class StoreIndex(Section):
 
 class StoreTtl(Section):
     refresh_on_read: bool = True
-    default_ttl: float | None = Field(None, gt=0)
-    """Minutes."""
+    default_ttl: Minutes | None = None
     sweep_interval_minutes: float | None = Field(None, gt=0)
 
 
@@ -95,8 +97,8 @@ class Store(Section):
 
 class ThreadTtl(Section):
     strategy: Literal["delete", "keep_latest"] = "delete"
-    default_ttl: float | None = Field(None, gt=0)
-    """Minutes from a thread's last change."""
+    default_ttl: Minutes | None = None
+    """From a thread's last change on."""
     sweep_interval_minutes: float = Field(5, gt=0)
     sweep_limit: PositiveInt = 10_000
 
