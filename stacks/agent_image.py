@@ -18,11 +18,15 @@ def deploy_image(
 ) -> pulumi.Output[str]:
     """By digest: the agent's own, or else that which the stack builds for all others.
 
+    What an image by tag is resolved to has both, so that a plan tells what moved.
+
     Raises:
         pulumi.RunError: the packages of the project cannot be resolved.
     """
+    if agent.image:
+        return platform.registries.resolved(agent.image, pulumi.InvokeOutputOptions(parent=opts.parent))
     if agent.source is None or platform.images_key_arn is None:
-        return pulumi.Output.from_input(agent.image or platform.image)
+        return platform.image
     on = PLATFORMS[settings.cluster.architecture]
     return Image(
         f"{agent.name}-image",

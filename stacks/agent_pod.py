@@ -6,9 +6,10 @@ from components.workload.network_policies import Destination
 from components.workload.pod_options import PodOptions, PodVolume
 from stacks.agent_settings import Agent
 from stacks.pod_settings import Volume
+from stacks.registries import Registries
 
 
-def pod_options(agent: Agent) -> PodOptions:
+def pod_options(agent: Agent, registries: Registries) -> PodOptions:
     """The options of an agent's pods."""
     pod = agent.pod
     return PodOptions(
@@ -27,6 +28,7 @@ def pod_options(agent: Agent) -> PodOptions:
         priority_class=pod.priority_class,
         ephemeral_storage=pod.ephemeral_storage,
         volumes=[_volume(each) for each in pod.volumes],
+        image_pull_secrets=registries.pull_secrets(agent),
     )
 
 

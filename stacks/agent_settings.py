@@ -11,11 +11,11 @@ from stacks.vocabulary import (
     Cpu,
     CronSchedule,
     Days,
-    Digest,
     Durability,
     EnvName,
     Flag,
     Fqdn,
+    ImageReference,
     KeyPrefix,
     LogLevel,
     Memory,
@@ -206,8 +206,9 @@ class AgentDefaults(Model):
 
     source: ProjectPath | None = None
     """A LangGraph project, the folder of its ``langgraph.json`` or that file: the agent's image is made of it."""
-    image: Digest | None = None
-    """A ready image by digest. Without it and ``source`` the stack builds ``image.context``."""
+    image: ImageReference | None = None
+    """A ready image, by digest, or by a tag whose digest is asked for at each deployment. Without it and ``source`` the
+    stack builds ``image.context``."""
     model: ModelName = "fake"
     """The model that the agent speaks to."""
     max_iterations: Annotated[Whole, Field(ge=1, le=1000)] = 25

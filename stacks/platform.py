@@ -36,6 +36,7 @@ from components.workload.namespace import AgentNamespace, NamespaceArgs
 from components.workload.network_policies import Peer, cidr_peers, name_servers, namespace_peer
 from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
+from stacks.registries import Registries, deploy_registries
 from stacks.settings import Settings
 from stacks.vocabulary import Compute, IngressController
 
@@ -67,6 +68,7 @@ class Platform:
     images_key_arn: pulumi.Output[str] | None
     """Of the repositories that agents with a source have."""
     namespace: AgentNamespace
+    registries: Registries
     ingress: TraefikPlatform | AlbPlatform
     callers: Sequence[Peer]
     """Where requests come from."""
@@ -207,6 +209,7 @@ def deploy_platform(
         image=image,
         images_key_arn=images_key.arn if images_key else None,
         namespace=namespace,
+        registries=deploy_registries(settings, namespace, stack, on_kubernetes),
         ingress=deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
         callers=callers,
         scrapers=[namespace_peer("monitoring")],

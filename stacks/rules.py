@@ -10,12 +10,13 @@ from pathlib import Path
 
 from components.cluster.node_groups import Architecture
 from components.stores.max_connections import MEMORY_GIB, max_connections
+from components.workload.image_name import ImageName, image_name
 from stacks.agent_settings import LEAST_POOL, Agent
 from stacks.instance_types import is_arm
 from stacks.policy_exceptions import PolicyException
 from stacks.problems import Problem
 from stacks.service import SECRET_NAMES, plain_variables
-from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network
+from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network, Registry
 from stacks.vocabulary import Compute, IngressController, Issuer, SecretSource
 
 Agents = Mapping[int, Agent]
@@ -276,6 +277,24 @@ def the_image_can_be_built(image: Image, agents: Agents) -> Iterator[Problem]:
             f"has no Dockerfile, and {', '.join(unbuilt)} would run it: name the folder to build, or give each agent"
             " an image by digest",
         )
+
+
+@rule
+def logins_belong_to_images(registries: Sequence[Registry], agents: Agents) -> Iterator[Problem]:
+    """A misspelt registry would leave its login unused, and its images unpulled."""
+    used = {image_name(agent.image).registry for agent in agents.values() if agent.image}
+    servers = [registry.server for registry in registries]
+    for index, server in enumerate(servers):
+        field = f"registries[{index}].server"
+        if server in servers[:index]:
+            yield Problem(field, server, "is listed twice: remove one")
+        elif ImageName(server, "", None, None).ecr:
+            yield Problem(field, server, "is ECR, which knows the nodes by their role: remove the entry")
+        elif server not in used:
+            named = ", ".join(sorted(used)) or "none"
+            yield Problem(
+                field, server, f"has no image of an agent; their registries are {named}: correct or remove it"
+            )
 
 
 @rule

@@ -21,6 +21,7 @@ from stacks.aws_vocabulary import (
     InstanceClass,
     InstanceType,
     LogRetentionDays,
+    SecretArn,
     Tags,
     VpcCidr,
 )
@@ -36,6 +37,7 @@ from stacks.vocabulary import (
     KubernetesVersion,
     Model,
     Name,
+    RegistryServer,
     Whole,
 )
 
@@ -216,6 +218,15 @@ class Image(Model):
     """How many images a repository keeps at least, for rollbacks."""
 
 
+class Registry(Model):
+    """The login to a registry of images that agents name by ``image``."""
+
+    server: RegistryServer
+    """Its host, as images have it, such as ghcr.io; Docker Hub's is docker.io."""
+    secret_arn: SecretArn
+    """The entry of Secrets Manager that holds ``{"username": "...", "password": "..."}``. Whoever deploys reads it."""
+
+
 class Ingress(Model):
     """How callers reach the agents."""
 
@@ -255,6 +266,8 @@ class Settings(PolicySettings):
     """ElastiCache."""
     image: Image = Image()
     """The image build."""
+    registries: tuple[Registry, ...] = ()
+    """Logins to the registries of ready images. Public images need none, and ECR knows the nodes by their role."""
     ingress: Ingress
     """Load balancer, certificates, DNS."""
     defaults: AgentDefaults = AgentDefaults()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
 
+from components.workload.image_name import image_name
 from stacks.cron import check_schedule
 
 
@@ -105,11 +106,7 @@ def _memory(value: str) -> str:
 
 
 def _image_reference(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9.\-]+(:\d+)?(/[a-z0-9._\-]+)*(:[\w.\-]+)?@sha256:[0-9a-f]{64}", value):
-        raise ValueError(
-            "name the image by digest, registry/repository@sha256:<64 hex digits>: a tag can be moved"
-            " (docker buildx imagetools inspect IMAGE shows the digest)"
-        )
+    image_name(value)
     return value
 
 
@@ -199,8 +196,17 @@ Cpu = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_cpu)]
 Memory = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_memory)]
 ProjectPath = Annotated[str, Field(min_length=1)]
 """Relative to Pulumi.yaml, or absolute."""
-Digest = Annotated[str, AfterValidator(_image_reference)]
-"""An image by digest."""
+ImageReference = Annotated[str, AfterValidator(_image_reference)]
+"""An image by tag or digest."""
+RegistryServer = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,63}(:\d{1,5})?",
+            "write the registry's host as images have it, such as ghcr.io; Docker Hub's is docker.io",
+        )
+    ),
+]
 
 KubernetesVersion = Annotated[
     str,

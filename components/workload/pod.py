@@ -102,6 +102,10 @@ def pod_template(
             # Dozens of Services would otherwise become hundreds of variables, some with the names of settings.
             enable_service_links=False,
             restart_policy=restart_policy,
+            image_pull_secrets=[
+                k8s.core.v1.LocalObjectReferenceArgs(name=secret) for secret in options.image_pull_secrets
+            ]
+            or None,
             node_selector=dict(options.node_selector) or None,
             priority_class_name=options.priority_class,
             termination_grace_period_seconds=args.termination_grace_period_seconds,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pulumi
 import pulumi_kubernetes as k8s
 
 #: Where the image expects its secret files, each named like the variable that it replaces.
@@ -49,7 +50,13 @@ class PodOptions:
     ephemeral_storage: str | None = None
     """The size of ``/tmp``, reserved on the node; None is 64Mi that are not reserved."""
     volumes: Sequence[PodVolume] = ()
+    image_pull_secrets: Sequence[pulumi.Input[str]] = ()
+    """Secrets of the namespace with logins to registries."""
 
     def placement(self) -> "PodOptions":
-        """Of these what decides on which nodes pods run: the Jobs of an agent need no more."""
-        return PodOptions(node_selector=self.node_selector, tolerations=self.tolerations)
+        """Of these what decides where pods run and what their image is pulled with: an agent's Jobs need no more."""
+        return PodOptions(
+            node_selector=self.node_selector,
+            tolerations=self.tolerations,
+            image_pull_secrets=self.image_pull_secrets,
+        )

@@ -61,6 +61,46 @@ def _token(args: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _digest(name: str) -> str:
+    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _registry_image(args: Mapping[str, Any]) -> dict[str, Any]:
+    digest = _digest(str(args["name"]))
+    return {"id": digest, "insecureSkipVerify": False, "sha256Digest": digest}
+
+
+def _ecr_image(args: Mapping[str, Any]) -> dict[str, Any]:
+    registry = str(args.get("registryId") or ACCOUNT)
+    region = str(args.get("region") or REGION)
+    repository = f"{registry}.dkr.ecr.{region}.amazonaws.com/{args['repositoryName']}"
+    digest = _digest(f"{repository}:{args['imageTag']}")
+    return {
+        "id": digest,
+        "imageDigest": digest,
+        "imagePushedAt": 1_767_225_600,
+        "imageSizeInBytes": 100 * 2**20,
+        "imageTags": [args["imageTag"]],
+        "imageUri": f"{repository}@{digest}",
+        "region": region,
+        "registryId": registry,
+    }
+
+
+def _secret_version(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A login, which is all that the program reads of Secrets Manager."""
+    return {
+        "arn": args["secretId"],
+        "createdDate": "2026-01-01T00:00:00Z",
+        "id": f"{args['secretId']}|AWSCURRENT",
+        "region": str(args["secretId"]).split(":")[3],
+        "secretBinary": "",
+        "secretString": '{"username": "emulated", "password": "emulated"}',
+        "versionId": "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE",
+        "versionStages": ["AWSCURRENT"],
+    }
+
+
 LOOKUPS: dict[str, Lookup] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
@@ -79,4 +119,7 @@ LOOKUPS: dict[str, Lookup] = {
     },
     "aws:route53/getZone:getZone": _zone,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _token,
+    "aws:ecr/getImage:getImage": _ecr_image,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
+    "docker:index/getRegistryImage:getRegistryImage": _registry_image,
 }

@@ -20,6 +20,7 @@ from sandbox.providers.server import Answer, RefusedError, Resource
 from sandbox.providers.wire import Properties
 
 IMAGE = "docker-build:index:Image"
+_IMAGES = frozenset({"aws:ecr/getImage:getImage", "docker:index/getRegistryImage:getRegistryImage"})
 _CLASS = ":SecretProviderClass"
 
 
@@ -74,6 +75,15 @@ class Hosted(Emulated):
                 self._caches.remove(outputs)
             if resource.type in KEPT:
                 self._account.remove(resource.type, outputs)
+
+    def invoke(self, token: str, args: Properties) -> Properties:
+        if token in _IMAGES:
+            name = args.get("name") or f"{args.get('repositoryName')}:{args.get('imageTag')}"
+            raise RefusedError(
+                f"{name} is named by tag, and the sandbox asks no registry: its pods would pull a digest that nobody"
+                " pushed. Name the image by digest, or give the agent a source"
+            )
+        return super().invoke(token, args)
 
     def _realize(self, resource: Resource, answer: Answer) -> Answer:
         if resource.type == IMAGE:

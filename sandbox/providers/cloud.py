@@ -1,10 +1,10 @@
-"""The packages that are emulated: AWS, random and docker-build, answered by `sandbox.emulated`."""
+"""The packages that are emulated: AWS, random, docker-build and docker, answered by `sandbox.emulated`."""
 
 from sandbox import emulated
 from sandbox.providers.server import Answer, Change, RefusedError, Resource
 from sandbox.providers.wire import Properties, is_known
 
-PACKAGES = ("aws", "random", "docker-build")
+PACKAGES = ("aws", "random", "docker-build", "docker")
 
 
 class Emulated:

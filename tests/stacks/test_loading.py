@@ -142,7 +142,7 @@ CASES: list[tuple[str, str, Any, str, str]] = [
         "agents[0].host",
         "must end with .dev.agents.example.com",
     ),
-    ("dev", "agents.0.image", "agent:latest", "agents[0].image", "by digest"),
+    ("dev", "agents.0.image", "example.com/agent", "agents[0].image", "neither tag nor digest"),
     ("dev", "agents.0.model", "gpt", "agents[0].model", "provider:model"),
     ("dev", "agents.0.model", "openai:gpt-5-mini", "agents[0].model", "OPENAI_API_KEY"),
     ("dev", "agents.0.model", "opnai:gpt-5", "agents[0].model", "write openai"),

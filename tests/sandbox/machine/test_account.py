@@ -126,6 +126,21 @@ def test_several_threads_lose_nothing(world: World) -> None:
     assert len(Account(world.file).all(CACHE_USER)) == 30
 
 
+@pytest.mark.parametrize(
+    ("token", "args"),
+    [
+        ("docker:index/getRegistryImage:getRegistryImage", {"name": "ghcr.io/acme/research:1.4"}),
+        ("aws:ecr/getImage:getImage", {"repositoryName": "acme/research", "imageTag": "1.4"}),
+    ],
+)
+def test_a_tag_is_refused_where_pods_would_pull_what_it_names(
+    world: World, token: str, args: dict[str, str]
+) -> None:
+    with pytest.raises(RefusedError, match=r"acme/research:1\.4 is named by tag, .* by digest"):
+        world.cloud.invoke(token, args)
+    assert world.cloud.invoke("aws:index/getRegion:getRegion", {})["name"] == "eu-central-1"
+
+
 def test_a_mounted_entry_has_its_file_name_and_its_current_value(world: World) -> None:
     world.secret("one")
     world.mounts(API_KEYS=ARN)
