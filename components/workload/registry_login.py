@@ -51,7 +51,7 @@ class RegistryLogin(pulumi.ComponentResource):
         entry = aws.secretsmanager.get_secret_version_output(
             secret_id=args.secret_arn, opts=pulumi.InvokeOutputOptions(parent=self)
         )
-        login = pulumi.Output.secret(entry.secret_string).apply(lambda text: _login(text, args.secret_arn))
+        login = pulumi.Output.secret(entry.apply(lambda found: _login(found.secret_string, args.secret_arn)))
         self.username = login.apply(lambda found: found["username"])
         self.password = login.apply(lambda found: found["password"])
         key = _DOCKER_HUB_KEY if args.server == DOCKER_HUB else args.server
