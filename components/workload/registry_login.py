@@ -51,7 +51,8 @@ class RegistryLogin(pulumi.ComponentResource):
         entry = aws.secretsmanager.get_secret_version_output(
             secret_id=args.secret_arn, opts=pulumi.InvokeOutputOptions(parent=self)
         )
-        login = pulumi.Output.secret(entry.apply(lambda found: _login(found.secret_string, args.secret_arn)))
+        text: pulumi.Output[str] = pulumi.Output.secret(entry.apply(lambda found: str(found.secret_string)))
+        login = text.apply(lambda found: _login(found, args.secret_arn))
         self.username = login.apply(lambda found: found["username"])
         self.password = login.apply(lambda found: found["password"])
         key = _DOCKER_HUB_KEY if args.server == DOCKER_HUB else args.server
