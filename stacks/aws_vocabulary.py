@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from components.cluster.addons import check_versions
 from components.network.subnets import subnet_plan
@@ -115,6 +115,25 @@ def _one_of(value: str, known: Collection[str], what: str, example: str) -> str:
 Cidr = Annotated[str, AfterValidator(_cidr)]
 VpcCidr = Annotated[Cidr, AfterValidator(_vpc_cidr)]
 """A network that has room for all subnets."""
+VpcId = Annotated[
+    str, AfterValidator(matches(r"vpc-[0-9a-f]{8,17}", "write a VPC's id, such as vpc-0a1b2c3d4e5f60718"))
+]
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"has {', '.join(twice)} twice: name each once")
+    return values
+
+
+SubnetId = Annotated[
+    str,
+    AfterValidator(
+        matches(r"subnet-[0-9a-f]{8,17}", "write a subnet's id, such as subnet-0a1b2c3d4e5f60718")
+    ),
+]
+SubnetIds = Annotated[tuple[SubnetId, ...], Field(min_length=2), AfterValidator(_once)]
+"""Subnets of two zones at least."""
 InstanceClass = Annotated[
     str,
     AfterValidator(

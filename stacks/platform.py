@@ -24,8 +24,8 @@ from components.naming import (
     labels,
     safe_name,
 )
+from components.network.existing import ExistingNetwork, ExistingNetworkArgs
 from components.network.network import Network, NetworkArgs
-from components.network.subnets import SubnetPlan, subnet_plan
 from components.secrets.encryption import ImagesKey, LogsKey, LogsKeyArgs
 from components.secrets.secrets import SecretsKey, SecretsKeyArgs
 from components.stores.cache import Cache, CacheArgs, CacheClientArgs
@@ -57,7 +57,7 @@ class Platform:
     account_id: pulumi.Output[str]
     providers: list[pulumi.ProviderResource]
     """AWS and Kubernetes."""
-    subnets: SubnetPlan
+    network: Network | ExistingNetwork
     cluster: Cluster
     addons: Addons
     database: Checkpointer
@@ -105,7 +105,6 @@ def deploy_platform(
     on_aws = pulumi.ResourceOptions(providers=[provider])
     invoke = pulumi.InvokeOptions(provider=provider)
 
-    subnets = subnet_plan(settings.network.cidr, settings.network.zones)
     account = aws.get_caller_identity_output(opts=invoke).account_id
     zone = aws.route53.get_zone_output(name=settings.ingress.hosted_zone, private_zone=False, opts=invoke)
     logs_key = LogsKey(
@@ -182,7 +181,9 @@ def deploy_platform(
     if settings.cluster.compute is Compute.KARPENTER:
         _karpenter(settings, name, region, network, cluster, tags, shared, on_kubernetes)
     traefik = settings.ingress.controller is IngressController.TRAEFIK
-    callers = [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(subnets.public)
+    callers = (
+        [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(network.public_cidrs)
+    )
     namespace = AgentNamespace(
         "namespace",
         NamespaceArgs(
@@ -200,7 +201,7 @@ def deploy_platform(
         region=region,
         account_id=account,
         providers=[provider, kubernetes],
-        subnets=subnets,
+        network=network,
         cluster=cluster,
         addons=addons,
         database=database,
@@ -225,7 +226,20 @@ def _network(
     logs_key: LogsKey,
     opts: pulumi.ResourceOptions,
     invoke: pulumi.InvokeOptions,
-) -> Network:
+) -> Network | ExistingNetwork:
+    wanted = settings.network
+    existing = wanted.existing
+    if existing is not None:
+        return ExistingNetwork(
+            "network",
+            ExistingNetworkArgs(
+                vpc_id=existing.vpc_id,
+                public_subnet_ids=existing.public_subnet_ids,
+                private_subnet_ids=existing.private_subnet_ids,
+                database_subnet_ids=existing.database_subnet_ids,
+            ),
+            opts,
+        )
     zones = aws.get_availability_zones_output(
         state="available",
         # Local and Wavelength zones have to be opted into, and have no room for a database.
@@ -235,15 +249,13 @@ def _network(
     return Network(
         "network",
         NetworkArgs(
-            cidr=settings.network.cidr,
-            zones=[
-                zones.names.apply(partial(_zone, index, region)) for index in range(settings.network.zones)
-            ],
-            nat_gateways=settings.network.nat_gateways,
+            cidr=wanted.cidr or "",
+            zones=[zones.names.apply(partial(_zone, index, region)) for index in range(wanted.zones)],
+            nat_gateways=wanted.nat_gateways,
             region=region,
             cluster_name=name,
-            interface_endpoints=settings.network.interface_endpoints,
-            flow_logs=settings.network.flow_logs,
+            interface_endpoints=wanted.interface_endpoints,
+            flow_logs=wanted.flow_logs,
             flow_logs_retention_days=settings.cluster.log_retention_days,
             logs_kms_key_arn=logs_key.arn,
             protect=settings.production,
@@ -264,7 +276,7 @@ def _cluster(
     settings: Settings,
     name: str,
     region: str,
-    network: Network,
+    network: Network | ExistingNetwork,
     logs_key: LogsKey,
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
@@ -308,7 +320,7 @@ def _karpenter(
     settings: Settings,
     name: str,
     region: str,
-    network: Network,
+    network: Network | ExistingNetwork,
     cluster: Cluster,
     tags: dict[str, str],
     shared: dict[str, str],
@@ -341,7 +353,7 @@ def _database(
     settings: Settings,
     stack: str,
     name: str,
-    network: Network,
+    network: Network | ExistingNetwork,
     cluster: Cluster,
     secrets_key: SecretsKey,
     logs_key: LogsKey,
@@ -380,7 +392,7 @@ def _cache(
     settings: Settings,
     stack: str,
     name: str,
-    network: Network,
+    network: Network | ExistingNetwork,
     cluster: Cluster,
     secrets_key: SecretsKey,
     logs_key: LogsKey,

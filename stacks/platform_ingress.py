@@ -9,6 +9,7 @@ from components.edge.certificate_issuer import CertificateIssuer, CertificateIss
 from components.edge.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
 from components.edge.traefik import Traefik, TraefikArgs
 from components.naming import LOAD_BALANCER_NAME, safe_name
+from components.network.existing import ExistingNetwork
 from components.network.network import Network
 from stacks.settings import Settings
 from stacks.vocabulary import IngressController
@@ -34,7 +35,7 @@ def deploy_ingress(
     settings: Settings,
     name: str,
     region: str,
-    network: Network,
+    network: Network | ExistingNetwork,
     addons: Addons,
     shared: dict[str, str],
     hosted_zone_id: pulumi.Output[str],

@@ -63,7 +63,8 @@ def _section(path: str, model: type[Model], title: str) -> Iterator[str]:
         if inner is not None:
             below = key if path == "settings" else f"{path}.{key}"
             nested.append((f"{below}[]" if _is_list(field.annotation) else below, inner))
-        yield f"| `{key}` | {field.description or ''} | {_type(field)} | {_default(field)} |"
+        description = " ".join((field.description or "").split())
+        yield f"| `{key}` | {description} | {_type(field)} | {_default(field)} |"
     for below, inner in nested:
         yield from _section(below, inner, below)
 

@@ -406,7 +406,7 @@ def the_api_server_is_closed(
 @rule
 def production_is_on_record(production: bool, network: Network) -> Iterator[Problem]:
     """Who spoke to whom can be looked up after an incident."""
-    if production and not network.flow_logs:
+    if production and network.existing is None and not network.flow_logs:
         yield Problem("network.flowLogs", network.flow_logs, "production needs them: set it to true")
 
 

@@ -22,8 +22,10 @@ from stacks.aws_vocabulary import (
     InstanceType,
     LogRetentionDays,
     SecretArn,
+    SubnetIds,
     Tags,
     VpcCidr,
+    VpcId,
 )
 from stacks.policy_exceptions import PolicySettings
 from stacks.vocabulary import (
@@ -42,19 +44,59 @@ from stacks.vocabulary import (
 )
 
 
-class Network(Model):
-    """The VPC."""
+class ExistingNetwork(Model):
+    """A VPC that is there already: nothing of it is made or changed."""
 
-    cidr: VpcCidr
+    vpc_id: VpcId
+    """It has DNS support and DNS hostnames on."""
+    public_subnet_ids: SubnetIds
+    """For load balancers: routed to an internet gateway, and tagged ``kubernetes.io/role/elb: 1``."""
+    private_subnet_ids: SubnetIds
+    """For nodes and pods, in two zones at least: routed to NAT gateways."""
+    database_subnet_ids: SubnetIds
+    """For RDS and ElastiCache, in two zones at least: routed nowhere. May be the private ones."""
+
+    @model_validator(mode="after")
+    def _public_subnets_are_for_load_balancers_alone(self) -> Self:
+        inner = {*self.private_subnet_ids, *self.database_subnet_ids}
+        if both := [id_ for id_ in self.public_subnet_ids if id_ in inner]:
+            raise ValueError(
+                f"publicSubnetIds has {', '.join(both)}, which nodes or databases are in as well: name them once"
+            )
+        return self
+
+
+class Network(Model):
+    """The VPC: one that is made, by ``cidr``, or one that is there, by ``existing``."""
+
+    cidr: VpcCidr | None = None
     """Its addresses, which nothing that it is peered with may use."""
+    existing: ExistingNetwork | None = None
+    """A VPC of somebody else's."""
     zones: Annotated[Whole, Field(ge=2, le=3)] = 2
     """How many availability zones. EKS and RDS need two; not every region has more than three."""
     nat_gateways: NatGateways = NatGateways.SINGLE
     """One for the VPC, or one for each zone, which a zone's outage then does not cut off."""
     interface_endpoints: tuple[str, ...] = ()
-    """AWS services reached privately, by their short names, such as ecr.api, ecr.dkr, logs, secretsmanager, sts."""
+    """AWS services reached privately, by their short names, such as ecr.api, ecr.dkr, logs, secretsmanager, sts. With
+    ``existing`` those that the VPC has in its private subnets: agents may reach them, and none is made."""
     flow_logs: Flag = False
     """Record accepted and refused traffic."""
+
+    @model_validator(mode="after")
+    def _it_is_made_or_there(self) -> Self:
+        if self.cidr is None and self.existing is None:
+            raise ValueError(
+                "has neither cidr nor existing: set cidr to the addresses of a VPC to be made, such as 10.20.0.0/16, or"
+                " existing to one that is there"
+            )
+        own = {"cidr", "zones", "nat_gateways", "flow_logs"} & self.model_fields_set
+        if self.existing is not None and own:
+            names = ", ".join(sorted(str(type(self).model_fields[name].alias) for name in own))
+            raise ValueError(
+                f"existing is there, and {names} are of a VPC that is made: remove the one or the other"
+            )
+        return self
 
 
 class NodeGroup(Model):

@@ -68,12 +68,18 @@ class Network(pulumi.ComponentResource):
         public_subnet_ids: one a zone, in the order of the zones; so are the other two.
         private_subnet_ids: for nodes and pods.
         database_subnet_ids: for RDS and ElastiCache.
+        cidrs: the VPC's addresses.
+        public_cidrs: the addresses of the public subnets; so are the other two.
     """
 
     vpc_id: pulumi.Output[str]
     public_subnet_ids: list[pulumi.Output[str]]
     private_subnet_ids: list[pulumi.Output[str]]
     database_subnet_ids: list[pulumi.Output[str]]
+    cidrs: pulumi.Input[Sequence[str]]
+    public_cidrs: Sequence[pulumi.Input[str]]
+    private_cidrs: Sequence[pulumi.Input[str]]
+    database_cidrs: Sequence[pulumi.Input[str]]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:Network", name, None, opts)
@@ -90,6 +96,8 @@ class Network(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         self.vpc_id = vpc.id
+        self.cidrs = [args.cidr]
+        self.public_cidrs, self.private_cidrs, self.database_cidrs = plan.public, plan.private, plan.database
         # Emptied: whatever is put into it by oversight can talk to nothing.
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default-security-group",

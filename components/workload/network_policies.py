@@ -27,7 +27,7 @@ def namespace_peer(namespace: str, pod_labels: Mapping[str, str] | None = None) 
     )
 
 
-def cidr_peers(cidrs: Sequence[str]) -> list[Peer]:
+def cidr_peers(cidrs: Sequence[pulumi.Input[str]]) -> list[Peer]:
     """Addresses outside the cluster's pods."""
     return [Peer(ip_block=k8s.networking.v1.IPBlockArgs(cidr=cidr)) for cidr in cidrs]
 
@@ -76,11 +76,11 @@ class NetworkPoliciesArgs:
     """Who may read its metrics."""
     name_servers: Sequence[Peer]
     """Who resolves names, on port 53."""
-    database_cidrs: Sequence[str]
+    database_cidrs: Sequence[pulumi.Input[str]]
     """The subnets of RDS and ElastiCache."""
-    vpc_cidr: str
+    vpc_cidrs: pulumi.Input[Sequence[str]]
     """Private addresses that HTTPS to the internet does not include."""
-    endpoint_cidrs: Sequence[str] = ()
+    endpoint_cidrs: Sequence[pulumi.Input[str]] = ()
     """The subnets of the VPC's interface endpoints, if it has any: HTTPS to AWS' services goes there."""
     further: Sequence[Destination] = ()
     """What the server's pods may reach besides."""
@@ -111,7 +111,9 @@ class NetworkPolicies(pulumi.ComponentResource):
                     ip_block=k8s.networking.v1.IPBlockArgs(
                         cidr="0.0.0.0/0",
                         # The VPC is not the internet, and the instance metadata service is nobody's business.
-                        except_=[args.vpc_cidr, "169.254.0.0/16"],
+                        except_=pulumi.Output.from_input(args.vpc_cidrs).apply(
+                            lambda cidrs: [*cidrs, "169.254.0.0/16"]
+                        ),
                     )
                 )
             ],

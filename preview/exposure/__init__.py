@@ -27,7 +27,7 @@ def exposure(plan: Plan) -> Exposure:
         *reaches(all_stores, running, network, policies),
         *_runs_as(plan, running),
         *reads(plan),
-        *leaves(plan, running, policies),
+        *leaves(network, running, policies),
         *uses(plan),
     ]
     return Exposure(tuple(edges), tuple(sentence for sentence in opened if isinstance(sentence, str)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from preview.exposure.identities import holders, service_accounts, statements
 from preview.exposure.model import Edge, Relation
-from preview.exposure.network import ANYWHERE
+from preview.exposure.network import ANYWHERE, Network
 from preview.exposure.policies import NetworkPolicies
 from preview.exposure.workloads import Workload
 from preview.recording.plan import Plan
@@ -15,9 +15,9 @@ from preview.recording.plan import Plan
 _ON_THE_NODE = "169.254."
 
 
-def leaves(plan: Plan, running: Iterable[Workload], policies: NetworkPolicies) -> Iterator[Edge]:
+def leaves(network: Network, running: Iterable[Workload], policies: NetworkPolicies) -> Iterator[Edge]:
     """An edge from every workload to every network that a policy opens to it: not the stack's own, nor the internet."""
-    own = {str(subnet.inputs.get("cidrBlock")) for subnet in plan.of_type("aws:ec2/subnet:Subnet")}
+    own = set(network.cidrs(network.subnets))
     for workload in running:
         for policy, rule in policies.egress(workload.namespace, workload.labels):
             for peer in rule.get("to") or ():

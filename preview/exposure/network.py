@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from preview.recording.plan import Plan, PlannedResource
+from sandbox import emulated
 
+_GROUPS = ("aws:rds/subnetGroup:SubnetGroup", "aws:elasticache/subnetGroup:SubnetGroup")
 ANYWHERE = ("0.0.0.0/0", "::/0")
 _TRAFFIC: Mapping[str, str] = {"6": "tcp", "17": "udp", "-1": "all"}
 
@@ -54,13 +56,27 @@ class Network:
             for association in plan.of_type("aws:ec2/routeTableAssociation:RouteTableAssociation")
         }
         self.node_groups, self.node_subnets = _nodes(plan, self._by_id)
+        self.subnets = {
+            *(subnet.id for subnet in plan.of_type("aws:ec2/subnet:Subnet")),
+            *self.node_subnets,
+            *(
+                str(subnet)
+                for group in plan.of_type(*_GROUPS)
+                for subnet in group.inputs.get("subnetIds") or ()
+            ),
+        }
+        """Those that the stack makes or has something in."""
 
     def cidrs(self, subnets: Iterable[str]) -> list[str]:
         """The address ranges of subnets."""
-        found = (self._by_id.get(subnet) for subnet in subnets)
-        return [
-            str(subnet.inputs["cidrBlock"]) for subnet in found if subnet and "cidrBlock" in subnet.inputs
-        ]
+        return [self._cidr(subnet) for subnet in subnets]
+
+    def _cidr(self, subnet: str) -> str:
+        found = self._by_id.get(subnet)
+        if found is None:
+            # It is somebody else's, and the program was told its addresses.
+            return str(emulated.invoke("aws:ec2/getSubnet:getSubnet", {"id": subnet})["cidrBlock"])
+        return str(found.inputs["cidrBlock"])
 
     def is_public(self, subnets: Iterable[str]) -> bool:
         """Whether a route from the internet leads into one of the subnets."""

@@ -101,6 +101,31 @@ def _secret_version(args: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+_VPC_CIDR = "10.128.0.0/16"
+
+
+def _vpc(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "cidrBlock": _VPC_CIDR,
+        "cidrBlockAssociations": [
+            {"associationId": "vpc-cidr-assoc-emulated", "cidrBlock": _VPC_CIDR, "state": "associated"}
+        ],
+        "enableDnsHostnames": True,
+        "enableDnsSupport": True,
+        "ownerId": ACCOUNT,
+        "state": "available",
+    }
+
+
+def _subnet(args: Mapping[str, Any]) -> dict[str, Any]:
+    number = int(hashlib.sha256(str(args["id"]).encode()).hexdigest()[:3], 16)
+    return {
+        "cidrBlock": f"10.128.{number // 16}.{number % 16 * 16}/28",
+        "ownerId": ACCOUNT,
+        "state": "available",
+    }
+
+
 LOOKUPS: dict[str, Lookup] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
@@ -119,6 +144,8 @@ LOOKUPS: dict[str, Lookup] = {
     },
     "aws:route53/getZone:getZone": _zone,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _token,
+    "aws:ec2/getSubnet:getSubnet": _subnet,
+    "aws:ec2/getVpc:getVpc": _vpc,
     "aws:ecr/getImage:getImage": _ecr_image,
     "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
     "docker:index/getRegistryImage:getRegistryImage": _registry_image,

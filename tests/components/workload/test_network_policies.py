@@ -32,7 +32,7 @@ def args(**changes: Any) -> NetworkPoliciesArgs:
             "scrapers": [namespace_peer("monitoring")],
             "name_servers": name_servers(auto_mode=False),
             "database_cidrs": ["10.20.160.0/21", "10.20.168.0/21"],
-            "vpc_cidr": "10.20.0.0/16",
+            "vpc_cidrs": ["10.20.0.0/16"],
             **changes,
         }
     )
