@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from components.secrets.secrets import Secret, SecretArgs
+from components.secrets.secrets import Secret, SecretArgs, SecretEntry
 from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs
 from stacks.agent_settings import Agent, AgentSecret
 from stacks.platform import Platform
@@ -116,11 +116,11 @@ def _identifier(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _arns(secrets: Mapping[str, Secret]) -> dict[str, pulumi.Output[str]]:
+def _arns(secrets: Mapping[str, Secret | SecretEntry]) -> dict[str, pulumi.Output[str]]:
     return {name: secret.arn for name, secret in secrets.items()}
 
 
-def _version(*secrets: Secret) -> pulumi.Output[str]:
+def _version(*secrets: Secret | SecretEntry) -> pulumi.Output[str]:
     return pulumi.Output.all(*[secret.version_id for secret in secrets]).apply(
         lambda versions: hashlib.sha256("\0".join(versions).encode()).hexdigest()[:16]
     )

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stacks.agent_settings import Agent
 from stacks.problems import Problem
-from stacks.settings import Registry
+from stacks.settings import Database, Registry
 
 Agents = Mapping[int, Agent]
 
 
 def secrets_are_in_the_region(
-    agents: Agents, registries: Sequence[Registry], region: str
+    agents: Agents, registries: Sequence[Registry], database: Database, region: str
 ) -> Iterator[Problem]:
     """The driver that mounts secrets asks the Secrets Manager of the region that its node runs in."""
-    for field, arn in _existing_secrets(agents, registries):
+    for field, arn in _existing_secrets(agents, registries, database):
         other = arn.split(":")[3]
         if other != region:
             yield Problem(
@@ -30,10 +30,10 @@ def secrets_are_in_the_region(
 
 
 def secrets_are_in_the_account(
-    agents: Agents, registries: Sequence[Registry], account_ids: Sequence[str]
+    agents: Agents, registries: Sequence[Registry], database: Database, account_ids: Sequence[str]
 ) -> Iterator[Problem]:
     """An entry of another account is refused to every pod, whatever the agent's own role allows."""
-    secrets = list(_existing_secrets(agents, registries))
+    secrets = list(_existing_secrets(agents, registries, database))
     if not secrets:
         return
     known = set(account_ids) or {secrets[0][1].split(":")[4]}
@@ -57,10 +57,14 @@ def secrets_are_in_the_account(
 RULES = (secrets_are_in_the_region, secrets_are_in_the_account)
 
 
-def _existing_secrets(agents: Agents, registries: Sequence[Registry]) -> Iterator[tuple[str, str]]:
+def _existing_secrets(
+    agents: Agents, registries: Sequence[Registry], database: Database
+) -> Iterator[tuple[str, str]]:
     for index, agent in agents.items():
         for place, secret in enumerate(agent.secrets):
             if secret.arn is not None:
                 yield f"agents[{index}].secrets[{place}].arn", secret.arn
+    if database.existing is not None:
+        yield "database.existing.adminSecretArn", database.existing.admin_secret_arn
     for index, registry in enumerate(registries):
         yield f"registries[{index}].secretArn", registry.secret_arn

@@ -132,6 +132,12 @@ SubnetId = Annotated[
         matches(r"subnet-[0-9a-f]{8,17}", "write a subnet's id, such as subnet-0a1b2c3d4e5f60718")
     ),
 ]
+SecurityGroupId = Annotated[
+    str,
+    AfterValidator(
+        matches(r"sg-[0-9a-f]{8,17}", "write a security group's id, such as sg-0a1b2c3d4e5f60718")
+    ),
+]
 SubnetIds = Annotated[tuple[SubnetId, ...], Field(min_length=2), AfterValidator(_once)]
 """Subnets of two zones at least."""
 InstanceClass = Annotated[

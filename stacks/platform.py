@@ -30,6 +30,8 @@ from components.secrets.encryption import ImagesKey, LogsKey, LogsKeyArgs
 from components.secrets.secrets import SecretsKey, SecretsKeyArgs
 from components.stores.cache import Cache, CacheArgs, CacheClientArgs
 from components.stores.checkpointer import Checkpointer, CheckpointerArgs
+from components.stores.existing_cache import ExistingCache, ExistingCacheArgs
+from components.stores.existing_database import ExistingDatabase, ExistingDatabaseArgs
 from components.stores.rds_ca import rds_ca
 from components.workload.image import Image, ImageArgs
 from components.workload.namespace import AgentNamespace, NamespaceArgs
@@ -60,8 +62,8 @@ class Platform:
     network: Network | ExistingNetwork
     cluster: Cluster
     addons: Addons
-    database: Checkpointer
-    cache: Cache
+    database: Checkpointer | ExistingDatabase
+    cache: Cache | ExistingCache
     secrets_key_arn: pulumi.Output[str]
     image: pulumi.Output[str]
     """By digest, for the agents that name neither an image nor a source."""
@@ -358,8 +360,20 @@ def _database(
     secrets_key: SecretsKey,
     logs_key: LogsKey,
     opts: pulumi.ResourceOptions,
-) -> Checkpointer:
+) -> Checkpointer | ExistingDatabase:
     wanted = settings.database
+    existing = wanted.existing
+    if existing is not None:
+        return ExistingDatabase(
+            "database",
+            ExistingDatabaseArgs(
+                identifier=existing.identifier,
+                admin_secret_arn=existing.admin_secret_arn,
+                security_group_id=existing.security_group_id,
+                client_security_group_id=cluster.workload_security_group_id,
+            ),
+            opts,
+        )
     return Checkpointer(
         "database",
         CheckpointerArgs(
@@ -397,8 +411,33 @@ def _cache(
     secrets_key: SecretsKey,
     logs_key: LogsKey,
     opts: pulumi.ResourceOptions,
-) -> Cache:
+) -> Cache | ExistingCache:
     wanted = settings.cache
+    clients = [
+        CacheClientArgs(
+            name=agent.name,
+            key_prefix=agent.key_prefix,
+            secret_name=f"{PART_OF}/{stack}/{agent.name}/cache",
+        )
+        for agent in settings.agents
+    ]
+    existing = wanted.existing
+    if existing is not None:
+        return ExistingCache(
+            "cache",
+            ExistingCacheArgs(
+                replication_group_id=existing.replication_group_id,
+                user_group_id=existing.user_group_id,
+                security_group_id=existing.security_group_id,
+                engine=wanted.engine,
+                clients=clients,
+                client_security_group_id=cluster.workload_security_group_id,
+                secrets_kms_key_arn=secrets_key.arn,
+                recovery_window_days=settings.secret_recovery_days,
+                protect=settings.production,
+            ),
+            opts,
+        )
     return Cache(
         "cache",
         CacheArgs(
@@ -416,14 +455,7 @@ def _cache(
             recovery_window_days=settings.secret_recovery_days,
             log_retention_days=settings.cluster.log_retention_days,
             logs_kms_key_arn=logs_key.arn,
-            clients=[
-                CacheClientArgs(
-                    name=agent.name,
-                    key_prefix=agent.key_prefix,
-                    secret_name=f"{PART_OF}/{stack}/{agent.name}/cache",
-                )
-                for agent in settings.agents
-            ],
+            clients=clients,
             protect=settings.production,
         ),
         opts,

@@ -147,6 +147,21 @@ def hosts_are_in_the_zone(ingress: Ingress, agents: Agents) -> Iterator[Problem]
 
 
 @rule
+def stores_that_are_there_are_in_a_network_that_is_there(
+    network: Network, database: Database, cache: Cache
+) -> Iterator[Problem]:
+    """A VPC that the stack makes holds nothing of anybody else's."""
+    for field, existing in (("database.existing", database.existing), ("cache.existing", cache.existing)):
+        if existing is not None and network.existing is None:
+            yield Problem(
+                field,
+                existing.model_dump(),
+                "is in a VPC that is there already: name that as network.existing, with the store's subnets as"
+                " databaseSubnetIds",
+            )
+
+
+@rule
 def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Problem]:
     """All pods at their maximum, with a rollout under way, can connect at once."""
     limit = max_connections(database.instance_class)
@@ -365,9 +380,9 @@ def production_is_highly_available(
                 agent.replicas.min,
                 "production needs 2 or more: one pod is an outage",
             )
-    if not database.multi_az:
+    if database.existing is None and not database.multi_az:
         yield Problem("database.multiAz", database.multi_az, "production needs a standby: set it to true")
-    if cache.replicas < 1:
+    if cache.existing is None and cache.replicas < 1:
         yield Problem("cache.replicas", cache.replicas, "production needs 1 or more, for automatic failover")
     if ingress.replicas < 2 and ingress.controller is IngressController.TRAEFIK:
         yield Problem("ingress.replicas", ingress.replicas, "production needs 2 or more Traefik pods")
@@ -376,7 +391,7 @@ def production_is_highly_available(
 @rule
 def production_keeps_its_data(production: bool, database: Database) -> Iterator[Problem]:
     """What is deleted by mistake can be had back."""
-    if not production:
+    if not production or database.existing is not None:
         return
     if not database.deletion_protection:
         yield Problem("database.deletionProtection", False, "production needs it: set it to true")

@@ -22,6 +22,7 @@ from stacks.aws_vocabulary import (
     InstanceType,
     LogRetentionDays,
     SecretArn,
+    SecurityGroupId,
     SubnetIds,
     Tags,
     VpcCidr,
@@ -39,6 +40,7 @@ from stacks.vocabulary import (
     KubernetesVersion,
     Model,
     Name,
+    ObjectName,
     RegistryServer,
     Whole,
 )
@@ -190,9 +192,38 @@ class Cluster(Model):
         return self
 
 
+def _only(model: Model, *names: str) -> None:
+    """Refuse what is of a store that is made, where one that is there is taken.
+
+    Raises:
+        ValueError: naming the fields.
+    """
+    own = model.model_fields_set - {"existing", *names}
+    if own:
+        fields = type(model).model_fields
+        shown = ", ".join(sorted(str(fields[name].alias) for name in own))
+        raise ValueError(
+            f"existing is there, and {shown} are of one that is made: remove the one or the other"
+        )
+
+
+class ExistingDatabase(Model):
+    """An RDS PostgreSQL instance that is there already, in the database subnets of ``network.existing``."""
+
+    identifier: ObjectName
+    """Its name."""
+    admin_secret_arn: SecretArn
+    """The entry with the URI of a role that may create databases and roles: it reads
+    ``postgresql://NAME:PASSWORD@HOST:5432/postgres?sslmode=verify-full&sslrootcert=/etc/langgraph-agents/rds-ca.pem``."""
+    security_group_id: SecurityGroupId
+    """One of its security groups; a rule of it lets the agents' pods in."""
+
+
 class Database(Model):
     """The RDS PostgreSQL instance that holds the agents' checkpoints, a database for each."""
 
+    existing: ExistingDatabase | None = None
+    """An instance of somebody else's, of which only ``instanceClass`` is said besides."""
     engine_version: EngineVersion = "17"
     """PostgreSQL's major version (17 or 18), or an exact one."""
     allow_major_upgrade: Flag = False
@@ -213,6 +244,12 @@ class Database(Model):
     """Which queries load it, kept for seven days."""
 
     @model_validator(mode="after")
+    def _one_that_is_there_is_as_it_is(self) -> Self:
+        if self.existing is not None:
+            _only(self, "instance_class")
+        return self
+
+    @model_validator(mode="after")
     def _storage_can_grow(self) -> Self:
         if self.max_allocated_storage <= self.allocated_storage:
             raise ValueError(
@@ -225,9 +262,22 @@ class Database(Model):
         return self
 
 
+class ExistingCache(Model):
+    """An ElastiCache replication group that is there already, in the database subnets of ``network.existing``."""
+
+    replication_group_id: ObjectName
+    """Its name. It encrypts in transit, and is not in cluster mode."""
+    user_group_id: ObjectName
+    """Its user group, which the agents' logins join."""
+    security_group_id: SecurityGroupId
+    """One of its security groups; a rule of it lets the agents' pods in."""
+
+
 class Cache(Model):
     """The ElastiCache replication group, with a login and a key prefix for each agent."""
 
+    existing: ExistingCache | None = None
+    """A replication group of somebody else's, of which only ``engine`` is said besides."""
     engine: CacheEngine = CacheEngine.VALKEY
     """Valkey, or Redis OSS."""
     engine_version: EngineVersion = "8.1"
@@ -241,6 +291,9 @@ class Cache(Model):
 
     @model_validator(mode="after")
     def _the_engine_has_the_version(self) -> Self:
+        if self.existing is not None:
+            _only(self, "engine")
+            return self
         majors = MAJORS[self.engine]
         major, dot, _ = self.engine_version.partition(".")
         if not dot or major not in majors:

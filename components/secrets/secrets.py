@@ -78,6 +78,15 @@ class SecretArgs:
             )
 
 
+@dataclass(frozen=True)
+class SecretEntry:
+    """What `Secret` offers, of an entry that somebody else owns and changes."""
+
+    arn: pulumi.Output[str]
+    version_id: pulumi.Output[str]
+    """"", since nobody here knows when it changes."""
+
+
 class Secret(pulumi.ComponentResource):
     """One entry in Secrets Manager.
 

@@ -55,6 +55,27 @@ def access_string(key_prefix: str) -> str:
     return f"on ~{key_prefix}:* &{key_prefix}:* +@all -@dangerous -@admin"
 
 
+def user(
+    name: str,
+    client: CacheClientArgs,
+    *,
+    replication_group_id: str,
+    engine: CacheEngine,
+    password: pulumi.Output[str],
+    parent: pulumi.Resource,
+) -> aws.elasticache.User:
+    """A client's login."""
+    return aws.elasticache.User(
+        f"{name}-{client.name}-user",
+        user_id=safe_name(replication_group_id, client.name, limit=_USER_ID),
+        user_name=client.name,
+        engine=engine.value,
+        access_string=access_string(client.key_prefix),
+        authentication_mode=aws.elasticache.UserAuthenticationModeArgs(type="password", passwords=[password]),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
 def user_group(
     name: str,
     *,
@@ -71,16 +92,13 @@ def user_group(
     """
     child = pulumi.ResourceOptions(parent=parent)
     users = [
-        aws.elasticache.User(
-            f"{name}-{client.name}-user",
-            user_id=safe_name(replication_group_id, client.name, limit=_USER_ID),
-            user_name=client.name,
-            engine=engine.value,
-            access_string=access_string(client.key_prefix),
-            authentication_mode=aws.elasticache.UserAuthenticationModeArgs(
-                type="password", passwords=[passwords[client.name]]
-            ),
-            opts=child,
+        user(
+            name,
+            client,
+            replication_group_id=replication_group_id,
+            engine=engine,
+            password=passwords[client.name],
+            parent=parent,
         )
         for client in clients
     ]

@@ -126,6 +126,33 @@ def _subnet(args: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _database(args: Mapping[str, Any]) -> dict[str, Any]:
+    identifier = str(args["dbInstanceIdentifier"])
+    address = f"{identifier}.c0ffee000000.{args.get('region') or REGION}.rds.amazonaws.com"
+    return {
+        "address": address,
+        "dbInstanceArn": f"arn:aws:rds:{args.get('region') or REGION}:{ACCOUNT}:db:{identifier}",
+        "endpoint": f"{address}:5432",
+        "engine": "postgres",
+        "id": identifier,
+        "port": 5432,
+        "publiclyAccessible": False,
+        "storageEncrypted": True,
+    }
+
+
+def _replication_group(args: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(args["replicationGroupId"])
+    return {
+        "arn": f"arn:aws:elasticache:{args.get('region') or REGION}:{ACCOUNT}:replicationgroup:{name}",
+        "clusterMode": "disabled",
+        "id": name,
+        "port": 6379,
+        "primaryEndpointAddress": f"master.{name}.c0ffee.euc1.cache.amazonaws.com",
+        "readerEndpointAddress": f"replica.{name}.c0ffee.euc1.cache.amazonaws.com",
+    }
+
+
 LOOKUPS: dict[str, Lookup] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
@@ -147,6 +174,8 @@ LOOKUPS: dict[str, Lookup] = {
     "aws:ec2/getSubnet:getSubnet": _subnet,
     "aws:ec2/getVpc:getVpc": _vpc,
     "aws:ecr/getImage:getImage": _ecr_image,
+    "aws:elasticache/getReplicationGroup:getReplicationGroup": _replication_group,
+    "aws:rds/getInstance:getInstance": _database,
     "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
     "docker:index/getRegistryImage:getRegistryImage": _registry_image,
 }

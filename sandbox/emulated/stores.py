@@ -83,6 +83,9 @@ KINDS = {
         lambda s: s.get("userGroupId"),
         lambda s, id_: {"arn": s.arn("elasticache", f"usergroup:{id_}")},
     ),
+    "aws:elasticache/userGroupAssociation:UserGroupAssociation": Kind(
+        lambda s: f"{s.get('userGroupId')},{s.get('userId')}"
+    ),
     "aws:elasticache/parameterGroup:ParameterGroup": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("elasticache", f"parametergroup:{id_}"), "name": id_},

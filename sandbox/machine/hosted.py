@@ -20,6 +20,9 @@ from sandbox.providers.server import Answer, RefusedError, Resource
 from sandbox.providers.wire import Properties
 
 IMAGE = "docker-build:index:Image"
+_STORES = frozenset(
+    {"aws:rds/getInstance:getInstance", "aws:elasticache/getReplicationGroup:getReplicationGroup"}
+)
 _IMAGES = frozenset({"aws:ecr/getImage:getImage", "docker:index/getRegistryImage:getRegistryImage"})
 _CLASS = ":SecretProviderClass"
 
@@ -82,6 +85,12 @@ class Hosted(Emulated):
             raise RefusedError(
                 f"{name} is named by tag, and the sandbox asks no registry: its pods would pull a digest that nobody"
                 " pushed. Name the image by digest, or give the agent a source"
+            )
+        if token in _STORES:
+            name = args.get("dbInstanceIdentifier") or args.get("replicationGroupId")
+            raise RefusedError(
+                f"{name} is somebody else's, and the sandbox has no server that stands for it: leave `existing` out of"
+                " a copy of the stack file, and one is made"
             )
         return super().invoke(token, args)
 

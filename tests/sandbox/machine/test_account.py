@@ -141,6 +141,20 @@ def test_a_tag_is_refused_where_pods_would_pull_what_it_names(
     assert world.cloud.invoke("aws:index/getRegion:getRegion", {})["name"] == "eu-central-1"
 
 
+@pytest.mark.parametrize(
+    ("token", "args"),
+    [
+        ("aws:rds/getInstance:getInstance", {"dbInstanceIdentifier": "shared"}),
+        ("aws:elasticache/getReplicationGroup:getReplicationGroup", {"replicationGroupId": "shared"}),
+    ],
+)
+def test_a_store_of_somebody_else_s_is_refused_where_pods_would_look_for_it(
+    world: World, token: str, args: dict[str, str]
+) -> None:
+    with pytest.raises(RefusedError, match=r"shared is somebody else's, .* leave `existing` out"):
+        world.cloud.invoke(token, args)
+
+
 def test_a_mounted_entry_has_its_file_name_and_its_current_value(world: World) -> None:
     world.secret("one")
     world.mounts(API_KEYS=ARN)
