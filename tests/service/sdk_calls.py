@@ -63,6 +63,16 @@ class Plain:
 
         return call
 
+    def follow_a_thread(self) -> None:
+        """What `_stream_thread` does: its objects have more to call than a stream has."""
+        with self._inner.threads.stream(assistant_id="ask") as thread:
+            thread.run.start(input={})
+            for _ in thread.values:
+                pass
+            assert thread.interrupted
+            thread.run.respond("yes")
+            assert thread.output["done"] == ["yes"]
+
 
 class _Streamed:
     """Awaited or iterated over, as the async client's streams are."""
@@ -264,6 +274,20 @@ async def _update_state(client: Any) -> None:
     assert made["checkpoint"]["thread_id"] == thread_id
     state = await client.threads.get_state(thread_id)
     assert (state["values"]["done"], state["next"]) == ([*STEPS, "by hand"], ["three"])
+
+
+@asks("threads.stream")
+async def _stream_thread(client: Any) -> None:
+    if isinstance(client, Plain):
+        await asyncio.to_thread(client.follow_a_thread)
+        return
+    async with client.threads.stream(assistant_id="ask") as thread:
+        await thread.run.start(input={})
+        async for _ in thread.values:
+            pass
+        assert thread.interrupted
+        await thread.run.respond("yes")
+        assert (await thread.output)["done"] == ["yes"]
 
 
 @asks("threads.join_stream")

@@ -324,13 +324,15 @@ async def test_what_is_not_supported_is_refused_by_name(client: LangGraphClient)
     thread_id = await new_thread(client)
     with pytest.raises(UnprocessableEntityError, match="webhook: it has to begin with https"):
         await client.runs.create(thread_id, "steps", input={}, webhook="http://example.com")
-    with pytest.raises(UnprocessableEntityError, match="stream_mode"):
+    with pytest.raises(UnprocessableEntityError, match="stream_mode: lifecycle is a channel"):
         await client.runs.create(thread_id, "steps", input={}, stream_mode="lifecycle")
+    with pytest.raises(UnprocessableEntityError, match="stream_mode: tools is a channel"):
+        await client.runs.create(thread_id, "steps", input={}, stream_mode=["values", "tools"])
 
 
 async def test_what_is_not_there_is_named(client: LangGraphClient) -> None:
-    with pytest.raises(InternalServerError, match="does not have streams of events of a thread"):
-        await client.http.post(f"/threads/{uuid.uuid4()}/commands", json={})
+    with pytest.raises(InternalServerError, match="does not have user interfaces that belong to graphs"):
+        await client.http.post("/ui/agent", json={})
 
 
 async def test_threads_belong_to_the_key_that_made_them(served: Served, client: LangGraphClient) -> None:

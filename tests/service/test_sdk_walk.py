@@ -26,9 +26,7 @@ from tests.service.versions import since
 pytestmark = since("langgraph-sdk", "0.4.14")
 
 SECRET = KEY.partition(":")[2]
-MISSING: dict[str, tuple[str, str]] = {
-    "threads.stream": ("POST", "/threads/{}/commands"),
-}
+MISSING: dict[str, tuple[str, str]] = {}
 """What the service does not have yet, and where the SDK asks for it."""
 
 DIFFERENT = {

@@ -30,6 +30,8 @@ from langgraph_agents_service.api.crons.firing import firing
 from langgraph_agents_service.api.description import describe
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.api.runs import stateless, threaded
+from langgraph_agents_service.api.threads import commands as thread_commands
+from langgraph_agents_service.api.threads import events as thread_events
 from langgraph_agents_service.api.threads import kept
 from langgraph_agents_service.api.threads import state as thread_states
 from langgraph_agents_service.api.threads import stream as thread_streams
@@ -106,6 +108,8 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         kept.router,
         thread_states.router,
         thread_streams.router,
+        thread_events.router,
+        thread_commands.router,
         assistants.router,
         assistant_graphs.router,
         store.router,

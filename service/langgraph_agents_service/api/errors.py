@@ -49,7 +49,8 @@ def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> J
     return JSONResponse({"detail": detail}, status, headers)
 
 
-def _validation(error: RequestValidationError) -> JSONResponse:
+def problems(error: RequestValidationError) -> str:
+    """All that is wrong with a request, in one line."""
     lines = []
     for fault in error.errors():
         where = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
@@ -60,7 +61,7 @@ def _validation(error: RequestValidationError) -> JSONResponse:
             message = f"the body is not JSON: {fault.get('ctx', {}).get('error', '')}"
             where = ""
         lines.append(f"{where}: {message}" if where else message)
-    return answer(422, "; ".join(lines[:20]))
+    return "; ".join(lines[:20])
 
 
 def install(app: FastAPI) -> None:
@@ -68,7 +69,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return _validation(error)
+        return answer(422, problems(error))
 
     @app.exception_handler(RefusedError)
     async def _refusal(_request: Request, refused: RefusedError) -> JSONResponse:

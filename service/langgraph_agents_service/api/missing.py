@@ -9,7 +9,6 @@ from langgraph_agents_service.api.paths import path_of
 from langgraph_agents_service.projects.http import Http
 
 _FEATURES = (
-    (r"/threads/[^/]+/(stream|commands)(/.*)?", "streams of events of a thread"),
     (r"/assistants(/.*)?", "this operation on assistants"),
     (r"/threads/[^/]+/runs(/.*)?", "this operation on runs"),
     (r"/threads(/.*)?", "this operation on threads"),

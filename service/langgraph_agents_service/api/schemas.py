@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from langgraph_agents_service.persistence.registry.base import RunStatus, ThreadStatus
 from langgraph_agents_service.projects.config import Minutes
@@ -12,6 +12,16 @@ from langgraph_agents_service.projects.config import Minutes
 StreamMode = Literal[
     "values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug", "events"
 ]
+
+
+def _not_of_the_protocol(given: Any) -> Any:
+    for mode in given if isinstance(given, list) else [given]:
+        if mode in ("tools", "lifecycle"):
+            raise ValueError(f"{mode} is a channel of threads.stream, and no run streams it otherwise")
+    return given
+
+
+StreamModes = Annotated[StreamMode | list[StreamMode], BeforeValidator(_not_of_the_protocol)]
 Names = Literal["*"] | list[str]
 Metadata = dict[str, Any]
 
@@ -81,7 +91,7 @@ class LangSmithTracer(Body):
 
 class RunCreate(Question):
     assistant_id: str = Field(description="Name of the graph, or id of its assistant.")
-    stream_mode: StreamMode | list[StreamMode] = ["values"]
+    stream_mode: StreamModes = ["values"]
     stream_subgraphs: bool = False
     stream_resumable: bool = False
     metadata: Metadata = {}
@@ -127,7 +137,7 @@ class CronRun(Question):
     """What each run of a cron is asked."""
 
     assistant_id: str = Field(description="Name of the graph, or id of its assistant.")
-    stream_mode: StreamMode | list[StreamMode] = ["values"]
+    stream_mode: StreamModes = ["values"]
     stream_subgraphs: bool = False
     stream_resumable: bool = False
     context: dict[str, Any] | None = None

@@ -19,8 +19,9 @@ from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECK
 from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
 from langgraph_agents_service.projects.factories import Use
 from langgraph_agents_service.projects.graphs import AnyGraph, Graph, Graphs
-from langgraph_agents_service.runs import langsmith
+from langgraph_agents_service.runs import langsmith, protocol
 from langgraph_agents_service.runs.execution import Execution
+from langgraph_agents_service.runs.protocol import PROTOCOL, ProtocolTranslator
 from langgraph_agents_service.runs.tokens import TokenCounter
 from langgraph_agents_service.runs.wire import EVENTS, INTERRUPTS, Translator, dumps
 
@@ -75,7 +76,7 @@ class Driver:
         self, execution: Execution, compiled: AnyGraph, config: RunnableConfig, *, resumes: bool
     ) -> Any:
         run, payload = execution.run, execution.run.payload
-        translator = Translator(payload["stream_mode"], subgraphs=payload.get("stream_subgraphs", False))
+        translator = _translator(payload)
         if run.fresh_thread and isinstance(self.saver, GroupCommitSaver):
             config["configurable"][NO_CHECKPOINTS] = [True]
         execution.fed = True
@@ -91,7 +92,9 @@ class Driver:
             "durability": None if execution.stateless else durability,
         }
         with langsmith.tracing(payload.get("langsmith_tracer")):
-            if EVENTS in payload["stream_mode"]:
+            if PROTOCOL in payload["stream_mode"]:
+                source = protocol.stream(compiled, given, config, how)
+            elif EVENTS in payload["stream_mode"]:
                 source = self._with_events(
                     execution, compiled.astream_events(given, config, version="v2", **how)
                 )
@@ -192,7 +195,13 @@ def with_interrupts(values: Any, interrupts: Sequence[Interrupt]) -> Any:
     return {**bare, INTERRUPTS: list(interrupts)} if interrupts else bare
 
 
-def _may_wait(translator: Translator, graph: AnyGraph, how: Json) -> bool:
+def _translator(payload: Json) -> Translator | ProtocolTranslator:
+    if PROTOCOL in payload["stream_mode"]:
+        return ProtocolTranslator()
+    return Translator(payload["stream_mode"], subgraphs=payload.get("stream_subgraphs", False))
+
+
+def _may_wait(translator: Translator | ProtocolTranslator, graph: AnyGraph, how: Json) -> bool:
     """Whether a run that began with an input may have stopped before its end. Looking costs a read of the state."""
     return bool(
         translator.interrupts

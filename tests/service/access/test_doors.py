@@ -409,6 +409,10 @@ def test_where_all_is_denied_no_route_gives_anything_away(project: Project) -> N
         "value": {},
         "schedule": "* * * * *",
         "thread_ids": [thing],
+        "id": 1,
+        "method": "run.start",
+        "params": {"assistant_id": "who"},
+        "channels": ["values"],
     }
     with project(code) as http:
         document = http.get("/openapi.json").json()

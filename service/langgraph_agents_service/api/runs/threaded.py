@@ -30,7 +30,8 @@ from langgraph_agents_service.service import Service
 router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)
 
 
-async def _prepare(service: Service, caller: Caller, body: RunCreate, thread_id: str) -> tuple[Run, Owner]:
+async def prepare(service: Service, caller: Caller, body: RunCreate, thread_id: str) -> tuple[Run, Owner]:
+    """The run that a request describes, and who may have it. Raises ApiError, RefusedError and NotFoundError."""
     run = await build(service, caller, body, thread_id)
     owner = await allow(caller, run, thread_id=thread_id, if_not_exists=body.if_not_exists)
     if named := named_checkpoint(body):
@@ -41,14 +42,14 @@ async def _prepare(service: Service, caller: Caller, body: RunCreate, thread_id:
 
 @router.post("/threads/{thread_id}/runs")
 async def create(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
-    run, owner = await _prepare(service, caller, body, thread_id)
+    run, owner = await prepare(service, caller, body, thread_id)
     await service.runner.submit(run, owner, create_thread=body.if_not_exists == "create")
     return json(document(run), headers=headers_of(run))
 
 
 @router.post("/threads/{thread_id}/runs/wait")
 async def wait(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
-    run, owner = await _prepare(service, caller, body, thread_id)
+    run, owner = await prepare(service, caller, body, thread_id)
     execution = await service.runner.start(run, owner, create_thread=body.if_not_exists == "create")
     return await follow.wait(
         service,
@@ -62,7 +63,7 @@ async def wait(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller
 
 @router.post("/threads/{thread_id}/runs/stream")
 async def stream(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
-    run, owner = await _prepare(service, caller, body, thread_id)
+    run, owner = await prepare(service, caller, body, thread_id)
     execution = await service.runner.start(run, owner, create_thread=body.if_not_exists == "create")
     await follow.settled_start(execution)
     return follow.stream(

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, get_args
 
@@ -26,8 +27,27 @@ Mode = Literal["run_modes", "lifecycle", "state_update"]
 POLL_SECONDS = 0.5
 """How soon a run is heard of that begins on another process. One here is heard of at once."""
 
-_Event = tuple[str, bytes, str]
-"""Name, JSON, and the id to go on behind."""
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event of a thread."""
+
+    event: str
+    data: bytes
+    """JSON."""
+    number: int
+    """Rises with the runs that events are of."""
+    seq: int
+    """Rises within a run."""
+    run: Run | None = None
+    """None: it is of the thread itself."""
+    last: bool = False
+    """Whether the run is done."""
+
+    @property
+    def id(self) -> str:
+        """To go on behind."""
+        return f"{self.number}-{self.seq}"
 
 
 @router.get("/{thread_id}/stream")
@@ -49,7 +69,7 @@ async def join_stream(
             raise ApiError(422, "Last-Event-ID: it is not the id of an event of a thread")
         after = (int(found[1]), int(found[2]))
     thread = await service.registry.get_thread(thread_id, owner)
-    events = _events(service, owner, thread, after, state_updates="state_update" in modes)
+    events = told(service, owner, thread, after, state_updates="state_update" in modes)
     return StreamingResponse(
         _body(events, modes),
         media_type="text/event-stream",
@@ -57,12 +77,12 @@ async def join_stream(
     )
 
 
-async def _body(events: AsyncIterator[_Event], modes: set[str]) -> AsyncIterator[bytes]:
+async def _body(events: AsyncIterator[Told], modes: set[str]) -> AsyncIterator[bytes]:
     async for event in follow.alive(events):
         if event is None:
             yield b": heartbeat\r\n\r\n"
-        elif _wanted(modes, event[0], event[1]):
-            yield sse(*event)
+        elif _wanted(modes, event.event, event.data):
+            yield sse(event.event, event.data, event.id)
 
 
 def _wanted(modes: set[str], event: str, data: bytes) -> bool:
@@ -76,13 +96,18 @@ def _wanted(modes: set[str], event: str, data: bytes) -> bool:
     return bool(told.get("status") == "run_done" or {"attempt", "run_id"} <= told.keys())
 
 
-async def _events(
-    service: Service, owner: Owner, thread: Thread, after: tuple[int, int] | None, *, state_updates: bool
-) -> AsyncIterator[_Event]:
+async def told(
+    service: Service,
+    owner: Owner,
+    thread: Thread,
+    after: tuple[int, int] | None,
+    *,
+    state_updates: bool = False,
+) -> AsyncIterator[Told]:
     """From the runs that are active on, or from the event that was seen last. Ends when the thread goes, or the process
     does: the SDK comes again."""
-    since = after[0] if after else _number(now())
-    told: set[str] = set()
+    since = after[0] if after else number_of(now())
+    known: set[str] = set()
     changed = thread.state_updated_at
     with service.runner.watchers.watching(thread.thread_id, service.runner.running) as watch:
         while not service.health.draining:
@@ -91,10 +116,12 @@ async def _events(
                 runs = await service.registry.list_runs(
                     thread.thread_id, owner, limit=50, offset=0, status=None
                 )
-                due = [run for run in reversed(runs) if run.run_id not in told and _is_due(run, since, after)]
+                due = [
+                    run for run in reversed(runs) if run.run_id not in known and _is_due(run, since, after)
+                ]
                 for run in due:
-                    told.add(run.run_id)
-                    begin = after[1] if after and _number(run.created_at) == after[0] else -1
+                    known.add(run.run_id)
+                    begin = after[1] if after and number_of(run.created_at) == after[0] else -1
                     async for event in _of_run(service, owner, run, watch.executions, begin):
                         yield event
                     watch.executions.pop(run.run_id, None)
@@ -116,31 +143,32 @@ async def _events(
 def _is_due(run: Run, since: int, after: tuple[int, int] | None) -> bool:
     if run.status == "pending":
         return False
-    return _number(run.created_at) >= since or (after is None and run.status.active)
+    return number_of(run.created_at) >= since or (after is None and run.status.active)
 
 
 async def _of_run(
     service: Service, owner: Owner, run: Run, executions: dict[str, Execution], begin: int
-) -> AsyncIterator[_Event]:
-    number, seq = _number(run.created_at), begin
+) -> AsyncIterator[Told]:
+    number, seq = number_of(run.created_at), begin
     try:
         async for event in follow.events(service, run, owner, None, begin, find=executions.get):
             if event.event != "end":
                 seq = event.seq
-                yield event.event, event.data, f"{number}-{seq}"
+                yield Told(event.event, event.data, number, seq, run)
     except NotFoundError:
         await service.registry.get_thread(run.thread_id, owner)  # the run was undone, or all is gone
-    yield "metadata", dumps({"status": "run_done", "run_id": run.run_id}), f"{number}-{seq + 1}"
+    done = dumps({"status": "run_done", "run_id": run.run_id})
+    yield Told("metadata", done, number, seq + 1, run, last=True)
 
 
-async def _state_update(service: Service, thread: Thread) -> _Event:
+async def _state_update(service: Service, thread: Thread) -> Told:
     graph = await states.graph_of(service, thread)
     config = states.config_of(thread.thread_id)
     state = states.document(await graph.aget_state(config)) if graph else states.empty(thread.thread_id)
     data = dumps({"state": state, "thread_id": thread.thread_id})
-    return "state_update", data, f"{_number(thread.state_updated_at)}-0"
+    return Told("state_update", data, number_of(thread.state_updated_at), 0)
 
 
-def _number(moment: datetime) -> int:
+def number_of(moment: datetime) -> int:
     """Microseconds since 1970. The ids of events rise with the runs that they are of."""
     return int(moment.timestamp() * 1_000_000)

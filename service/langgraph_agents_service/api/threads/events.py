@@ -1,0 +1,95 @@
+"""The events of a thread in LangGraph's event streaming protocol, as `client.threads.stream` subscribes to them."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+
+from langgraph_agents_service.api import follow
+from langgraph_agents_service.api.bodies import StrictRoute
+from langgraph_agents_service.api.context import Reader, ThreadId, ThreadsDep
+from langgraph_agents_service.api.errors import ANSWERS
+from langgraph_agents_service.api.threads.stream import number_of, told
+from langgraph_agents_service.api.threads.telling import Event, Subscription, Telling, first_seq
+from langgraph_agents_service.persistence.registry.base import (
+    NotFoundError,
+    Owner,
+    Run,
+    RunStatus,
+    Thread,
+    ThreadStatus,
+    now,
+)
+from langgraph_agents_service.runs.wire import dumps, sse
+from langgraph_agents_service.service import Service
+
+router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute, responses=ANSWERS)
+
+
+@router.post("/{thread_id}/stream/events")
+async def stream(thread_id: ThreadId, body: Subscription, service: ThreadsDep, owner: Reader) -> Response:
+    thread = await service.registry.get_thread(thread_id, owner)
+    return StreamingResponse(
+        _body(events(service, owner, thread, body)),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _body(wanted: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+    yield b": open\r\n\r\n"  # so that clients have the headers at once, whatever stands between
+    async for event in follow.alive(wanted):
+        if event is None:
+            yield b": heartbeat\r\n\r\n"
+        else:
+            yield sse(event["method"], dumps(event), event["seq"])
+
+
+async def events(
+    service: Service, owner: Owner, thread: Thread, wanted: Subscription
+) -> AsyncIterator[Event]:
+    """What is wanted of the thread's runs, each from its beginning; they say in which order by `seq`."""
+    runs = await service.registry.list_runs(thread.thread_id, owner, limit=50, offset=0, status=None)
+    begin = _begin(thread, runs, wanted)
+    since = number_of(begin.created_at if begin else now())
+    tellings: dict[str, Telling] = {}
+    last = wanted.since or 0
+    async for said in told(service, owner, thread, (since, -1)):
+        if said.run is None:
+            continue
+        telling = tellings.setdefault(said.run.run_id, Telling(said.run))
+        if said.last:
+            del tellings[said.run.run_id]
+            found = telling.end(await _status(service, owner, said.run))
+        else:
+            found = telling.of(said.event, said.data)
+        for event in found:
+            if event["seq"] > last and wanted.wants(event):
+                yield event
+
+
+def _begin(thread: Thread, runs: Sequence[Run], wanted: Subscription) -> Run | None:
+    """The run whose events come first, of the newest `runs`; None: one that is still to come.
+
+    Who was here goes on in the run of what was seen last. Who is new begins with the runs that are active, or with the
+    last one. If that has ended, who asks for nothing but states of runs hears of it only if it waits for an answer:
+    clients take the end of a run for the end of theirs.
+    """
+    if wanted.since is not None:
+        seen = [run for run in runs if first_seq(run) < wanted.since]
+        return seen[0] if seen else (runs[-1] if runs else None)
+    active = [run for run in runs if run.status.active]
+    if active:
+        return active[-1]
+    states_alone = set(wanted.channels) <= {"lifecycle", "input"}
+    if not runs or (states_alone and thread.status is not ThreadStatus.INTERRUPTED):
+        return None
+    return runs[0]
+
+
+async def _status(service: Service, owner: Owner, run: Run) -> RunStatus:
+    """A run that was undone is one that was stopped."""
+    try:
+        return (await service.registry.get_run(run.thread_id, run.run_id, owner)).status
+    except NotFoundError:
+        return RunStatus.INTERRUPTED
