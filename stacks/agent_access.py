@@ -65,7 +65,7 @@ def grant(
             region=platform.region,
             labels=labels,
             files=files.arns,
-            crds_ready=platform.addons.secrets_store,
+            crds_ready=platform.secrets_store,
         ),
         opts,
     )

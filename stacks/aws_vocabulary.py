@@ -132,6 +132,12 @@ SubnetId = Annotated[
         matches(r"subnet-[0-9a-f]{8,17}", "write a subnet's id, such as subnet-0a1b2c3d4e5f60718")
     ),
 ]
+ClusterName = Annotated[
+    str,
+    AfterValidator(
+        matches(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", "write the name of an EKS cluster, such as platform")
+    ),
+]
 SecurityGroupId = Annotated[
     str,
     AfterValidator(

@@ -36,7 +36,7 @@ def every_type_of_a_group_is_as_large(cluster: Cluster) -> Iterator[Problem]:
 def every_type_has_room_for_an_agent(cluster: Cluster, agents: Agents) -> Iterator[Problem]:
     """What the node itself and the add-ons leave of it has to hold one pod of an agent at least."""
     pods = [_requests(agent) for agent in agents.values()]
-    if not pods or cluster.compute is not Compute.NODE_GROUPS:
+    if not pods or cluster.existing or cluster.compute is not Compute.NODE_GROUPS:
         return
     least = min(pods)
     for group, settings in enumerate(cluster.node_groups):
@@ -56,7 +56,10 @@ def every_agent_has_a_node_to_run_on(cluster: Cluster, agents: Agents) -> Iterat
     """A pod that is larger than every node is never placed, however many nodes there are."""
     # A group's pods have to fit whichever of its types comes.
     sizes = [[node_size(type_) for type_ in settings.instance_types] for settings in cluster.node_groups]
-    if cluster.compute is not Compute.NODE_GROUPS or any(size is None for group in sizes for size in group):
+    # Nobody knows here what nodes a cluster has that is there already.
+    if cluster.existing or cluster.compute is not Compute.NODE_GROUPS:
+        return
+    if any(size is None for group in sizes for size in group):
         return
     known = [[size for size in group if size is not None] for group in sizes]
     for index, agent in agents.items():

@@ -11,6 +11,7 @@ import pulumi_kubernetes as k8s
 from components.cluster.addons import Addons, AddonsArgs
 from components.cluster.cluster import Cluster, ClusterArgs
 from components.cluster.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from components.cluster.existing import ExistingCluster, ExistingClusterArgs
 from components.cluster.karpenter import Karpenter, KarpenterArgs
 from components.cluster.kubeconfig import kubeconfig
 from components.cluster.network_policy_controller import NetworkPolicyController
@@ -60,8 +61,9 @@ class Platform:
     providers: list[pulumi.ProviderResource]
     """AWS and Kubernetes."""
     network: Network | ExistingNetwork
-    cluster: Cluster
-    addons: Addons
+    cluster: Cluster | ExistingCluster
+    secrets_store: pulumi.Resource | None
+    """Mounts secrets; None where it is there already."""
     database: Checkpointer | ExistingDatabase
     cache: Cache | ExistingCache
     secrets_key_arn: pulumi.Output[str]
@@ -127,23 +129,8 @@ def deploy_platform(
         images_key = ImagesKey("images-key", alias=f"{name}-images", protect=production, opts=on_aws)
 
     auto_mode = settings.cluster.compute is Compute.AUTO_MODE
-    addons = Addons(
-        "addons",
-        AddonsArgs(
-            cluster_name=cluster.name,
-            cluster_arn=cluster.arn,
-            cluster_label=name,
-            region=region,
-            auto_mode=auto_mode,
-            versions=settings.cluster.addon_versions,
-            external_dns_zone_arn=zone.arn,
-            external_dns_domain=settings.ingress.hosted_zone,
-            external_dns_owner=name,
-            load_balancer_controller=not auto_mode,
-            tainted_nodes=any(agent.spot for agent in settings.agents),
-            nodes=cluster.ready,
-        ),
-        on_aws,
+    addons = (
+        _addons(settings, name, region, cluster, zone.arn, on_aws) if isinstance(cluster, Cluster) else None
     )
     kubernetes = k8s.Provider(
         "kubernetes",
@@ -164,24 +151,8 @@ def deploy_platform(
     )
     on_kubernetes = pulumi.ResourceOptions(providers=[provider, kubernetes])
     shared = labels(name="platform", component="platform", instance=stack)
-    if auto_mode:
-        NetworkPolicyController("network-policy-controller", shared, on_kubernetes)
-    if settings.cluster.compute is Compute.NODE_GROUPS:
-        ClusterAutoscaler(
-            "cluster-autoscaler",
-            ClusterAutoscalerArgs(
-                cluster_name=cluster.name,
-                cluster_arn=cluster.arn,
-                cluster_label=name,
-                version=settings.cluster.version,
-                region=region,
-                replicas=2 if production else 1,
-                longest_grace_seconds=max(agent.lifetimes.grace_period for agent in settings.agents),
-            ),
-            on_kubernetes,
-        )
-    if settings.cluster.compute is Compute.KARPENTER:
-        _karpenter(settings, name, region, network, cluster, tags, shared, on_kubernetes)
+    if isinstance(cluster, Cluster):
+        _controllers(settings, name, region, network, cluster, tags, shared, on_kubernetes)
     traefik = settings.ingress.controller is IngressController.TRAEFIK
     callers = (
         [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(network.public_cidrs)
@@ -205,7 +176,7 @@ def deploy_platform(
         providers=[provider, kubernetes],
         network=network,
         cluster=cluster,
-        addons=addons,
+        secrets_store=addons.secrets_store if addons else None,
         database=database,
         cache=cache,
         secrets_key_arn=secrets_key.arn,
@@ -217,7 +188,9 @@ def deploy_platform(
         callers=callers,
         scrapers=[namespace_peer("monitoring")],
         name_servers=name_servers(auto_mode=auto_mode),
-        pods_ready=tuple(addon for addon in (addons.coredns, addons.secrets_store) if addon is not None),
+        pods_ready=tuple(addon for addon in (addons.coredns, addons.secrets_store) if addon is not None)
+        if addons
+        else (),
     )
 
 
@@ -282,8 +255,18 @@ def _cluster(
     logs_key: LogsKey,
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
-) -> Cluster:
+) -> Cluster | ExistingCluster:
     wanted = settings.cluster
+    existing = wanted.existing
+    if existing is not None:
+        return ExistingCluster(
+            "cluster",
+            ExistingClusterArgs(
+                cluster_name=existing.name,
+                workload_security_group_id=existing.security_group_id,
+            ),
+            opts,
+        )
     return Cluster(
         "cluster",
         ClusterArgs(
@@ -316,6 +299,66 @@ def _cluster(
         ),
         opts,
     )
+
+
+def _addons(
+    settings: Settings,
+    name: str,
+    region: str,
+    cluster: Cluster,
+    zone_arn: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> Addons:
+    auto_mode = settings.cluster.compute is Compute.AUTO_MODE
+    return Addons(
+        "addons",
+        AddonsArgs(
+            cluster_name=cluster.name,
+            cluster_arn=cluster.arn,
+            cluster_label=name,
+            region=region,
+            auto_mode=auto_mode,
+            versions=settings.cluster.addon_versions,
+            external_dns_zone_arn=zone_arn,
+            external_dns_domain=settings.ingress.hosted_zone,
+            external_dns_owner=name,
+            load_balancer_controller=not auto_mode,
+            tainted_nodes=any(agent.spot for agent in settings.agents),
+            nodes=cluster.ready,
+        ),
+        opts,
+    )
+
+
+def _controllers(
+    settings: Settings,
+    name: str,
+    region: str,
+    network: Network | ExistingNetwork,
+    cluster: Cluster,
+    tags: dict[str, str],
+    shared: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """What a cluster of the stack's own needs to have nodes enough."""
+    if settings.cluster.compute is Compute.AUTO_MODE:
+        NetworkPolicyController("network-policy-controller", shared, opts)
+    if settings.cluster.compute is Compute.NODE_GROUPS:
+        ClusterAutoscaler(
+            "cluster-autoscaler",
+            ClusterAutoscalerArgs(
+                cluster_name=cluster.name,
+                cluster_arn=cluster.arn,
+                cluster_label=name,
+                version=settings.cluster.version,
+                region=region,
+                replicas=2 if settings.production else 1,
+                longest_grace_seconds=max(agent.lifetimes.grace_period for agent in settings.agents),
+            ),
+            opts,
+        )
+    if settings.cluster.compute is Compute.KARPENTER:
+        _karpenter(settings, name, region, network, cluster, tags, shared, opts)
 
 
 def _karpenter(
@@ -356,7 +399,7 @@ def _database(
     stack: str,
     name: str,
     network: Network | ExistingNetwork,
-    cluster: Cluster,
+    cluster: Cluster | ExistingCluster,
     secrets_key: SecretsKey,
     logs_key: LogsKey,
     opts: pulumi.ResourceOptions,
@@ -407,7 +450,7 @@ def _cache(
     stack: str,
     name: str,
     network: Network | ExistingNetwork,
-    cluster: Cluster,
+    cluster: Cluster | ExistingCluster,
     secrets_key: SecretsKey,
     logs_key: LogsKey,
     opts: pulumi.ResourceOptions,

@@ -19,7 +19,7 @@ from stacks.vocabulary import IngressController
 class TraefikPlatform:
     """Traefik serves Ingresses, cert-manager signs for them."""
 
-    controller_ready: pulumi.Resource
+    controller_ready: pulumi.Resource | None
     issuer: pulumi.Output[str]
 
 
@@ -27,7 +27,7 @@ class TraefikPlatform:
 class AlbPlatform:
     """Application Load Balancers serve Ingresses, ACM signs for them."""
 
-    controller_ready: pulumi.Resource
+    controller_ready: pulumi.Resource | None
     hosted_zone_id: pulumi.Output[str]
 
 
@@ -36,13 +36,18 @@ def deploy_ingress(
     name: str,
     region: str,
     network: Network | ExistingNetwork,
-    addons: Addons,
+    addons: Addons | None,
     shared: dict[str, str],
     hosted_zone_id: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> TraefikPlatform | AlbPlatform:
     """Make what serves the agents' Ingresses: its controller, and the issuer of their certificates."""
     wanted = settings.ingress
+    if addons is None:
+        # Of a cluster that is there, with both of them in it.
+        if wanted.controller is IngressController.ALB:
+            return AlbPlatform(controller_ready=None, hosted_zone_id=hosted_zone_id)
+        return TraefikPlatform(controller_ready=None, issuer=pulumi.Output.from_input(wanted.issuer.value))
     controller: tuple[pulumi.Resource, ...] = ()
     if addons.load_balancer_controller is not None:
         controller = (

@@ -147,17 +147,21 @@ def hosts_are_in_the_zone(ingress: Ingress, agents: Agents) -> Iterator[Problem]
 
 
 @rule
-def stores_that_are_there_are_in_a_network_that_is_there(
-    network: Network, database: Database, cache: Cache
+def what_is_there_is_in_a_network_that_is_there(
+    network: Network, cluster: Cluster, database: Database, cache: Cache
 ) -> Iterator[Problem]:
     """A VPC that the stack makes holds nothing of anybody else's."""
-    for field, existing in (("database.existing", database.existing), ("cache.existing", cache.existing)):
+    for field, existing in (
+        ("cluster.existing", cluster.existing),
+        ("database.existing", database.existing),
+        ("cache.existing", cache.existing),
+    ):
         if existing is not None and network.existing is None:
             yield Problem(
                 field,
-                existing.model_dump(),
-                "is in a VPC that is there already: name that as network.existing, with the store's subnets as"
-                " databaseSubnetIds",
+                existing.model_dump(by_alias=True),
+                "is in a VPC that is there already: name that as network.existing, with the subnets of databases and"
+                " caches as databaseSubnetIds",
             )
 
 

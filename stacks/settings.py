@@ -17,6 +17,7 @@ from stacks.aws_vocabulary import (
     AddonVersions,
     CacheNodeType,
     Cidr,
+    ClusterName,
     IamArn,
     InstanceClass,
     InstanceType,
@@ -44,6 +45,21 @@ from stacks.vocabulary import (
     RegistryServer,
     Whole,
 )
+
+
+def _only(model: Model, *names: str) -> None:
+    """Refuse what is of a store that is made, where one that is there is taken.
+
+    Raises:
+        ValueError: naming the fields.
+    """
+    own = model.model_fields_set - {"existing", *names}
+    if own:
+        fields = type(model).model_fields
+        shown = ", ".join(sorted(str(fields[name].alias) for name in own))
+        raise ValueError(
+            f"existing is there, and {shown} are of one that is made: remove the one or the other"
+        )
 
 
 class ExistingNetwork(Model):
@@ -135,9 +151,20 @@ class KarpenterNodes(Model):
     """GiB of encrypted gp3 on each node."""
 
 
+class ExistingCluster(Model):
+    """An EKS cluster that is there already, in ``network.existing``: docs/existing.md says what it has to have."""
+
+    name: ClusterName
+    """Its name."""
+    security_group_id: SecurityGroupId | None = None
+    """The group of its nodes that databases and caches let in; the one that EKS makes unless set."""
+
+
 class Cluster(Model):
     """The EKS cluster."""
 
+    existing: ExistingCluster | None = None
+    """A cluster of somebody else's, of which only ``version``, ``compute`` and ``architecture`` are said besides."""
     version: KubernetesVersion = "1.36"
     """Kubernetes' minor version."""
     compute: Compute = Compute.NODE_GROUPS
@@ -159,6 +186,9 @@ class Cluster(Model):
 
     @model_validator(mode="after")
     def _node_groups_go_with_the_compute(self) -> Self:
+        if self.existing is not None:
+            _only(self, "version", "compute", "architecture")
+            return self
         if self.compute is Compute.NODE_GROUPS and not self.node_groups:
             raise ValueError(
                 "compute node-groups needs at least one entry in nodeGroups; or set compute: auto-mode"
@@ -190,21 +220,6 @@ class Cluster(Model):
         if len(names) != len(set(names)):
             raise ValueError(f"nodeGroups names must be unique, got {', '.join(names)}")
         return self
-
-
-def _only(model: Model, *names: str) -> None:
-    """Refuse what is of a store that is made, where one that is there is taken.
-
-    Raises:
-        ValueError: naming the fields.
-    """
-    own = model.model_fields_set - {"existing", *names}
-    if own:
-        fields = type(model).model_fields
-        shown = ", ".join(sorted(str(fields[name].alias) for name in own))
-        raise ValueError(
-            f"existing is there, and {shown} are of one that is made: remove the one or the other"
-        )
 
 
 class ExistingDatabase(Model):

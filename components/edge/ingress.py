@@ -55,13 +55,13 @@ class TraefikIngress(pulumi.ComponentResource):
         args: IngressArgs,
         *,
         cluster_issuer: pulumi.Input[str],
-        crds_ready: pulumi.Resource,
+        crds_ready: pulumi.Resource | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """
         Args:
             cluster_issuer: the ClusterIssuer that signs the certificate.
-            crds_ready: the release that brings Traefik's own kinds.
+            crds_ready: the release that brings Traefik's own kinds; None where they are there already.
         """
         super().__init__("langgraph-agents:components:TraefikIngress", name, None, opts)
         limit = f"{args.agent}-rate-limit"
@@ -72,7 +72,7 @@ class TraefikIngress(pulumi.ComponentResource):
             metadata={"name": limit, "namespace": args.namespace, "labels": dict(args.labels)},
             spec={"rateLimit": {"average": args.average, "burst": args.burst, "period": "1s"}},
             # The kind exists once Traefik's release is installed.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[crds_ready]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[crds_ready] if crds_ready else None),
         )
         k8s.networking.v1.Ingress(
             f"{name}-ingress",
@@ -116,7 +116,7 @@ class AlbIngress(pulumi.ComponentResource):
         hosted_zone_id: pulumi.Input[str],
         idle_timeout_seconds: int,
         group: str,
-        controller_ready: pulumi.Resource,
+        controller_ready: pulumi.Resource | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """
@@ -124,7 +124,7 @@ class AlbIngress(pulumi.ComponentResource):
             hosted_zone_id: where the certificate is validated.
             idle_timeout_seconds: above the longest stream.
             group: Ingresses of one group share one load balancer.
-            controller_ready: what makes load balancers of Ingresses.
+            controller_ready: what makes load balancers of Ingresses; None where it is there already.
         """
         super().__init__("langgraph-agents:components:AlbIngress", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -184,7 +184,9 @@ class AlbIngress(pulumi.ComponentResource):
                 rules=_rules(args),
                 tls=[k8s.networking.v1.IngressTLSArgs(hosts=[args.host])],
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[controller_ready]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[controller_ready] if controller_ready else None
+            ),
         )
         self.url = pulumi.Output.from_input(f"https://{args.host}")
         self.register_outputs({"url": self.url})

@@ -21,8 +21,8 @@ class SecretMountArgs:
     labels: Mapping[str, str]
     files: Mapping[str, pulumi.Input[str]]
     """ARNs of Secrets Manager entries, by the name of the file that each becomes."""
-    crds_ready: pulumi.Resource
-    """The add-on that brings the driver and its kinds."""
+    crds_ready: pulumi.Resource | None
+    """The add-on that brings the driver and its kinds; None where they are there already."""
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -55,7 +55,9 @@ class SecretMount(pulumi.ComponentResource):
                 "provider": "aws",
                 "parameters": {"region": args.region, "usePodIdentity": "true", "objects": objects},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.crds_ready]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[args.crds_ready] if args.crds_ready else None
+            ),
         )
         # The name is known beforehand; its URN makes resources that use it wait for the object.
         self.class_name = provider_class.urn.apply(lambda _: args.class_name)

@@ -6,16 +6,14 @@ from typing import Any
 from sandbox.emulated.subject import Kind, Subject, keys
 
 # Shown where a certificate would be; nothing connects to an emulated cluster by it.
-_CERTIFICATE = base64.b64encode(
-    b"-----BEGIN CERTIFICATE-----\nemulated\n-----END CERTIFICATE-----\n"
-).decode()
+CERTIFICATE = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nemulated\n-----END CERTIFICATE-----\n").decode()
 
 
 def _cluster(subject: Subject, id_: str) -> dict[str, Any]:
     authority = subject.hex(32).upper()
     return {
         "arn": subject.arn("eks", f"cluster/{id_}"),
-        "certificateAuthority": {"data": _CERTIFICATE},
+        "certificateAuthority": {"data": CERTIFICATE},
         "endpoint": f"https://{authority}.gr7.{subject.region}.eks.amazonaws.com",
         "identities": [
             {"oidcs": [{"issuer": f"https://oidc.eks.{subject.region}.amazonaws.com/id/{authority}"}]}

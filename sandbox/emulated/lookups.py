@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sandbox.emulated.eks import CERTIFICATE
 from sandbox.emulated.subject import ACCOUNT, REGION
 
 Lookup = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -126,6 +127,21 @@ def _subnet(args: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
+    name, region = str(args["name"]), str(args.get("region") or REGION)
+    return {
+        "arn": f"arn:aws:eks:{region}:{ACCOUNT}:cluster/{name}",
+        "certificateAuthorities": [{"data": CERTIFICATE}],
+        "computeConfigs": [],
+        "endpoint": f"https://C0FFEE0000000000.gr7.{region}.eks.amazonaws.com",
+        "id": name,
+        "status": "ACTIVE",
+        "vpcConfig": {
+            "clusterSecurityGroupId": "sg-0c0ffee0c0ffee000",
+        },
+    }
+
+
 def _database(args: Mapping[str, Any]) -> dict[str, Any]:
     identifier = str(args["dbInstanceIdentifier"])
     address = f"{identifier}.c0ffee000000.{args.get('region') or REGION}.rds.amazonaws.com"
@@ -175,6 +191,7 @@ LOOKUPS: dict[str, Lookup] = {
     "aws:ec2/getVpc:getVpc": _vpc,
     "aws:ecr/getImage:getImage": _ecr_image,
     "aws:elasticache/getReplicationGroup:getReplicationGroup": _replication_group,
+    "aws:eks/getCluster:getCluster": _cluster,
     "aws:rds/getInstance:getInstance": _database,
     "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
     "docker:index/getRegistryImage:getRegistryImage": _registry_image,

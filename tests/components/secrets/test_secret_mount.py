@@ -47,5 +47,5 @@ def test_a_mount_of_nothing_is_refused() -> None:
             region="eu-central-1",
             labels={},
             files={},
-            crds_ready=None,  # type: ignore[arg-type]
+            crds_ready=None,
         )
