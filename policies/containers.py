@@ -21,8 +21,8 @@ _STANDARDS = "https://kubernetes.io/docs/concepts/security/pod-security-standard
     link="https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/",
 )
 def health_checks(workload: Resource) -> Iterator[str]:
-    # Init containers end before anybody asks.
-    for container in items(pods_of(workload).spec.get("containers")):
+    # Other init containers end before anybody asks.
+    for container in pods_of(workload).servers():
         for probe in ("livenessProbe", "readinessProbe"):
             if not container.get(probe):
                 yield f"container {container['name']} has no {probe}"

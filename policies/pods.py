@@ -44,10 +44,22 @@ class Pods:
         for field in ("initContainers", "containers"):
             yield from items(self.spec.get(field))
 
+    def servers(self) -> Iterator[Mapping[str, Any]]:
+        """Those that run until the pod is stopped: sidecars are init containers that restart always."""
+        yield from items(self.spec.get("containers"))
+        for container in items(self.spec.get("initContainers")):
+            if is_sidecar(container):
+                yield container
+
     def security(self, container: Mapping[str, Any], field: str) -> Any:
         """A field of the security context: the container's own, or else the pod's."""
         own = at(container, "securityContext", field)
         return own if own is not None else at(self.spec, "securityContext", field)
+
+
+def is_sidecar(container: Mapping[str, Any]) -> bool:
+    """Whether an init container goes on running beside the others."""
+    return container.get("restartPolicy") == "Always"
 
 
 def pods_of(workload: Resource) -> Pods:

@@ -2,13 +2,24 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from policies.model import Resource, Stack, at, items, mapping
-from policies.pods import CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, STATEFUL_SET, namespace_of, pods_of
+from policies.pods import (
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    STATEFUL_SET,
+    is_sidecar,
+    namespace_of,
+    pods_of,
+)
 from stacks.addon_pods import ADDON_PODS, AddonPods
 from stacks.instance_types import NodeSize, node_size
 from stacks.packing import NodeGroup, Workload
+from stacks.pod_requests import effective
 from stacks.vocabulary import quantity
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
@@ -103,13 +114,17 @@ def _of_chart(release: Resource) -> Iterator[Workload]:
 
 def _workload(resource: Resource, name: str, pods: int) -> Workload:
     spec = pods_of(resource).spec
-    requests = [_requests(mapping(at(c, "resources", "requests"))) for c in items(spec.get("containers"))]
-    first = [_requests(mapping(at(c, "resources", "requests"))) for c in items(spec.get("initContainers"))]
+    cpu, memory = (
+        effective(
+            [_request(c, resource) for c in items(spec.get("containers"))],
+            [(_request(c, resource), is_sidecar(c)) for c in items(spec.get("initContainers"))],
+        )
+        for resource in ("cpu", "memory")
+    )
     return Workload(
         name=name,
-        # Init containers run before the others, one after the other.
-        cpu_millis=max([sum(cpu for cpu, _ in requests), *(cpu for cpu, _ in first)]),
-        memory_mib=max([sum(memory for _, memory in requests), *(memory for _, memory in first)]),
+        cpu_millis=math.ceil(cpu * 1000),
+        memory_mib=math.ceil(memory / 2**20),
         pods=pods,
         over_zones=any(
             constraint.get("topologyKey") == _ZONE and constraint.get("whenUnsatisfiable") == "DoNotSchedule"
@@ -129,15 +144,19 @@ def _surge(resource: Resource, pods: int) -> int:
     return math.ceil(pods * share)
 
 
+def _request(container: Mapping[str, Any], resource: str) -> Decimal:
+    return _amount(at(container, "resources", "requests", resource))
+
+
 def _requests(requests: Mapping[str, Any]) -> tuple[int, int]:
     """Millicores and MiB."""
     cpu, memory = (_amount(requests.get(name)) for name in ("cpu", "memory"))
     return math.ceil(cpu * 1000), math.ceil(memory / 2**20)
 
 
-def _amount(value: object) -> float:
+def _amount(value: object) -> Decimal:
     try:
-        return float(quantity(str(value)))
+        return quantity(str(value))
     except ValueError:
         # Not known yet, or not said.
-        return 0.0
+        return Decimal(0)

@@ -1,10 +1,15 @@
 """From what a stack file says of an agent's pods to the components' options."""
 
+from dataclasses import replace
+
+import pulumi
 import pulumi_kubernetes as k8s
 
+from components.workload.container import Companion, ContainerResources
 from components.workload.network_policies import Destination
 from components.workload.pod_options import PodOptions, PodVolume
 from stacks.agent_settings import Agent
+from stacks.container_settings import InitContainer, Probe
 from stacks.pod_settings import Volume
 from stacks.registries import Registries
 
@@ -29,6 +34,65 @@ def pod_options(agent: Agent, registries: Registries) -> PodOptions:
         ephemeral_storage=pod.ephemeral_storage,
         volumes=[_volume(each) for each in pod.volumes],
         image_pull_secrets=registries.pull_secrets(agent),
+    )
+
+
+def companions(agent: Agent, registries: Registries, opts: pulumi.InvokeOutputOptions) -> list[Companion]:
+    """The containers before and beside an agent's own: sidecars first, so that the others can use them."""
+    return [
+        *(
+            replace(
+                _companion(each, registries, opts, agent),
+                sidecar=True,
+                liveness=_probe(each.liveness_probe),
+                readiness=_probe(each.readiness_probe),
+            )
+            for each in agent.pod.sidecars
+        ),
+        *(_companion(each, registries, opts, agent) for each in agent.pod.init_containers),
+    ]
+
+
+def _companion(
+    given: InitContainer, registries: Registries, opts: pulumi.InvokeOutputOptions, agent: Agent
+) -> Companion:
+    requests, limits = given.resources.requests, given.resources.limits
+    fixed = {volume.name for volume in agent.pod.volumes if volume.config_map or volume.secret}
+    return Companion(
+        name=given.name,
+        image=registries.resolved(given.image, opts),
+        resources=ContainerResources(
+            cpu_request=requests.cpu,
+            memory_request=requests.memory,
+            cpu_limit=limits.cpu,
+            memory_limit=limits.memory,
+        ),
+        command=given.command,
+        args=given.args,
+        variables=given.env,
+        mounts=[
+            k8s.core.v1.VolumeMountArgs(
+                name=mount.name,
+                mount_path=mount.mount_path,
+                read_only=mount.read_only or mount.name in fixed,
+            )
+            for mount in given.volume_mounts
+        ],
+    )
+
+
+def _probe(given: Probe) -> k8s.core.v1.ProbeArgs:
+    core = k8s.core.v1
+    return core.ProbeArgs(
+        http_get=core.HTTPGetActionArgs(path=given.http_get.path, port=given.http_get.port)
+        if given.http_get
+        else None,
+        tcp_socket=core.TCPSocketActionArgs(port=given.tcp_socket.port) if given.tcp_socket else None,
+        exec_=core.ExecActionArgs(command=list(given.exec.command)) if given.exec else None,
+        initial_delay_seconds=given.initial_delay_seconds,
+        period_seconds=given.period_seconds,
+        timeout_seconds=given.timeout_seconds,
+        failure_threshold=given.failure_threshold,
     )
 
 

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from stacks.aws_vocabulary import Arn, IamAction, SecretArn
+from stacks.container_settings import Resources, Variables
 from stacks.pod_settings import Egress, Pod
 from stacks.vocabulary import (
     Checkpointer,
-    Cpu,
     CronSchedule,
     Days,
     Durability,
@@ -18,7 +18,6 @@ from stacks.vocabulary import (
     ImageReference,
     KeyPrefix,
     LogLevel,
-    Memory,
     Model,
     ModelName,
     MultitaskStrategy,
@@ -27,20 +26,7 @@ from stacks.vocabulary import (
     ProjectPath,
     SecretSource,
     Whole,
-    quantity,
-    sounds_secret,
 )
-
-
-def _no_secret_in_env(env: dict[str, str]) -> dict[str, str]:
-    for name in env:
-        if sounds_secret(name):
-            raise ValueError(
-                f"{name} sounds like a secret, and env ends up in a ConfigMap in plain text:"
-                f" declare it under secrets, as {{name: {name}}}"
-            )
-    return env
-
 
 #: Seconds that a stopping service needs after its last run: flushing traces, closing pools, and a little to spare.
 SHUTDOWN_MARGIN = 10
@@ -72,34 +58,6 @@ class Autoscaling(Model):
     """Average CPU use."""
     memory: Percent = 80
     """Average memory use."""
-
-
-class Resource(Model):
-    """CPU and memory, as Kubernetes quantities."""
-
-    cpu: Cpu
-    """Cores or millicores."""
-    memory: Memory
-    """Bytes with a unit."""
-
-
-class Resources(Model):
-    """What each pod is promised, and what it may not exceed."""
-
-    requests: Resource = Resource(cpu="500m", memory="1Gi")
-    """What the scheduler reserves."""
-    limits: Resource = Resource(cpu="1000m", memory="2Gi")
-    """Where CPU is throttled and memory is killed."""
-
-    @model_validator(mode="after")
-    def _limits_are_at_least_requests(self) -> Self:
-        for name in ("cpu", "memory"):
-            requested, limit = getattr(self.requests, name), getattr(self.limits, name)
-            if quantity(requested) > quantity(limit):
-                raise ValueError(
-                    f"requests.{name} {requested} is above limits.{name} {limit}: raise the limit"
-                )
-        return self
 
 
 class Pool(Model):
@@ -246,7 +204,7 @@ class AgentDefaults(Model):
     """At the ingress."""
     retention: Retention = Retention()
     """Of idle threads."""
-    env: Annotated[dict[EnvName, str], AfterValidator(_no_secret_in_env)] = Field(default_factory=dict)
+    env: Variables = Field(default_factory=dict)
     """Further plain variables."""
     permissions: tuple[Permission, ...] = ()
     """What its pods may do in AWS besides. A model of Bedrock needs nothing here: calling it is allowed."""
@@ -275,3 +233,9 @@ class Agent(AgentDefaults):
     """Where it answers: https://<host>."""
     key_prefix: KeyPrefix = Field(default_factory=lambda data: str(data.get("name", "")))
     """Its keys in the cache begin with this and a colon; its name unless set."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """All images that its pods name."""
+        companions = tuple(each.image for each in (*self.pod.sidecars, *self.pod.init_containers))
+        return (self.image, *companions) if self.image else companions

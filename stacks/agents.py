@@ -5,21 +5,21 @@ migration of its database, its server, and what belongs to it: scaling, retentio
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 
 from components.edge.ingress import AlbIngress, IngressArgs, TraefikIngress
 from components.naming import labels, selector_labels
 from components.workload.autoscaling import Autoscaling, AutoscalingArgs
+from components.workload.container import ContainerResources
 from components.workload.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
 from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs
-from components.workload.pod import ContainerResources
 from components.workload.workload import Workload, WorkloadArgs
 from stacks import agent_permissions
 from stacks.agent_access import SecretAccess, grant
 from stacks.agent_image import deploy_image
-from stacks.agent_pod import destinations, pod_options
+from stacks.agent_pod import companions, destinations, pod_options
 from stacks.agent_secrets import ApiKeys, deploy_secrets
 from stacks.agent_settings import Agent
 from stacks.platform import Platform
@@ -155,7 +155,12 @@ def _workload(
                 cpu_limit=limits.cpu,
                 memory_limit=limits.memory,
             ),
-            options=pod_options(agent, platform.registries),
+            options=replace(
+                pod_options(agent, platform.registries),
+                companions=companions(
+                    agent, platform.registries, pulumi.InvokeOutputOptions(parent=opts.parent)
+                ),
+            ),
             port=PORT,
             metrics_port=METRICS_PORT,
             pre_stop_seconds=agent.lifetimes.pre_stop,

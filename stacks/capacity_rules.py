@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from stacks.addon_pods import ON_EVERY_NODE
 from stacks.agent_settings import Agent
 from stacks.instance_types import NodeSize, node_size
+from stacks.pod_requests import serving_pod
 from stacks.problems import Problem
 from stacks.settings import Cluster
 from stacks.vocabulary import Compute, quantity
@@ -72,7 +73,7 @@ def every_agent_has_a_node_to_run_on(cluster: Cluster, agents: Agents) -> Iterat
             )
             yield Problem(
                 f"agents[{index}].resources.requests",
-                f"{agent.resources.requests.cpu} CPU, {agent.resources.requests.memory}",
+                f"{requests[0]}m CPU, {requests[1]}Mi",
                 f"is more than a node has left beside what runs on every one: {left}. Lower them, or add a node group"
                 " of larger instance types",
             )
@@ -87,8 +88,8 @@ RULES = (
 
 def _requests(agent: Agent) -> tuple[int, int]:
     """Millicores and MiB of a pod."""
-    requests = agent.resources.requests
-    return math.ceil(quantity(requests.cpu) * 1000), math.ceil(quantity(requests.memory) / 2**20)
+    pod = serving_pod(agent)
+    return math.ceil(quantity(pod.cpu_request) * 1000), math.ceil(quantity(pod.memory_request) / 2**20)
 
 
 def _left(size: NodeSize) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from components.workload.pod_options import TAKEN_MOUNTS, TAKEN_VOLUMES
+from stacks.container_settings import InitContainer, MountPath, Sidecar
 from stacks.vocabulary import (
     Annotations,
     Flag,
@@ -19,7 +20,6 @@ from stacks.vocabulary import (
     TaintEffect,
     TolerationOperator,
     Whole,
-    matches,
 )
 
 _ADDRESSES = (
@@ -49,13 +49,7 @@ def _mount_path(value: str) -> str:
     return value
 
 
-MountPath = Annotated[
-    str,
-    AfterValidator(
-        matches(r"(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)+", "write an absolute path other than /, such as /data")
-    ),
-    AfterValidator(_mount_path),
-]
+AgentMountPath = Annotated[MountPath, AfterValidator(_mount_path)]
 
 
 class Egress(Model):
@@ -137,7 +131,7 @@ class Volume(Model):
 
     name: ObjectName
     """Unique in the pod."""
-    mount_path: MountPath
+    mount_path: AgentMountPath
     """Where the agent finds it."""
     read_only: Flag = False
     """ConfigMaps and Secrets always are."""
@@ -185,3 +179,25 @@ class Pod(Model):
     """How much ``/tmp`` holds, and what is reserved for it on the node. Unless set, 64Mi that are not reserved."""
     volumes: Annotated[tuple[Volume, ...], AfterValidator(_distinct)] = ()
     """Further ones of the pods that serve."""
+    init_containers: tuple[InitContainer, ...] = ()
+    """What runs in the pods that serve before the agent, one after the other."""
+    sidecars: tuple[Sidecar, ...] = ()
+    """What runs in the pods that serve beside the agent, and already beside ``initContainers``."""
+
+    @model_validator(mode="after")
+    def _containers_are_distinct_and_mount_what_is_there(self) -> Self:
+        containers = (*self.sidecars, *self.init_containers)
+        names = ["agent", *(each.name for each in containers)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"containers {', '.join(twice)} are there twice (agent is the agent's own): change a name"
+            )
+        volumes = {volume.name for volume in self.volumes}
+        for container in containers:
+            unknown = [mount.name for mount in container.volume_mounts if mount.name not in volumes]
+            if unknown:
+                raise ValueError(
+                    f"container {container.name} mounts {', '.join(unknown)}, and volumes has"
+                    f" {', '.join(sorted(volumes)) or 'none'}: add it there"
+                )
+        return self

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from components.edge.certificate_issuer import SOLVER_RESOURCES
+from components.workload.container import ContainerResources
 from components.workload.maintenance import RESOURCES as MAINTENANCE_RESOURCES
-from components.workload.pod import ContainerResources
 from stacks.agent_settings import Agent
+from stacks.pod_requests import serving_pod
 from stacks.vocabulary import quantity
 
 # A rolling update runs this many pods above the maximum.
@@ -45,17 +46,10 @@ def quota(agents: Sequence[Agent], *, certificate_solvers: bool) -> dict[str, st
 
 
 def _pods(agent: Agent, certificate_solvers: bool) -> Iterator[_Pods]:
-    requests, limits = agent.resources.requests, agent.resources.limits
-    server = ContainerResources(
-        cpu_request=requests.cpu,
-        memory_request=requests.memory,
-        cpu_limit=limits.cpu,
-        memory_limit=limits.memory,
-    )
     # A pod that is replaced finishes its runs, for as long as gracePeriod, while its successor serves. It counts until
     # it is gone, and in a rollout under load that may be all of them.
     leaving = agent.replicas.max
-    yield _Pods(agent.replicas.max + _SURGE + leaving, server)
+    yield _Pods(agent.replicas.max + _SURGE + leaving, serving_pod(agent))
     yield _Pods(_MAINTENANCE_PODS, MAINTENANCE_RESOURCES)
     if certificate_solvers:
         yield _Pods(_SOLVER_PODS, SOLVER_RESOURCES)

@@ -23,9 +23,9 @@ class Registries:
     """Asks registries; None where no image is named by tag."""
 
     def pull_secrets(self, agent: Agent) -> Sequence[pulumi.Input[str]]:
-        """What an agent's pods pull its image with."""
-        login = self.logins.get(image_name(agent.image).registry) if agent.image else None
-        return [login.pull_secret] if login else []
+        """What an agent's pods pull their images with."""
+        registries = dict.fromkeys(image_name(image).registry for image in agent.images)
+        return [self.logins[registry].pull_secret for registry in registries if registry in self.logins]
 
     def resolved(self, image: str, opts: pulumi.InvokeOutputOptions) -> pulumi.Output[str]:
         """The image by digest: ``registry/repository:tag@sha256:...`` of one that is named by tag."""
@@ -55,7 +55,7 @@ def deploy_registries(
         )
         for registry in settings.registries
     }
-    tagged = any(agent.image and not image_name(agent.image).digest for agent in settings.agents)
+    tagged = any(not image_name(image).digest for agent in settings.agents for image in agent.images)
     return Registries(logins, _provider(logins) if tagged else None)
 
 

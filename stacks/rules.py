@@ -301,7 +301,7 @@ def the_image_can_be_built(image: Image, agents: Agents) -> Iterator[Problem]:
 @rule
 def logins_belong_to_images(registries: Sequence[Registry], agents: Agents) -> Iterator[Problem]:
     """A misspelt registry would leave its login unused, and its images unpulled."""
-    used = {image_name(agent.image).registry for agent in agents.values() if agent.image}
+    used = {image_name(image).registry for agent in agents.values() for image in agent.images}
     servers = [registry.server for registry in registries]
     for index, server in enumerate(servers):
         field = f"registries[{index}].server"

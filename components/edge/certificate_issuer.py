@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.workload.pod import ContainerResources
+from components.workload.container import ContainerResources
 
 #: Let's Encrypt's directories by the name of the issuer (https://letsencrypt.org/docs/staging-environment/).
 ACME_SERVERS = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.workload.pod import ContainerResources, PodArgs, pod_template
+from components.workload.container import ContainerResources
+from components.workload.pod import PodArgs, pod_template
 from components.workload.pod_options import PodOptions
 
 _AGENT = ("python", "-m", "langgraph_agents_service")

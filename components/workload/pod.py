@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.workload.container import ContainerResources, companion_container, restricted
 from components.workload.pod_options import CERTIFICATES_DIR, SECRETS_DIR, PodOptions
 
 #: The image's user (service/Dockerfile).
@@ -34,16 +35,6 @@ _SPOT_AFFINITY = k8s.core.v1.AffinityArgs(
         ]
     )
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerResources:
-    """What a container is promised and bounded by: Kubernetes quantities."""
-
-    cpu_request: str
-    memory_request: str
-    cpu_limit: str
-    memory_limit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +110,7 @@ def pod_template(
                 fs_group=USER_ID,
                 seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault"),
             ),
+            init_containers=[companion_container(each) for each in options.companions] or None,
             containers=[
                 k8s.core.v1.ContainerArgs(
                     name=container,
@@ -139,11 +131,7 @@ def pod_template(
                         requests=requests,
                         limits={"cpu": resources.cpu_limit, "memory": resources.memory_limit},
                     ),
-                    security_context=k8s.core.v1.SecurityContextArgs(
-                        allow_privilege_escalation=False,
-                        read_only_root_filesystem=True,
-                        capabilities=k8s.core.v1.CapabilitiesArgs(drop=["ALL"]),
-                    ),
+                    security_context=restricted(),
                     liveness_probe=liveness,
                     readiness_probe=readiness,
                     startup_probe=startup,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.workload.container import Companion
+
 #: Where the image expects its secret files, each named like the variable that it replaces.
 SECRETS_DIR = "/var/run/secrets/langgraph-agents"
 #: Where connection URIs say that the authorities of RDS are (``sslrootcert``).
@@ -50,6 +52,8 @@ class PodOptions:
     ephemeral_storage: str | None = None
     """The size of ``/tmp``, reserved on the node; None is 64Mi that are not reserved."""
     volumes: Sequence[PodVolume] = ()
+    companions: Sequence[Companion] = ()
+    """Containers before and beside the agent's own, in the order that they start in."""
     image_pull_secrets: Sequence[pulumi.Input[str]] = ()
     """Secrets of the namespace with logins to registries."""
 

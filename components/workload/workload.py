@@ -7,7 +7,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.naming import config_hash
-from components.workload.pod import ContainerResources, PodArgs, pod_template
+from components.workload.container import ContainerResources
+from components.workload.pod import PodArgs, pod_template
 from components.workload.pod_options import PodOptions
 
 SERVICE_PORT = 80

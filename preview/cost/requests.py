@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from preview.recording.plan import Plan, PlannedResource
+from stacks.pod_requests import effective
 from stacks.vocabulary import quantity
 
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -32,9 +34,8 @@ def requested(plan: Plan, end: Literal["min", "max"]) -> list[Requested]:
         metadata = deployment.inputs["metadata"]
         bounds = scaled.get((metadata.get("namespace"), metadata.get("name")), {})
         replicas = bounds.get(f"{end}Replicas") or deployment.inputs["spec"].get("replicas", 1)
-        containers = deployment.inputs["spec"]["template"]["spec"]["containers"]
-        cores = sum(_request(container, "cpu") for container in containers)
-        bytes_ = sum(_request(container, "memory") for container in containers)
+        pod = deployment.inputs["spec"]["template"]["spec"]
+        cores, bytes_ = _pod(pod, "cpu"), _pod(pod, "memory")
         found.append(Requested(deployment, replicas * cores, replicas * bytes_ / 2**30))
     return found
 
@@ -43,6 +44,19 @@ def _target(scaler: PlannedResource) -> tuple[Any, Any]:
     return scaler.inputs["metadata"].get("namespace"), scaler.inputs["spec"]["scaleTargetRef"]["name"]
 
 
-def _request(container: Mapping[str, Any], resource: str) -> float:
+def _pod(spec: Mapping[str, Any], resource: str) -> float:
+    """What a pod requests, its sidecars included."""
+    return float(
+        effective(
+            [_request(container, resource) for container in spec["containers"]],
+            [
+                (_request(container, resource), container.get("restartPolicy") == "Always")
+                for container in spec.get("initContainers") or ()
+            ],
+        )
+    )
+
+
+def _request(container: Mapping[str, Any], resource: str) -> Decimal:
     requests = (container.get("resources") or {}).get("requests") or {}
-    return float(quantity(str(requests.get(resource, "0"))))
+    return quantity(str(requests.get(resource, "0")))

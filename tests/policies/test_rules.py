@@ -238,6 +238,10 @@ CASES = [
         "health-checks",
         [[deployment()], [deployment(spec={"initContainers": [{"name": "init"}]})]],
         [
+            (
+                [deployment(spec={"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]})],
+                "proxy has no livenessProbe",
+            ),
             ([deployment(container(livenessProbe=None))], "agent has no livenessProbe"),
             ([deployment(container(), container(readinessProbe={}))], "agent has no readinessProbe"),
         ],

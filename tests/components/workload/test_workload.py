@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.naming import labels, selector_labels
-from components.workload.pod import ContainerResources
+from components.workload.container import ContainerResources
 from components.workload.workload import Workload, WorkloadArgs
 from preview.recording.recorder import Recording
 
