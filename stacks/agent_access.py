@@ -9,6 +9,7 @@ from components import iam
 from components.cluster.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.naming import IAM_ROLE_NAME, safe_name
 from components.secrets.secret_mount import SecretMount, SecretMountArgs
+from components.secrets.secrets import Secret, SecretEntry
 from stacks.agent_secrets import SecretFiles
 from stacks.platform import Platform
 
@@ -24,6 +25,26 @@ class SecretAccess:
     """As of ``SecretFiles``."""
     granted: pulumi.Resource
     """The leaf that pods wait for: before it they may read nothing."""
+
+
+def key_statements(entry: Secret | SecretEntry, region: str) -> list[iam.Statement]:
+    """Leave to use an entry's own key, for this entry alone; none where it has none."""
+    if not isinstance(entry, SecretEntry) or entry.kms_key_arn is None:
+        return []
+    return [
+        {
+            "Sid": "DecryptExisting",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": entry.kms_key_arn,
+            "Condition": {
+                "StringEquals": {
+                    "kms:ViaService": f"secretsmanager.{region}.amazonaws.com",
+                    "kms:EncryptionContext:SecretARN": entry.arn,
+                }
+            },
+        }
+    ]
 
 
 def grant(

@@ -32,6 +32,10 @@ from stacks.vocabulary import (
 SHUTDOWN_MARGIN = 10
 
 
+#: The most seconds that a stopping pod may take.
+LONGEST_GRACE = 4200
+
+
 #: The fewest PostgreSQL connections that a pod may be given at most.
 LEAST_POOL = 2
 
@@ -82,7 +86,7 @@ class Lifetimes(Model):
     """The longest run, after which the agent ends it."""
     pre_stop: Annotated[Whole, Field(ge=0, le=300)] = 10
     """How long a stopping pod goes on as before, while load balancers learn that it leaves."""
-    grace_period: Annotated[Whole, Field(ge=1, le=4200)] = 330
+    grace_period: Annotated[Whole, Field(ge=1, le=LONGEST_GRACE)] = 330
     """terminationGracePeriodSeconds: when a stopping pod is killed."""
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from components.workload.maintenance import Migration, MigrationArgs, Retention,
 from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from components.workload.workload import Workload, WorkloadArgs
 from stacks import agent_permissions
-from stacks.agent_access import SecretAccess, grant
+from stacks.agent_access import SecretAccess, grant, key_statements
 from stacks.agent_image import deploy_image
 from stacks.agent_pod import companions, destinations, pod_options
 from stacks.agent_secrets import ApiKeys, deploy_secrets
@@ -56,7 +56,15 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
 
     secrets = deploy_secrets(agent, settings, platform, api_keys, opts)
     served = _labels(agent, platform, "server")
-    migrate = grant(f"{agent.name}-migrate", secrets.migration, platform, settings.namespace, served, opts)
+    migrate = grant(
+        f"{agent.name}-migrate",
+        secrets.migration,
+        platform,
+        settings.namespace,
+        served,
+        opts,
+        statements=key_statements(platform.database.admin_secret, platform.region),
+    )
     allowed = agent_permissions.statements(agent, platform.region, platform.account_id)
     serve = grant(agent.name, secrets.server, platform, settings.namespace, served, opts, statements=allowed)
     policies = _network_policies(agent, settings.network, platform, opts)

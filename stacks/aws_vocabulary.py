@@ -155,6 +155,16 @@ InstanceClass = Annotated[
 ]
 CacheNodeType = Annotated[str, AfterValidator(_node_type)]
 InstanceType = Annotated[str, AfterValidator(_instance_type)]
+KmsKeyArn = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[0-9a-f-]+",
+            "write the key's ARN, such as arn:aws:kms:eu-central-1:123456789012:key/<its id>"
+            " (an alias is none)",
+        )
+    ),
+]
 IamArn = Annotated[
     str,
     AfterValidator(

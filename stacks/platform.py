@@ -37,6 +37,7 @@ from components.stores.rds_ca import rds_ca
 from components.workload.image import Image, ImageArgs
 from components.workload.namespace import AgentNamespace, NamespaceArgs
 from components.workload.network_policies import Peer, cidr_peers, name_servers, namespace_peer
+from stacks.agent_settings import LONGEST_GRACE
 from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
 from stacks.registries import Registries, deploy_registries
@@ -323,7 +324,7 @@ def _addons(
             external_dns_domain=settings.ingress.hosted_zone,
             external_dns_owner=name,
             load_balancer_controller=not auto_mode,
-            tainted_nodes=any(agent.spot for agent in settings.agents),
+            tainted_nodes=_spot(settings),
             nodes=cluster.ready,
         ),
         opts,
@@ -353,12 +354,20 @@ def _controllers(
                 version=settings.cluster.version,
                 region=region,
                 replicas=2 if settings.production else 1,
-                longest_grace_seconds=max(agent.lifetimes.grace_period for agent in settings.agents),
+                longest_grace_seconds=max(
+                    (agent.lifetimes.grace_period for agent in settings.agents), default=LONGEST_GRACE
+                ),
             ),
             opts,
         )
     if settings.cluster.compute is Compute.KARPENTER:
         _karpenter(settings, name, region, network, cluster, tags, shared, opts)
+
+
+def _spot(settings: Settings) -> bool:
+    """Whether there are Spot nodes: for agents that want them, or for those of other stacks that may."""
+    others = not settings.agents and settings.cluster.compute is Compute.KARPENTER
+    return others or any(agent.spot for agent in settings.agents)
 
 
 def _karpenter(
@@ -385,7 +394,7 @@ def _karpenter(
             architecture=settings.cluster.architecture,
             disk_size_gib=settings.cluster.karpenter.disk_size,
             cpu_limit=settings.cluster.karpenter.cpu_limit,
-            spot=any(agent.spot for agent in settings.agents),
+            spot=_spot(settings),
             replicas=2 if settings.production else 1,
             labels=shared,
             tags=tags,
@@ -412,6 +421,7 @@ def _database(
             ExistingDatabaseArgs(
                 identifier=existing.identifier,
                 admin_secret_arn=existing.admin_secret_arn,
+                admin_secret_kms_key_arn=existing.admin_secret_kms_key_arn,
                 security_group_id=existing.security_group_id,
                 client_security_group_id=cluster.workload_security_group_id,
             ),

@@ -54,6 +54,8 @@ _TAKEN_NAMES = frozenset(
         "platform",
         "quota",
         "database-certificates",
+        # A user of every shared cache, switched off.
+        "nobody",
         # The ServiceAccount that every namespace has, and the cache's user that everybody is who names none.
         "default",
     }

@@ -21,6 +21,7 @@ from stacks.aws_vocabulary import (
     IamArn,
     InstanceClass,
     InstanceType,
+    KmsKeyArn,
     LogRetentionDays,
     SecretArn,
     SecurityGroupId,
@@ -230,8 +231,10 @@ class ExistingDatabase(Model):
     admin_secret_arn: SecretArn
     """The entry with the URI of a role that may create databases and roles: it reads
     ``postgresql://NAME:PASSWORD@HOST:5432/postgres?sslmode=verify-full&sslrootcert=/etc/langgraph-agents/rds-ca.pem``."""
-    security_group_id: SecurityGroupId
-    """One of its security groups; a rule of it lets the agents' pods in."""
+    admin_secret_kms_key_arn: KmsKeyArn | None = None
+    """The key that encrypts that entry, if it is one of yours: migrations get leave to use it."""
+    security_group_id: SecurityGroupId | None = None
+    """One of its security groups, to which a rule is added that lets the agents' pods in; unset if they are let in."""
 
 
 class Database(Model):
@@ -284,8 +287,8 @@ class ExistingCache(Model):
     """Its name. It encrypts in transit, and is not in cluster mode."""
     user_group_id: ObjectName
     """Its user group, which the agents' logins join."""
-    security_group_id: SecurityGroupId
-    """One of its security groups; a rule of it lets the agents' pods in."""
+    security_group_id: SecurityGroupId | None = None
+    """One of its security groups, to which a rule is added that lets the agents' pods in; unset if they are let in."""
 
 
 class Cache(Model):
@@ -382,5 +385,5 @@ class Settings(PolicySettings):
     """Load balancer, certificates, DNS."""
     defaults: AgentDefaults = AgentDefaults()
     """What all agents share; each may set its own."""
-    agents: Annotated[tuple[Agent, ...], Field(min_length=1)]
-    """The agents."""
+    agents: tuple[Agent, ...]
+    """The agents. None, ``[]``, is a platform for the agents of other stacks: docs/existing.md."""

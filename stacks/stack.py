@@ -8,6 +8,7 @@ import pulumi
 from stacks.agents import ApiKeys, deploy_agent
 from stacks.platform import deploy_platform
 from stacks.settings import Settings
+from stacks.sharing import shared
 
 
 def compose(
@@ -26,7 +27,9 @@ def compose(
     """
     platform = deploy_platform(settings, stack=stack, region=region, account_ids=account_ids)
     agents = {agent.name: deploy_agent(agent, settings, platform, api_keys) for agent in settings.agents}
+    others = {} if settings.agents else {"existing": shared(settings, platform)}
     return {
+        **others,
         "agents": {name: agent.url for name, agent in agents.items()},
         "images": {name: agent.image for name, agent in agents.items()},
         "secret_arns": {name: agent.secret_arns for name, agent in agents.items()},

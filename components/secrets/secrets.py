@@ -85,6 +85,8 @@ class SecretEntry:
     arn: pulumi.Output[str]
     version_id: pulumi.Output[str]
     """"", since nobody here knows when it changes."""
+    kms_key_arn: str | None = None
+    """Of a key of its own, which readers need leave for."""
 
 
 class Secret(pulumi.ComponentResource):

@@ -44,7 +44,7 @@ class CacheArgs:
         client_security_group_id: who may connect.
         secrets_kms_key_arn: the key of the clients' secrets.
         recovery_window_days: how long those can be restored after deletion.
-        clients: who uses it; each gets a login of its own.
+        clients: who uses it; each gets a login of its own. When empty, logins of others join the user group.
         log_retention_days: of the slow log and the engine's log.
         logs_kms_key_arn: their key.
         protect: keep it from being deleted, and take a last snapshot if ever it is.
@@ -99,8 +99,6 @@ class CacheArgs:
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"clients has {what}s {values}: give each client a {what} of its own")
-        if not self.clients:
-            raise ValueError("clients is empty: name at least one, or leave the cache out")
 
     @property
     def family(self) -> str:
@@ -115,12 +113,16 @@ class Cache(pulumi.ComponentResource):
         primary_endpoint: the host name of the node that takes writes; it follows a failover.
         port: 6379.
         security_group_id: the cache's own group.
+        replication_group_id: its name.
+        user_group_id: the name of its user group.
         secrets: by client name, the entry that holds its ``rediss://`` URI.
     """
 
     primary_endpoint: pulumi.Output[str]
     port: pulumi.Output[int]
     security_group_id: pulumi.Output[str]
+    replication_group_id: pulumi.Output[str]
+    user_group_id: pulumi.Output[str]
     secrets: Mapping[str, Secret]
 
     def __init__(self, name: str, args: CacheArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -143,6 +145,7 @@ class Cache(pulumi.ComponentResource):
             parent=self,
         )
         group = self._replication_group(users)
+        self.replication_group_id, self.user_group_id = group.replication_group_id, users.user_group_id
         self.primary_endpoint = group.primary_endpoint_address
         self.port = pulumi.Output.from_input(_PORT)
         self.secrets = {client.name: self._secret(client, passwords[client.name]) for client in args.clients}

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import pulumi
 import pulumi_aws as aws
+import pulumi_random as random
 
 from components.naming import ELASTICACHE_REPLICATION_GROUP_ID, safe_name
 
@@ -85,7 +86,7 @@ def user_group(
     passwords: Mapping[str, pulumi.Output[str]],
     parent: pulumi.Resource,
 ) -> aws.elasticache.UserGroup:
-    """The users of a replication group. Nobody else can log in.
+    """The users of a replication group. Nobody else can log in; without clients, users of others may join it.
 
     Args:
         passwords: by client name, secret.
@@ -116,10 +117,31 @@ def user_group(
                 opts=child,
             )
         )
+    elif not clients:
+        # No group is empty.
+        users.append(_nobody(name, replication_group_id, parent))
     return aws.elasticache.UserGroup(
         f"{name}-users",
         user_group_id=safe_name(replication_group_id, "users", limit=_USER_ID),
         engine=engine.value,
         user_ids=[user.user_id for user in users],
+        # Who joins from elsewhere (UserGroupAssociation) must not be put out again.
+        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=[] if clients else ["userIds"]),
+    )
+
+
+def _nobody(name: str, replication_group_id: str, parent: pulumi.Resource) -> aws.elasticache.User:
+    """A user of Valkey, which knows none without a password, that is switched off."""
+    child = pulumi.ResourceOptions(parent=parent)
+    password = random.RandomPassword(f"{name}-nobody-password", length=32, special=False, opts=child)
+    return aws.elasticache.User(
+        f"{name}-nobody-user",
+        user_id=safe_name(replication_group_id, "nobody", limit=_USER_ID),
+        user_name="nobody",
+        engine=CacheEngine.VALKEY.value,
+        access_string="off -@all",
+        authentication_mode=aws.elasticache.UserAuthenticationModeArgs(
+            type="password", passwords=[password.result]
+        ),
         opts=child,
     )

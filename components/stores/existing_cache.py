@@ -20,7 +20,7 @@ class ExistingCacheArgs:
     Attributes:
         replication_group_id: the group's name.
         user_group_id: its user group, which each client joins.
-        security_group_id: one of its security groups, which lets the clients in by a rule.
+        security_group_id: one of its security groups, which lets the clients in by a rule; None where it does already.
         engine: of the group, and so of its users.
         clients: who uses it.
         client_security_group_id: who may connect.
@@ -31,7 +31,7 @@ class ExistingCacheArgs:
 
     replication_group_id: str
     user_group_id: str
-    security_group_id: str
+    security_group_id: str | None
     engine: CacheEngine
     clients: Sequence[CacheClientArgs]
     client_security_group_id: pulumi.Input[str]
@@ -43,7 +43,7 @@ class ExistingCacheArgs:
 class ExistingCache(pulumi.ComponentResource):
     """What agents need of `Cache`, of a replication group that is there already.
 
-    Logins are made, and a rule of its security group.
+    Logins are made, and a rule of its security group if that is named.
 
     Attributes:
         primary_endpoint: the host name of the node that takes writes.
@@ -63,16 +63,17 @@ class ExistingCache(pulumi.ComponentResource):
             replication_group_id=args.replication_group_id, opts=pulumi.InvokeOutputOptions(parent=self)
         )
         self.primary_endpoint = group.apply(_primary)
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-from-clients",
-            security_group_id=args.security_group_id,
-            description="Cache from the agents' pods",
-            referenced_security_group_id=args.client_security_group_id,
-            ip_protocol="tcp",
-            from_port=_PORT,
-            to_port=_PORT,
-            opts=self._child,
-        )
+        if args.security_group_id:
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-from-clients",
+                security_group_id=args.security_group_id,
+                description="Cache from the agents' pods",
+                referenced_security_group_id=args.client_security_group_id,
+                ip_protocol="tcp",
+                from_port=_PORT,
+                to_port=_PORT,
+                opts=self._child,
+            )
         self.secrets = {client.name: self._login(client) for client in args.clients}
         self.register_outputs({"primary_endpoint": self.primary_endpoint})
 

@@ -17,20 +17,22 @@ class ExistingDatabaseArgs:
     Attributes:
         identifier: the instance's name.
         admin_secret_arn: the entry with the URI of a role that may create databases and roles.
-        security_group_id: one of the instance's groups, which lets the clients in by a rule.
+        security_group_id: one of the instance's groups, which lets the clients in by a rule; None where one does.
+        admin_secret_kms_key_arn: the key of that entry, if it has one of its own.
         client_security_group_id: who may connect.
     """
 
     identifier: str
     admin_secret_arn: str
-    security_group_id: str
+    admin_secret_kms_key_arn: str | None
+    security_group_id: str | None
     client_security_group_id: pulumi.Input[str]
 
 
 class ExistingDatabase(pulumi.ComponentResource):
     """What agents need of `Checkpointer`, of an instance that is there already.
 
-    A rule of its security group is all that is made.
+    A rule of its security group is all that is made, if that is.
 
     Attributes:
         address: its host name.
@@ -52,18 +54,21 @@ class ExistingDatabase(pulumi.ComponentResource):
         self.address = instance.apply(lambda found: found.address)
         self.port = instance.apply(lambda found: found.port)
         self.admin_secret = SecretEntry(
-            pulumi.Output.from_input(args.admin_secret_arn), pulumi.Output.from_input("")
+            pulumi.Output.from_input(args.admin_secret_arn),
+            pulumi.Output.from_input(""),
+            args.admin_secret_kms_key_arn,
         )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-from-clients",
-            security_group_id=args.security_group_id,
-            description="PostgreSQL from the agents' pods",
-            referenced_security_group_id=args.client_security_group_id,
-            ip_protocol="tcp",
-            from_port=self.port,
-            to_port=self.port,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        if args.security_group_id:
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-from-clients",
+                security_group_id=args.security_group_id,
+                description="PostgreSQL from the agents' pods",
+                referenced_security_group_id=args.client_security_group_id,
+                ip_protocol="tcp",
+                from_port=self.port,
+                to_port=self.port,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         self.register_outputs({"address": self.address, "port": self.port})
 
 

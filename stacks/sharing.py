@@ -1,0 +1,65 @@
+"""What a platform without agents tells the stacks whose agents use it: their own words for it."""
+
+from typing import Any
+
+import pulumi
+
+from components.cluster.cluster import Cluster
+from components.network.network import Network
+from components.stores.cache import Cache
+from components.stores.checkpointer import Checkpointer
+from stacks.platform import Platform
+from stacks.settings import Settings
+
+
+def shared(settings: Settings, platform: Platform) -> dict[str, pulumi.Input[Any]]:
+    """What of it other stacks name, as their stack files have it: ``network``, ``cluster``, ``database`` and ``cache``.
+
+    What is somebody else's already is said again as this stack's file has it.
+    """
+    network, cluster = platform.network, platform.cluster
+    database, cache = platform.database, platform.cache
+
+    def as_written(part: str) -> Any:
+        return getattr(settings, part).model_dump(by_alias=True, exclude_unset=True, mode="json")
+
+    return {
+        "network": {
+            "existing": {
+                "vpcId": network.vpc_id,
+                "publicSubnetIds": network.public_subnet_ids,
+                "privateSubnetIds": network.private_subnet_ids,
+                "databaseSubnetIds": network.database_subnet_ids,
+            },
+            "interfaceEndpoints": list(settings.network.interface_endpoints),
+        }
+        if isinstance(network, Network)
+        else as_written("network"),
+        "cluster": {
+            "version": settings.cluster.version,
+            "compute": settings.cluster.compute.value,
+            "architecture": settings.cluster.architecture.value,
+            "existing": {"name": cluster.name, "securityGroupId": cluster.workload_security_group_id},
+        }
+        if isinstance(cluster, Cluster)
+        else as_written("cluster"),
+        "database": {
+            "instanceClass": settings.database.instance_class,
+            "existing": {
+                "identifier": database.identifier,
+                "adminSecretArn": database.admin_secret.arn,
+                "adminSecretKmsKeyArn": platform.secrets_key_arn,
+            },
+        }
+        if isinstance(database, Checkpointer)
+        else as_written("database"),
+        "cache": {
+            "engine": settings.cache.engine.value,
+            "existing": {
+                "replicationGroupId": cache.replication_group_id,
+                "userGroupId": cache.user_group_id,
+            },
+        }
+        if isinstance(cache, Cache)
+        else as_written("cache"),
+    }
