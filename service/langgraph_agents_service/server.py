@@ -88,6 +88,7 @@ async def serve(settings: Settings) -> None:
         server_header=False,
         # Above the idle timeout of common load balancers (60 s), so that it is never this side that closes first.
         timeout_keep_alive=75,
+        ws_max_size=settings.max_request_bytes,
         timeout_graceful_shutdown=2,
         lifespan="off",
     )

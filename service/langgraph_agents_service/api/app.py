@@ -33,6 +33,7 @@ from langgraph_agents_service.api.runs import stateless, threaded
 from langgraph_agents_service.api.threads import commands as thread_commands
 from langgraph_agents_service.api.threads import events as thread_events
 from langgraph_agents_service.api.threads import kept
+from langgraph_agents_service.api.threads import socket as thread_sockets
 from langgraph_agents_service.api.threads import state as thread_states
 from langgraph_agents_service.api.threads import stream as thread_streams
 from langgraph_agents_service.configuration.settings import Environment, Settings
@@ -110,6 +111,7 @@ def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) 
         thread_streams.router,
         thread_events.router,
         thread_commands.router,
+        thread_sockets.router,
         assistants.router,
         assistant_graphs.router,
         store.router,

@@ -64,6 +64,39 @@ def problems(error: RequestValidationError) -> str:
     return "; ".join(lines[:20])
 
 
+_REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    NotFoundError: (404, "there is no such thread or run, or it belongs to another key"),
+    ThreadBusyError: (
+        409,
+        "a run is active on this thread; wait for it, cancel it, or use multitask_strategy=enqueue",
+    ),
+    ThreadExistsError: (409, "this thread id is taken; choose another, or use if_exists=do_nothing"),
+    AssistantExistsError: (409, "this assistant id is taken; choose another, or use if_exists=do_nothing"),
+    OverloadedError: (503, "no place became free in time; try again"),
+    CrowdedError: (
+        429,
+        "as many runs as MAX_CONCURRENT_RUNS_PER_CALLER are in progress for you; wait for one to end",
+    ),
+    **dict.fromkeys(UNAVAILABLE, (503, "the storage of threads does not answer; try again")),
+}
+
+
+def refusal(error: Exception) -> tuple[int, str]:
+    """The status and the sentence that an error is answered with."""
+    if isinstance(error, RefusedError):
+        return error.status, error.detail
+    if isinstance(error, HTTPException):
+        return error.status_code, str(error.detail)
+    if isinstance(error, (InvalidUpdateError, EmptyInputError)):
+        return 422, f"the graph refuses this: {error}"
+    if isinstance(error, UNAVAILABLE):
+        log.warning("a request found its storage away", extra={"error": type(error).__name__})
+    found = next((told for kind, told in _REFUSALS.items() if isinstance(error, kind)), None)
+    if found is None:
+        log.error("request failed", extra={"error": type(error).__name__})
+    return found or (500, "internal error; the log has it")
+
+
 def install(app: FastAPI) -> None:
     """Teach the application to answer every error that its routes raise."""
 
@@ -71,46 +104,10 @@ def install(app: FastAPI) -> None:
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         return answer(422, problems(error))
 
-    @app.exception_handler(RefusedError)
-    async def _refusal(_request: Request, refused: RefusedError) -> JSONResponse:
-        return answer(refused.status, refused.detail, refused.headers)
-
-    @app.exception_handler(NotFoundError)
-    async def _not_found(_request: Request, _error: NotFoundError) -> JSONResponse:
-        return answer(404, "there is no such thread or run, or it belongs to another key")
-
-    @app.exception_handler(ThreadBusyError)
-    async def _busy(_request: Request, _error: ThreadBusyError) -> JSONResponse:
-        return answer(
-            409,
-            "a run is active on this thread; wait for it, cancel it, or use multitask_strategy=enqueue",
-        )
-
-    @app.exception_handler(ThreadExistsError)
-    async def _exists(_request: Request, _error: ThreadExistsError) -> JSONResponse:
-        return answer(409, "this thread id is taken; choose another, or use if_exists=do_nothing")
-
-    @app.exception_handler(AssistantExistsError)
-    async def _assistant_exists(_request: Request, _error: AssistantExistsError) -> JSONResponse:
-        return answer(409, "this assistant id is taken; choose another, or use if_exists=do_nothing")
-
-    @app.exception_handler(OverloadedError)
-    async def _overloaded(_request: Request, _error: OverloadedError) -> JSONResponse:
-        return answer(503, "no place became free in time; try again", RETRY_AFTER)
-
-    @app.exception_handler(CrowdedError)
-    async def _crowded(_request: Request, _error: CrowdedError) -> JSONResponse:
-        text = "as many runs as MAX_CONCURRENT_RUNS_PER_CALLER are in progress for you; wait for one to end"
-        return answer(429, text, RETRY_AFTER)
-
-    @app.exception_handler(InvalidUpdateError)
-    @app.exception_handler(EmptyInputError)
     async def _refused(_request: Request, error: Exception) -> JSONResponse:
-        return answer(422, f"the graph refuses this: {error}")
+        status, detail = refusal(error)
+        again = RETRY_AFTER if status in (429, 503) else None
+        return answer(status, detail, error.headers if isinstance(error, RefusedError) else again)
 
-    async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
-        log.warning("a request found its storage away", extra={"error": type(error).__name__})
-        return answer(503, "the storage of threads does not answer; try again", RETRY_AFTER)
-
-    for kind in UNAVAILABLE:
-        app.add_exception_handler(kind, _unavailable)
+    for kind in (RefusedError, InvalidUpdateError, EmptyInputError, *_REFUSALS):
+        app.add_exception_handler(kind, _refused)

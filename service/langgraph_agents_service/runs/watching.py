@@ -15,9 +15,23 @@ class Watch:
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+REMEMBERED = 10_000
+"""Runs whose ends this process knows to have been told, of the latest ones."""
+
+
 class Watchers:
     def __init__(self) -> None:
         self._watches: dict[str, set[Watch]] = {}
+        self._told: dict[str, None] = {}
+
+    def tell(self, run_id: str) -> None:
+        """Somebody has been told that this run has ended."""
+        self._told[run_id] = None
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+
+    def has_told(self, run_id: str) -> bool:
+        return run_id in self._told
 
     def enter(self, execution: Execution) -> None:
         for watch in self._watches.get(execution.run.thread_id, ()):

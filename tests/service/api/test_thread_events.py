@@ -1,14 +1,18 @@
 """`client.threads.stream`: runs in LangGraph's event streaming protocol, by the official clients."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import LangGraphClient
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.service.serving import KEY, OTHER_KEY, Served, serving
 from tests.service.versions import since
@@ -22,6 +26,11 @@ ALL = ["values", "updates", "messages", "tools", "lifecycle", "input", "checkpoi
 
 def stream(client: Any, assistant_id: str, thread_id: str | None = None, **more: Any) -> Any:
     return client.threads.stream(thread_id, assistant_id=assistant_id, **more)
+
+
+def over(transport: str) -> dict[str, Any]:
+    """The SDK sends a client's own headers by HTTP alone."""
+    return {"transport": transport, "headers": HEADERS}
 
 
 def asks(text: str) -> Any:
@@ -56,8 +65,14 @@ def told(events: list[Any], method: str, namespace: list[str] | None = None) -> 
     ]
 
 
-async def test_a_run_is_started_followed_and_asked_for_its_output(client: LangGraphClient) -> None:
-    async with asyncio.timeout(15), stream(client, "steps") as thread:
+TRANSPORTS = pytest.mark.parametrize("transport", ["sse", "websocket"])
+
+
+@TRANSPORTS
+async def test_a_run_is_started_followed_and_asked_for_its_output(
+    client: LangGraphClient, transport: str
+) -> None:
+    async with asyncio.timeout(15), stream(client, "steps", **over(transport)) as thread:
         run = await thread.run.start(input={"tag": "x", "seconds": 0.05}, metadata={"a": 1})
         values = [value.get("done") async for value in thread.values]
         assert values[-1] == STEPS
@@ -77,6 +92,27 @@ async def test_the_next_run_of_a_thread_is_not_taken_for_the_last_one(client: La
             assert [value.get("done") async for value in thread.values][-1] == STEPS * turn
             assert (await thread.output)["done"] == STEPS * turn
             thread_id = thread.thread_id
+
+
+async def test_who_comes_for_a_run_after_its_end_hears_of_it_and_the_next_one_does_not(
+    client: LangGraphClient,
+) -> None:
+    thread_id = (await client.threads.create())["thread_id"]
+    start = {"id": 1, "method": "run.start", "params": {"assistant_id": "steps", "input": {}}}
+    started: Any = await client.http.post(f"/threads/{thread_id}/commands", json=start)
+    await client.runs.join(thread_id, started["result"]["run_id"])
+    wanted = {"channels": ["lifecycle", "input"]}
+
+    async def hear() -> list[Any]:
+        http = client.http.client
+        path = f"/threads/{thread_id}/stream/events"
+        async with http.stream("POST", path, json=wanted) as answer:
+            events = (json.loads(x[6:]) async for x in answer.aiter_lines() if x.startswith("data: "))
+            return told(await read(events), "lifecycle")
+
+    assert [state["event"] for state in await hear()] == ["running", "completed"]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(hear(), 1)
 
 
 async def test_who_comes_to_a_run_that_has_ended_hears_how_it_went(client: LangGraphClient) -> None:
@@ -103,8 +139,9 @@ async def test_who_comes_to_a_run_that_has_ended_hears_how_it_went(client: LangG
         assert seqs[-1] < 2**53
 
 
-async def test_an_interrupt_is_told_and_answered(client: LangGraphClient) -> None:
-    async with asyncio.timeout(15), stream(client, "ask") as thread:
+@TRANSPORTS
+async def test_an_interrupt_is_told_and_answered(client: LangGraphClient, transport: str) -> None:
+    async with asyncio.timeout(15), stream(client, "ask", **over(transport)) as thread:
         await thread.run.start(input={})
         async for _ in thread.values:
             pass
@@ -211,14 +248,15 @@ async def test_who_was_cut_off_goes_on_behind_what_was_seen(served: Served) -> N
             assert [e["seq"] for e in rest] == [e["seq"] for e in whole[position + 1 :]]
 
 
-async def test_the_sync_client_can_all_of_it_too(served: Served) -> None:
+@TRANSPORTS
+async def test_the_sync_client_can_all_of_it_too(served: Served, transport: str) -> None:
     def turn() -> None:
         with get_sync_client(url=served.url, api_key=HEADERS["X-API-Key"]) as client:
-            with stream(client, "steps") as thread:
+            with stream(client, "steps", **over(transport)) as thread:
                 thread.run.start(input={"seconds": 0.02})
                 assert [value.get("done") for value in thread.values][-1] == STEPS
                 assert thread.output["done"] == STEPS
-            with stream(client, "ask") as thread:
+            with stream(client, "ask", **over(transport)) as thread:
                 thread.run.start(input={})
                 for _ in thread.values:
                     pass
@@ -317,3 +355,91 @@ async def test_a_run_goes_on_from_the_checkpoint_that_its_config_names(client: L
         assert [
             next(iter(u)) for u in told([e async for e in forked.subscribe(["updates"])], "updates")
         ] == STEPS[2:]
+
+
+@asynccontextmanager
+async def socket(served: Served, thread_id: str, **headers: str) -> AsyncIterator[Any]:
+    """Sends a frame, and gives the next ones until it is answered."""
+    url = f"{served.url.replace('http', 'ws')}/threads/{thread_id}/stream/events"
+    async with connect(url, additional_headers={**HEADERS, **headers}) as websocket:
+        yield websocket
+
+
+async def answer(websocket: Any, frame: Any, *, within: float = 10) -> Any:
+    await websocket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
+    async with asyncio.timeout(within):
+        while (found := json.loads(await websocket.recv())).get("type") == "event":
+            pass
+    return found
+
+
+async def test_a_socket_takes_commands_and_subscriptions(served: Served) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        async with socket(served, thread_id) as websocket:
+            for frame, error in (
+                ("nonsense", "invalid_argument"),
+                (b"[1]", "invalid_argument"),
+                ({"id": 1, "method": "nonsense"}, "unknown_command"),
+                (
+                    {"id": 1, "method": "subscription.subscribe", "params": {"channels": []}},
+                    "invalid_argument",
+                ),
+                (
+                    {"id": 1, "method": "subscription.unsubscribe", "params": {"subscription_id": "x"}},
+                    "no_such_subscription",
+                ),
+                ({"id": 1, "method": "run.start", "params": {"assistant_id": "nobody"}}, "unknown_error"),
+            ):
+                refused = await answer(websocket, frame)
+                assert (refused["type"], refused["error"]) == ("error", error)
+            wanted = {"channels": ["updates", "lifecycle"]}
+            done = await answer(websocket, {"id": 2, "method": "subscription.subscribe", "params": wanted})
+            assert (done["type"], done["id"]) == ("success", 2)
+            start = {"assistant_id": "steps", "input": {}}
+            await websocket.send(json.dumps({"id": 3, "method": "run.start", "params": start}))
+
+            async def frames() -> AsyncIterator[Any]:
+                async for frame in websocket:
+                    found = json.loads(frame)
+                    if found["type"] == "event":
+                        yield found
+
+            events = await read(frames())
+            assert [next(iter(update)) for update in told(events, "updates")] == STEPS
+            gone = {"subscription_id": done["result"]["subscription_id"]}
+            off = {"id": 4, "method": "subscription.unsubscribe", "params": gone}
+            assert (await answer(websocket, off))["result"] == {}
+            await answer(websocket, {"id": 5, "method": "run.start", "params": start})
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(websocket.recv(), 1)
+
+
+async def test_a_socket_is_for_the_owner_of_its_thread(served: Served) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+    with pytest.raises(InvalidStatus):
+        async with socket(served, thread_id, **{"X-API-Key": "wrong"}):
+            pass
+    stranger = {"X-API-Key": OTHER_KEY.partition(":")[2]}
+    for headers, code in ((stranger, 4404), ({"Origin": "https://evil.example.com"}, 4403)):
+        async with socket(served, thread_id, **headers) as websocket:
+            with pytest.raises(ConnectionClosed) as closed:
+                await websocket.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == code
+    async with socket(served, thread_id, Origin=served.url) as websocket:
+        assert (await answer(websocket, {"id": 1, "method": "x"}))["error"] == "unknown_command"
+
+
+async def test_the_sockets_of_a_thread_close_with_it(served: Served) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        async with socket(served, thread_id) as websocket:
+            wanted = {"channels": ["values"]}
+            await answer(websocket, {"id": 1, "method": "subscription.subscribe", "params": wanted})
+            await client.threads.delete(thread_id)
+            with pytest.raises(ConnectionClosed) as closed:
+                await asyncio.wait_for(websocket.recv(), 10)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012

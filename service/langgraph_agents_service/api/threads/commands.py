@@ -123,13 +123,17 @@ async def obey(service: Service, caller: Caller, thread_id: str, call: CommandCa
             raise CommandError("unknown_command", f"there is no command {call.method[:100]!r}")
     except ValidationError as error:
         text = problems(RequestValidationError(error.errors(include_url=False)))
-        return _error(call, "invalid_argument", f"{call.method}: {text}")
+        return failure(call, "invalid_argument", f"{call.method}: {text}")
     except CommandError as error:
-        return _error(call, error.code, str(error))
+        return failure(call, error.code, str(error))
+    return success(call, result)
+
+
+def success(call: CommandCall, result: Json) -> Json:
     return {"type": "success", "id": call.id, "result": result}
 
 
-def _error(call: CommandCall, code: str, message: str) -> Json:
+def failure(call: CommandCall, code: str, message: str) -> Json:
     return {"type": "error", "id": call.id, "error": code, "message": message}
 
 

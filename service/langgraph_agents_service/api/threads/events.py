@@ -1,6 +1,7 @@
 """The events of a thread in LangGraph's event streaming protocol, as `client.threads.stream` subscribes to them."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
@@ -20,10 +21,15 @@ from langgraph_agents_service.persistence.registry.base import (
     ThreadStatus,
     now,
 )
+from langgraph_agents_service.runs.protocol import PROTOCOL
 from langgraph_agents_service.runs.wire import dumps, sse
 from langgraph_agents_service.service import Service
 
 router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute, responses=ANSWERS)
+
+
+JUST_NOW = timedelta(seconds=5)
+"""How long after the end of a run its client may come for it, if nobody has been told of it here."""
 
 
 @router.post("/{thread_id}/stream/events")
@@ -50,7 +56,9 @@ async def events(
 ) -> AsyncIterator[Event]:
     """What is wanted of the thread's runs, each from its beginning; they say in which order by `seq`."""
     runs = await service.registry.list_runs(thread.thread_id, owner, limit=50, offset=0, status=None)
-    begin = _begin(thread, runs, wanted)
+    # After its runs: one that ends in between is among them, and one that ended before is known to wait for an answer.
+    thread = await service.registry.get_thread(thread.thread_id, owner)
+    begin = _begin(service, thread, runs, wanted)
     since = number_of(begin.created_at if begin else now())
     tellings: dict[str, Telling] = {}
     last = wanted.since or 0
@@ -60,6 +68,7 @@ async def events(
         telling = tellings.setdefault(said.run.run_id, Telling(said.run))
         if said.last:
             del tellings[said.run.run_id]
+            service.runner.watchers.tell(said.run.run_id)
             found = telling.end(await _status(service, owner, said.run))
         else:
             found = telling.of(said.event, said.data)
@@ -68,12 +77,13 @@ async def events(
                 yield event
 
 
-def _begin(thread: Thread, runs: Sequence[Run], wanted: Subscription) -> Run | None:
+def _begin(service: Service, thread: Thread, runs: Sequence[Run], wanted: Subscription) -> Run | None:
     """The run whose events come first, of the newest `runs`; None: one that is still to come.
 
     Who was here goes on in the run of what was seen last. Who is new begins with the runs that are active, or with the
-    last one. If that has ended, who asks for nothing but states of runs hears of it only if it waits for an answer:
-    clients take the end of a run for the end of theirs.
+    last one. If that has ended, who asks for nothing but states of runs hears of it only if it waits for an answer, or
+    if it is theirs: clients take the end of a run for the end of the one that they start next, and those that have just
+    started one come for its end after it, if it is short.
     """
     if wanted.since is not None:
         seen = [run for run in runs if first_seq(run) < wanted.since]
@@ -81,10 +91,16 @@ def _begin(thread: Thread, runs: Sequence[Run], wanted: Subscription) -> Run | N
     active = [run for run in runs if run.status.active]
     if active:
         return active[-1]
-    states_alone = set(wanted.channels) <= {"lifecycle", "input"}
-    if not runs or (states_alone and thread.status is not ThreadStatus.INTERRUPTED):
+    if not runs:
         return None
-    return runs[0]
+    last = runs[0]
+    states_alone = set(wanted.channels) <= {"lifecycle", "input"}
+    is_theirs = (
+        PROTOCOL in last.payload["stream_mode"]
+        and now() - last.updated_at < JUST_NOW
+        and not service.runner.watchers.has_told(last.run_id)
+    )
+    return last if not states_alone or is_theirs or thread.status is ThreadStatus.INTERRUPTED else None
 
 
 async def _status(service: Service, owner: Owner, run: Run) -> RunStatus:
