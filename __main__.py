@@ -5,6 +5,7 @@ from pathlib import Path
 import pulumi
 
 from stacks.loading import SettingsError, account_numbers, load, parsed
+from stacks.sharing import with_platform
 from stacks.stack import compose
 
 config = pulumi.Config()
@@ -14,7 +15,7 @@ region = aws_config.require("region")
 account_ids = parsed(aws_config.get("allowedAccountIds"))
 try:
     settings = load(
-        parsed(config.get("settings")),
+        with_platform(parsed(config.get("settings")), config.get("platform")),
         stack=stack,
         region=region,
         api_keys=parsed(config.get("apiKeys")),

@@ -53,6 +53,11 @@ def _settings(stack: str) -> Settings:
     """Raises StackFileError, SettingsError."""
     file = Path(f"Pulumi.{stack}.yaml")
     config = reading.read(file).content.get("config") or {}
+    if platform := config.get("langgraph-agents:platform"):
+        raise LookupError(
+            f"{file}: langgraph-agents:platform is {platform}, which only Pulumi can ask: take `pulumi stack output"
+            f" existing --json --stack {platform}` into a copy of the file in its place, and name that as --stack"
+        )
     return load(
         config.get("langgraph-agents:settings"),
         stack=stack,

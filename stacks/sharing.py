@@ -1,5 +1,6 @@
-"""What a platform without agents tells the stacks whose agents use it: their own words for it."""
+"""What a platform without agents tells the stacks whose agents use it, in the words of their files, and how they ask."""
 
+import re
 from typing import Any
 
 import pulumi
@@ -10,6 +11,39 @@ from components.stores.cache import Cache
 from components.stores.checkpointer import Checkpointer
 from stacks.platform import Platform
 from stacks.settings import Settings
+
+# The engine's own function behind StackReference. Its answer is a value and no Output: settings decide which resources
+# there are, and have to be valid before the first one is made.
+_READ = "pulumi:pulumi:readStackOutputs"
+_STACK = re.compile(r"[^/\s]+/[^/\s]+/[^/\s]+")
+
+
+def with_platform(settings: object, platform: str | None) -> object:
+    """``langgraph-agents:settings`` with what the platform's stack says of itself; what the file says goes before it.
+
+    Args:
+        platform: ``langgraph-agents:platform``, the full name of its stack; None where the stack has its own.
+
+    Raises:
+        pulumi.RunError: there is no such stack, or it is no platform for others.
+    """
+    if platform is None or not isinstance(settings, dict):
+        return settings
+    field = f"langgraph-agents:platform is {platform}"
+    if not _STACK.fullmatch(platform):
+        raise pulumi.RunError(
+            f"{field}: write the full name of its stack, ORGANIZATION/PROJECT/STACK (`pulumi stack ls --all` has them)"
+        )
+    try:
+        answer = pulumi.runtime.invoke(_READ, {"name": platform}).value
+    except Exception as error:
+        raise pulumi.RunError(f"{field}, which cannot be read: {error}") from None
+    existing = ((answer or {}).get("outputs") or {}).get("existing")
+    if not isinstance(existing, dict):
+        raise pulumi.RunError(
+            f"{field}, which has no output `existing`: a stack with `agents: []` has it, once it is deployed"
+        )
+    return {**existing, **settings}
 
 
 def shared(settings: Settings, platform: Platform) -> dict[str, pulumi.Input[Any]]:

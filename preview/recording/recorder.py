@@ -79,7 +79,8 @@ def record(
     Raises:
         Whatever the program raises, and ``emulated.UnknownType`` for a resource that nothing emulates.
     """
-    recorder = _Recorder(project, stack, before or {}, folder or Path.cwd())
+    region = (config or {}).get("aws:region", "")
+    recorder = _Recorder(project, stack, before or {}, folder or Path.cwd(), region)
     features = set(recorder.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures)  # type: ignore[no-untyped-call]
     configure(
         mocks.MockSettings(  # type: ignore[no-untyped-call]
@@ -137,11 +138,13 @@ class _Inline(ThreadPoolExecutor):
 
 
 class _Recorder(mocks.MockMonitor):
-    def __init__(self, project: str, stack: str, before: Mapping[str, PlannedResource], folder: Path) -> None:
+    def __init__(
+        self, project: str, stack: str, before: Mapping[str, PlannedResource], folder: Path, region: str
+    ) -> None:
         super().__init__(_NoMocks())
         self.recorded: dict[str, PlannedResource] = {}
         self.outputs: dict[str, Any] = {}
-        self._project, self._stack, self._before = project, stack, before
+        self._project, self._stack, self._before, self._region = project, stack, before, region
         self._folder = f"{folder.resolve()}/"
         self._files: dict[str, str] = {}
         self._stack_urn = urns.make(stack, project, "", _STACK, f"{project}-{stack}")
@@ -211,6 +214,9 @@ class _Recorder(mocks.MockMonitor):
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
         args = plain(from_struct(request.args))
+        if request.tok.startswith("pulumi:"):
+            # Of the engine itself: another stack, which is taken to be in the region of this one.
+            args = {**args, "region": self._region}
         answered = emulated.invoke(request.tok, args)
         # The field is a keyword of Python.
         response: dict[str, Any] = {"return": with_outputs(None, answered)}

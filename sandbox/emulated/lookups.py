@@ -169,6 +169,34 @@ def _replication_group(args: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _platform(args: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of another stack, as a platform for agents of others has them."""
+    name = f"langgraph-agents-{str(args['name']).rpartition('/')[2]}"
+    region = str(args.get("region") or REGION)
+    subnets = [f"subnet-{number:017x}" for number in range(0xE1, 0xE7)]
+    existing = {
+        "network": {
+            "existing": {
+                "vpcId": f"vpc-{0xE1:017x}",
+                "publicSubnetIds": subnets[:2],
+                "privateSubnetIds": subnets[2:4],
+                "databaseSubnetIds": subnets[4:],
+            }
+        },
+        "cluster": {"existing": {"name": name}},
+        "database": {
+            "instanceClass": "db.m7g.large",
+            "existing": {
+                "identifier": name,
+                "adminSecretArn": f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}/database/admin-e1e1e1",
+                "adminSecretKmsKeyArn": f"arn:aws:kms:{region}:{ACCOUNT}:key/e1e1e1e1-0000-4000-8000-e1e1e1e1e1e1",
+            },
+        },
+        "cache": {"existing": {"replicationGroupId": name, "userGroupId": f"{name}-users"}},
+    }
+    return {"outputs": {"existing": existing}, "secretOutputNames": []}
+
+
 LOOKUPS: dict[str, Lookup] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
@@ -194,5 +222,6 @@ LOOKUPS: dict[str, Lookup] = {
     "aws:eks/getCluster:getCluster": _cluster,
     "aws:rds/getInstance:getInstance": _database,
     "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
+    "pulumi:pulumi:readStackOutputs": _platform,
     "docker:index/getRegistryImage:getRegistryImage": _registry_image,
 }
