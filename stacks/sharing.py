@@ -1,4 +1,4 @@
-"""What a platform without agents tells the stacks whose agents use it, in the words of their files, and how they ask."""
+"""What a platform without agents tells stacks whose agents use it, in the words of their files, and how they ask."""
 
 import re
 from typing import Any
