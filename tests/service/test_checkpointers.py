@@ -1,6 +1,7 @@
 """The savers against LangGraph's own, and against servers that misbehave."""
 
 import asyncio
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,8 @@ from valkey.exceptions import ValkeyError
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.batcher import Batcher
+from langgraph_agents_service.persistence.checkpointers import fence
+from langgraph_agents_service.persistence.checkpointers.fence import Fence, RunOverError
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
 from langgraph_agents_service.persistence.database import Database
@@ -106,6 +109,45 @@ async def test_a_write_that_is_repeated_counts_once_and_control_writes_are_repla
     )
     values = {row["channel"]: saver.serde.loads_typed((row["type"], row["blob"])) for row in rows}
     assert values == {"__interrupt__": "b", "done": 0}
+
+
+async def test_an_attempt_that_was_taken_over_keeps_nothing_and_others_beside_it_do(
+    database: Database,
+) -> None:
+    saver = GroupCommitSaver(database)
+    lost, kept = [await _held(database) for _ in range(2)]
+    await database.fetch("UPDATE agent_runs SET attempt = attempt + 1 WHERE run_id = %s", (lost.run_id,))
+    graph = steps.builder.compile(checkpointer=saver)
+
+    async def execute(held: Fence) -> Any:
+        fence.current.set(held)
+        return await graph.ainvoke({"tag": "t"}, at(held.thread_id))
+
+    outcomes = await asyncio.gather(*(execute(held) for held in (lost, kept)), return_exceptions=True)
+    assert isinstance(outcomes[0], RunOverError)
+    assert isinstance(outcomes[1], dict)
+    assert outcomes[1]["done"] == ["one", "two", "three", "four"]
+    for table in TABLES:
+        rows = await database.fetch(f"SELECT DISTINCT thread_id FROM {table}")  # noqa: S608
+        found = {row["thread_id"] for row in rows}
+        assert lost.thread_id not in found
+        assert kept.thread_id in found
+
+
+async def _held(database: Database) -> Fence:
+    """A run in the hands of a process."""
+    thread_id, run_id, worker_id = (str(uuid.uuid4()) for _ in range(3))
+    await database.fetch(
+        "INSERT INTO agent_threads (thread_id, owner, metadata, status) VALUES (%s, 'o', '{}', 'busy')",
+        (thread_id,),
+    )
+    await database.fetch(
+        "INSERT INTO agent_runs (run_id, thread_id, assistant_id, graph_id, status, worker_id, attempt, payload,"
+        " metadata, multitask_strategy, record_events)"
+        " VALUES (%s, %s, 'steps', 'steps', 'running', %s, 1, '{}', '{}', 'enqueue', false)",
+        (run_id, thread_id, worker_id),
+    )
+    return Fence(thread_id, run_id, worker_id, 1, threading.Event())
 
 
 async def test_the_first_look_is_spared_only_once(database: Database) -> None:

@@ -16,11 +16,18 @@ from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.database import Database
 from langgraph_agents_service.persistence.migrate import migrate
 from langgraph_agents_service.persistence.prune import prune
+from tests.service.databases import migrated
 from tests.service.pgbouncer import needed, pgbouncer
 from tests.service.processes import processes
 from tests.service.test_faults import HEADERS, STEPS, journal_of, until
 
 pytestmark = needed
+
+
+@pytest.fixture(scope="module")
+def database_uri(postgres: local.Postgres) -> str:
+    """A database of their own: whatever else serves here would take up these runs."""
+    return migrated(postgres, "poolers")
 
 
 @pytest.fixture(scope="module")

@@ -187,7 +187,7 @@ async def test_a_run_that_nobody_executes_although_it_is_held_is_taken_up_again(
     given: dict[str, Any] = {"seconds": 0}
     run = await client.runs.create(thread_id, "steps", input=given)
     await client.runs.join(thread_id, run["run_id"])
-    worker_id = on_postgres.service.registry.worker_id  # type: ignore[attr-defined]
+    worker_id = on_postgres.service.registry.worker_id
     async with await psycopg.AsyncConnection.connect(database_uri, autocommit=True) as connection:
         # As after a crash of the database that has forgotten the run's end, whose commit was not waited for.
         await connection.execute(

@@ -11,9 +11,11 @@ import httpx
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
+from langgraph_agents_service import local
 from langgraph_agents_service.configuration.settings import DatabaseSettings, Settings
 from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.database import Database
+from tests.service.databases import migrated
 from tests.service.processes import Process, processes
 from tests.service.silence import by_tcp, needed, silent, unreachable
 from tests.service.test_faults import STEPS, journal_of, until
@@ -21,6 +23,12 @@ from tests.service.test_faults import STEPS, journal_of, until
 pytestmark = [pytest.mark.e2e, needed]
 
 SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def database_uri(postgres: local.Postgres) -> str:
+    """A database of their own: whatever else serves here would take up these runs."""
+    return migrated(postgres, "silence")
 
 
 async def test_a_statement_of_postgresql_in_flight_goes_on(database_uri: str) -> None:
@@ -109,6 +117,27 @@ async def test_a_run_outlives_a_postgresql_that_is_silent_for_a_while(
         with unreachable(uri):
             await asyncio.sleep(20)
         await _ended(process.client(), thread_id, run_id)
+
+
+async def test_a_process_that_was_cut_off_keeps_nothing_of_a_run_that_went_on_elsewhere(
+    database_uri: str, tmp_path: Path
+) -> None:
+    """It is silent for longer than its lease, and goes on with its step when it hears again."""
+    given: dict[str, Any] = {"durability": "sync", "lease_seconds": 4, "steps_journal": tmp_path / "journal"}
+    journal = tmp_path / "journal"
+    with (
+        by_tcp(database_uri) as cut,
+        processes(1, database_uri=cut, **given) as (lost,),
+        processes(1, database_uri=database_uri, **given) as (other,),
+    ):
+        thread_id, run_id = await _begun(lost.client(), tmp_path)
+        assert journal_of(journal)[-1][2] == lost.pid
+        with unreachable(cut):
+            await until(lambda: journal_of(journal)[-1][2] == other.pid, SECONDS)
+        await _ended(other.client(), thread_id, run_id)
+        await asyncio.sleep(5)  # whatever the other one had begun would have come to its end by now
+        await _ended(other.client(), thread_id, run_id)
+        assert lost.alive
 
 
 @contextmanager

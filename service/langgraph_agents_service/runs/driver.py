@@ -15,6 +15,7 @@ from langgraph.types import Command, Interrupt, Send
 from langgraph_agents_service.access import callers
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.persistence.checkpointers import fence
+from langgraph_agents_service.persistence.checkpointers.fence import Fence
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.registry.base import Json, Registry, Run
 from langgraph_agents_service.projects.factories import Use
@@ -52,7 +53,9 @@ class Driver:
         """Run the graph to its end or to an interrupt, publishing its events; returns the last values."""
         run, payload = execution.run, execution.run.payload
         callers.current.set(callers.of_run(run.owner, payload.get("user")))
-        fence.over.set(execution.over)
+        fence.current.set(
+            Fence(run.thread_id, run.run_id, self._registry.worker_id, run.attempt, execution.over)
+        )
         graph = self.graphs.find(run.graph_id)
         if graph is None:
             raise LookupError(f"there is no graph {run.graph_id} here")

@@ -14,6 +14,7 @@ from valkey.exceptions import ValkeyError
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.observability import logs, metrics
 from langgraph_agents_service.persistence.background import BackgroundLoop
+from langgraph_agents_service.persistence.checkpointers.fence import RunOverError
 from langgraph_agents_service.persistence.database import TRANSIENT
 from langgraph_agents_service.persistence.registry.base import (
     Orders,
@@ -270,6 +271,10 @@ class Runner:
                 raise
             # Nobody cancelled this run: its graph says so itself.
             return self._failed(execution, RuntimeError("the graph raised CancelledError by itself"))
+        except RunOverError:
+            # Whoever holds the run by now goes on from what was kept before.
+            execution.stopped = execution.stopped or Stop.LOST
+            return self._stopped(execution)
         except (SystemExit, KeyboardInterrupt) as raised:
             return self._failed(execution, guard.translated(raised))
         except Exception as problem:
@@ -388,7 +393,8 @@ class Runner:
                 for execution in mine.values():
                     if execution.left is not None and await execution.left():
                         execution.stop(Stop.CANCEL)
-                orders = await self.registry.beat()
+                async with asyncio.timeout(self._settings.lease_seconds):  # a silent server answers never
+                    orders = await self.registry.beat()
                 self._leases.renewed()
                 # Held by this process, but by none of its tasks, at two beats in a row: a request was cut off
                 # between entry and start, or the database forgot the run's end when it crashed.
@@ -403,7 +409,7 @@ class Runner:
                 if time.monotonic() - reaped > self._settings.lease_seconds / 3:
                     reaped = time.monotonic()
                     await self.registry.reap()
-            except UNAVAILABLE as error:
+            except (*UNAVAILABLE, TimeoutError) as error:
                 log.warning("the registry does not answer", extra={"error": type(error).__name__})
                 if self._leases.over:  # so this process must not go on with its runs
                     for execution in mine.values():

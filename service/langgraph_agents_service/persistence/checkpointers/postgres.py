@@ -30,6 +30,7 @@ from psycopg.rows import DictRow
 
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.batcher import Batcher
+from langgraph_agents_service.persistence.checkpointers.fence import Fence, RunOverError, held
 from langgraph_agents_service.persistence.checkpointers.serializer import Serializer, naming_fields
 from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database, retry
 from langgraph_agents_service.persistence.text import clean
@@ -42,6 +43,7 @@ _DELTA = getattr(serde_types, "_DeltaSnapshot", ())
 _BLOBS = """
   INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
   SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
+  {held}
   ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING"""
 _CHECKPOINTS = """
   INSERT INTO checkpoints
@@ -49,6 +51,7 @@ _CHECKPOINTS = """
   SELECT t, ns, id, NULLIF(parent, ''), c::jsonb, m::jsonb
   FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
     AS i(t, ns, id, parent, c, m)
+  {held}
   ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
   DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata"""
 _WRITES = """
@@ -56,11 +59,18 @@ _WRITES = """
     (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
   SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[]::int[],
                        %b::text[], %b::text[], %b::bytea[])
+  {held}
   ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) """
 _NEW_WRITES = _WRITES + "DO NOTHING"
 _CONTROL_WRITES = (
     _WRITES + "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
 )
+
+# The attempts of runs that are no longer in the hands of this process. While there are any, nothing is kept.
+_LOST = """
+  SELECT i.run_id FROM unnest(%b::uuid[], %b::uuid[], %b::text[]::int[]) AS i(run_id, worker_id, attempt)
+  WHERE NOT EXISTS (SELECT FROM agent_runs r WHERE r.run_id = i.run_id AND r.worker_id = i.worker_id
+                    AND r.attempt = i.attempt AND r.status = 'running')"""
 
 _COPY = """
 WITH blobs AS (
@@ -96,6 +106,7 @@ class _Rows:
     checkpoints: Sequence[Row] = ()
     new_writes: Sequence[Row] = ()
     control_writes: Sequence[Row] = ()
+    held: Fence | None = None
 
 
 class _Table:
@@ -158,6 +169,7 @@ class GroupCommitSaver(AsyncPostgresSaver):
             rows = self._dump_blobs(thread_id, namespace, blobs, versions) if versions else []
         await self._batcher.submit(
             _Rows(
+                held=held(thread_id),
                 blobs=rows,
                 checkpoints=[
                     (
@@ -193,10 +205,11 @@ class GroupCommitSaver(AsyncPostgresSaver):
                 where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"], task_id, task_path, writes
             )
         rows = [(*row[:5], str(row[5]), *row[6:]) for row in dumped]
+        fence = held(where["thread_id"])
         if all(channel in WRITES_IDX_MAP for channel, _ in writes):
-            await self._batcher.submit(_Rows(control_writes=rows))
+            await self._batcher.submit(_Rows(control_writes=rows, held=fence))
         else:
-            await self._batcher.submit(_Rows(new_writes=rows))
+            await self._batcher.submit(_Rows(new_writes=rows, held=fence))
 
     async def _flush(self, items: list[_Rows]) -> list[None]:
         blobs, checkpoints = _Table(_BLOBS, key=4), _Table(_CHECKPOINTS, key=3, last_wins=True)
@@ -210,9 +223,17 @@ class GroupCommitSaver(AsyncPostgresSaver):
             control_writes.add(item.control_writes)
         tables = [table for table in (blobs, checkpoints, new_writes, control_writes) if table]
         columns = [column for table in tables for column in table.columns()]
+        fences = {item.held for item in items if item.held}
+        attempts = [
+            [f.run_id for f in fences],
+            [f.worker_id for f in fences],
+            [str(f.attempt) for f in fences],
+        ]
         if tables:
-            statement = _insert_all(tuple(table.insert for table in tables))
-            await self._database.fetch(statement, columns, patient=True)
+            statement = _insert_all(tuple(table.insert for table in tables), fenced=bool(fences))
+            parameters = [*attempts, *columns] if fences else columns
+            if await self._database.fetch(statement, parameters, patient=True):
+                raise RunOverError
         return [None] * len(items)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -272,12 +293,14 @@ vars(GroupCommitSaver)["aput_writes"].__signature__ = signature(GroupCommitSaver
 
 
 @cache
-def _insert_all(inserts: tuple[str, ...]) -> str:
+def _insert_all(inserts: tuple[str, ...], *, fenced: bool) -> str:
     """One statement for all rows of a batch: one round trip and one transaction. There are few of them, whose plans
-    each connection keeps."""
-    return (
-        f"WITH {', '.join(f'insert_{number} AS ({insert})' for number, insert in enumerate(inserts))} SELECT"
-    )
+    each connection keeps. It answers with a row for each attempt of a run that is lost, and has then kept nothing."""
+    held = "WHERE NOT EXISTS (SELECT FROM lost)" if fenced else ""
+    parts = [f"insert_{number} AS ({insert.format(held=held)})" for number, insert in enumerate(inserts)]
+    if not fenced:
+        return f"WITH {', '.join(parts)} SELECT"
+    return f"WITH lost AS ({_LOST}), {', '.join(parts)} SELECT run_id FROM lost"  # noqa: S608
 
 
 def _is_json(value: Any) -> bool:

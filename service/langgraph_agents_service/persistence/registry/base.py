@@ -179,6 +179,10 @@ class Registry(Protocol):
     durable: bool
     """Whether runs outlive the process that executes them."""
 
+    @property
+    def worker_id(self) -> str | None:
+        """What this process is called where others may take up its runs."""
+
     async def create_thread(self, thread: Thread, owner: Owner, *, reuse: bool) -> Thread:
         """Raises ThreadExistsError if the id is taken, unless `reuse` and the owner may have it."""
 

@@ -42,6 +42,7 @@ class KeyValueRegistry:
     """See langgraph_agents_service.persistence.registry.base.Registry."""
 
     durable = False
+    worker_id: str | None = None
 
     def __init__(
         self, documents: Documents, *, ttl_seconds: float | None, holders: Documents | None = None
