@@ -10,7 +10,7 @@ from langgraph_agents_service.api import follow
 from langgraph_agents_service.api.bodies import StrictRoute
 from langgraph_agents_service.api.context import Reader, ThreadId, ThreadsDep
 from langgraph_agents_service.api.errors import ANSWERS
-from langgraph_agents_service.api.threads.stream import number_of, told
+from langgraph_agents_service.api.threads.stream import told
 from langgraph_agents_service.api.threads.telling import Event, Subscription, Telling, first_seq
 from langgraph_agents_service.persistence.registry.base import (
     NotFoundError,
@@ -59,10 +59,11 @@ async def events(
     # After its runs: one that ends in between is among them, and one that ended before is known to wait for an answer.
     thread = await service.registry.get_thread(thread.thread_id, owner)
     begin = _begin(service, thread, runs, wanted)
-    since = number_of(begin.created_at if begin else now())
+    # By their ids: the clocks of processes differ.
+    past = [run.run_id for run in runs if begin is None or run.created_at < begin.created_at]
     tellings: dict[str, Telling] = {}
     last = wanted.since or 0
-    async for said in told(service, owner, thread, (since, -1)):
+    async for said in told(service, owner, thread, past=past):
         if said.run is None:
             continue
         telling = tellings.setdefault(said.run.run_id, Telling(said.run))

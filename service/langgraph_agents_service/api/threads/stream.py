@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, get_args
@@ -100,14 +100,15 @@ async def told(
     service: Service,
     owner: Owner,
     thread: Thread,
-    after: tuple[int, int] | None,
+    after: tuple[int, int] | None = None,
     *,
+    past: Iterable[str] | None = None,
     state_updates: bool = False,
 ) -> AsyncIterator[Told]:
-    """From the runs that are active on, or from the event that was seen last. Ends when the thread goes, or the process
-    does: the SDK comes again."""
-    since = after[0] if after else number_of(now())
-    known: set[str] = set()
+    """From the runs that are active on, or from the event that was seen last, or of all runs but those of the `past`.
+    Ends when the thread goes, or the process does: the SDK comes again."""
+    since = 0 if past is not None else after[0] if after else number_of(now())
+    known = set(past or ())
     changed = thread.state_updated_at
     with service.runner.watchers.watching(thread.thread_id, service.runner.running) as watch:
         while not service.health.draining:
