@@ -456,13 +456,13 @@ def test_other_agents_are_refused_what_the_project_does_not_allow(project: Proje
             ("/mcp", "tools/call", {"name": "who"}),
             ("/a2a/who", "message/send", {"message": message}),
             ("/a2a/who", "tasks/get", {"id": "a:b"}),
+            ("/a2a/who", "ListTasks", {}),
         ):
             answer = http.post(path, json={**call, "method": method, "params": params}).json()
             assert answer["error"]["data"] == {"status": 403}, (method, answer)
-        streamed = http.post(
-            "/a2a/who", json={**call, "method": "message/stream", "params": {"message": message}}
-        )
-        assert '"status":403' in streamed.text
+        for method, params in (("message/stream", {"message": message}), ("SubscribeToTask", {"id": "a:b"})):
+            streamed = http.post("/a2a/who", json={**call, "method": method, "params": params})
+            assert '"status":403' in streamed.text, method
 
 
 def _properties(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:

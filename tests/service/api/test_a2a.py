@@ -15,14 +15,16 @@ from a2a.types.a2a_pb2 import (
     AgentCard,
     CancelTaskRequest,
     GetTaskRequest,
+    ListTasksRequest,
     Message,
     Part,
     Role,
     SendMessageRequest,
+    SubscribeToTaskRequest,
     Task,
     TaskState,
 )
-from a2a.utils.errors import TaskNotCancelableError, TaskNotFoundError
+from a2a.utils.errors import A2AError, TaskNotCancelableError, TaskNotFoundError
 
 from tests.service.serving import GRAPHS, KEY, OTHER_KEY, Served, serving
 
@@ -162,6 +164,85 @@ async def test_a_task_belongs_to_its_key_and_its_assistant(in_memory: Served) ->
         async with talking(in_memory, graph, key=key) as client:
             with pytest.raises(TaskNotFoundError):
                 await client.get_task(GetTaskRequest(id=task.id))
+
+
+async def test_tasks_are_listed_in_pages_those_that_changed_last_first(served: Served) -> None:
+    async with talking(served) as client:
+        context = str(uuid.uuid4())
+        ids = [(await told(client, saying(f"What is {n} * 7?", context_id=context))).id for n in (1, 2, 3)]
+        first = await client.list_tasks(ListTasksRequest(context_id=context, page_size=2, history_length=0))
+        assert [task.id for task in first.tasks] == [ids[2], ids[1]]
+        assert (first.total_size, first.page_size) == (3, 2)
+        assert not first.tasks[0].artifacts
+        assert not first.tasks[0].history
+        rest = await client.list_tasks(
+            ListTasksRequest(
+                context_id=context, page_size=2, page_token=first.next_page_token, include_artifacts=True
+            )
+        )
+        assert [task.id for task in rest.tasks] == ids[:1]
+        assert rest.tasks[0].artifacts
+        assert rest.tasks[0].history
+        assert rest.next_page_token == ""
+        wanted = ListTasksRequest(status=TaskState.TASK_STATE_COMPLETED, page_size=100)
+        assert set(ids) <= {task.id for task in (await client.list_tasks(wanted)).tasks}
+        wanted.status_timestamp_after.GetCurrentTime()
+        assert not (await client.list_tasks(wanted)).tasks
+        asks = await told(client, saying("Please remember that it rains", context_id=context))
+        wanted = ListTasksRequest(status=TaskState.TASK_STATE_INPUT_REQUIRED, context_id=context)
+        assert [task.id for task in (await client.list_tasks(wanted)).tasks] == [asks.id]
+    for graph, key in (("agent", OTHER_KEY), ("steps", KEY)):
+        async with talking(served, graph, key=key) as client:
+            assert not (await client.list_tasks(ListTasksRequest(context_id=context))).tasks
+            assert not set(ids) & {task.id for task in (await client.list_tasks(ListTasksRequest())).tasks}
+
+
+def test_a_list_of_tasks_that_cannot_be_is_refused(in_memory: Served) -> None:
+    for wrong in (
+        {"pageSize": 101},
+        {"pageSize": "many"},
+        {"pageToken": "no"},
+        {"status": 3},
+        {"statusTimestampAfter": "soon"},
+        {"historyLength": -1},
+    ):
+        assert _post(in_memory, _call("ListTasks", **wrong)).json()["error"]["code"] == -32602, wrong
+    assert _post(in_memory, _call("tasks/list")).json()["result"]["pageSize"] == 50
+
+
+@VERSIONS
+async def test_who_was_cut_off_subscribes_to_a_task_until_it_is_over(in_memory: Served, version: str) -> None:
+    async with talking(in_memory, "steps", version=version, streaming=True) as client:
+        stream: Any = client.send_message(data({"seconds": 0.2}))
+        task = (await anext(stream)).task
+        await stream.aclose()
+        found = [event async for event in client.subscribe(SubscribeToTaskRequest(id=task.id))]
+        assert found[0].task.id == task.id
+        assert found[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
+        assert found[-2].artifact_update.artifact.parts
+        with pytest.raises(A2AError, match="the task is over"):
+            async for _ in client.subscribe(SubscribeToTaskRequest(id=task.id)):
+                pass
+
+
+def test_what_the_card_says_that_there_is_not_is_refused_by_its_own_error(in_memory: Served) -> None:
+    message = {"role": "user", "messageId": "m", "parts": [{"kind": "text", "text": "hi"}]}
+    config = {"url": "https://example.com"}
+    for method, params, code in (
+        ("tasks/pushNotificationConfig/set", {}, -32003),
+        ("GetTaskPushNotificationConfig", {}, -32003),
+        ("ListTaskPushNotificationConfigs", {}, -32003),
+        ("tasks/pushNotificationConfig/delete", {}, -32003),
+        (
+            "SendMessage",
+            {"message": message, "configuration": {"taskPushNotificationConfig": config}},
+            -32003,
+        ),
+        ("message/stream", {"message": message, "configuration": {"pushNotificationConfig": config}}, -32003),
+        ("GetExtendedAgentCard", {}, -32007),
+        ("agent/getAuthenticatedExtendedCard", {}, -32007),
+    ):
+        assert _post(in_memory, _call(method, **params)).json()["error"]["code"] == code, method
 
 
 def _post(served: Served, content: Any, **headers: str) -> httpx.Response:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError, NotFoundError, UnprocessableEntityError
-from langgraph_sdk.schema import Run
+from langgraph_sdk.schema import Run, Thread
 
 from langgraph_agents_service.api import follow
 from langgraph_agents_service.api.agents import messages, rpc
@@ -27,13 +27,22 @@ router = APIRouter(tags=["a2a"], responses=ANSWERS)
 
 _TASK_NOT_FOUND = -32001
 _TASK_NOT_CANCELABLE = -32002
+_PUSH_NOT_SUPPORTED = -32003
 _UNSUPPORTED_OPERATION = -32004
+_NO_EXTENDED_CARD = -32007
 
 _METHODS = {
     "message/send": "SendMessage",
     "message/stream": "SendStreamingMessage",
     "tasks/get": "GetTask",
+    "tasks/list": "ListTasks",
     "tasks/cancel": "CancelTask",
+    "tasks/resubscribe": "SubscribeToTask",
+    "tasks/pushNotificationConfig/set": "CreateTaskPushNotificationConfig",
+    "tasks/pushNotificationConfig/get": "GetTaskPushNotificationConfig",
+    "tasks/pushNotificationConfig/list": "ListTaskPushNotificationConfigs",
+    "tasks/pushNotificationConfig/delete": "DeleteTaskPushNotificationConfig",
+    "agent/getAuthenticatedExtendedCard": "GetExtendedAgentCard",
 }
 """Names of version 0.3, and what they are called in 1.0."""
 
@@ -48,6 +57,8 @@ _STATES = {
 _OVER = {"TASK_STATE_COMPLETED", "TASK_STATE_CANCELED", "TASK_STATE_FAILED"}
 _SCANNED = 1000
 """Runs of a context that are looked through for a task's latest one."""
+_CONTEXTS = 100
+"""Contexts whose tasks are listed, the latest first, where none is named."""
 _MODES = ["application/json", "text/plain"]
 
 
@@ -124,15 +135,35 @@ async def post(assistant_id: str, request: Request) -> Response:
         method = _METHODS.get(str(asked.get("method")), str(asked.get("method")))
         if asked.get("id") is None or method not in _METHODS.values():
             raise RpcError(rpc.METHOD_NOT_FOUND, f"there is no method {str(asked.get('method'))[:100]}")
+        _refuse(method, asked.get("params", {}))
     except RpcError as error:
         return json(rpc.failure(asked, error))
-    if method == "SendStreamingMessage":
+    if method in ("SendStreamingMessage", "SubscribeToTask"):
         return StreamingResponse(
-            _streamed(request, assistant_id, asked, legacy=legacy),
+            _streamed(request, assistant_id, asked, method, legacy=legacy),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
     return await rpc.answered(request, _answer(request, assistant_id, asked, method, legacy=legacy))
+
+
+def _refuse(method: str, params: Document) -> None:
+    """Raises RpcError for what the card says that there is not."""
+    configuration = params.get("configuration")
+    given = configuration if isinstance(configuration, dict) else {}
+    if (
+        "PushNotification" in method
+        or given.get("taskPushNotificationConfig")
+        or given.get("pushNotificationConfig")
+    ):
+        raise RpcError(
+            _PUSH_NOT_SUPPORTED,
+            "there are no push notifications; follow the task, or start its run with a webhook",
+        )
+    if method == "GetExtendedAgentCard":
+        raise RpcError(
+            _NO_EXTENDED_CARD, "the card has all that there is to say, for everybody who may read it"
+        )
 
 
 async def _answer(
@@ -148,6 +179,8 @@ async def _answer(
                 task = await _ended(client, begun, values, length)
                 found = messages.as_of_0_3("task", task) if legacy else {"task": task}
                 return rpc.result(asked, found)
+            if method == "ListTasks":
+                return rpc.result(asked, await _list(client, assistant_id, params, legacy=legacy))
             begun = await _find(client, assistant_id, str(params.get("id")), params.get("contextId"))
             if method == "CancelTask":
                 begun = await _cancel(client, assistant_id, begun)
@@ -160,13 +193,15 @@ async def _answer(
 
 
 async def _streamed(
-    request: Request, assistant_id: str, asked: Document, *, legacy: bool
+    request: Request, assistant_id: str, asked: Document, method: str, *, legacy: bool
 ) -> AsyncIterator[bytes]:
     def event(found: Document) -> bytes:
         return sse("message", dumps(found), None)
 
     try:
-        async for change in follow.alive(_changes(request, assistant_id, asked.get("params", {}))):
+        params = asked.get("params", {})
+        changes = _begun if method == "SendStreamingMessage" else _gone_on
+        async for change in follow.alive(changes(request, assistant_id, params)):
             if change is None:
                 yield b": heartbeat\r\n\r\n"
                 continue
@@ -198,7 +233,7 @@ class _Task:
         return {"role": "ROLE_AGENT", "parts": parts, "messageId": str(uuid.uuid4()), **self.where}
 
 
-async def _changes(
+async def _begun(
     request: Request, assistant_id: str, params: Document
 ) -> AsyncIterator[tuple[str, Document]]:
     """A task from its beginning to its end."""
@@ -215,17 +250,36 @@ async def _changes(
                 "history": [{**{k: v for k, v in first.items() if k != "kind"}, "parts": said}],
             },
         )
-        async for part in client.runs.join_stream(task.context_id, task.run["run_id"]):
-            data: Any = part.data
-            if part.event != "messages" or not isinstance(data, list) or not data:
-                continue
-            if data[0].get("type") == "AIMessageChunk" and (parts := messages.parts_of(data[0]["content"])):
-                yield (
-                    "status-update",
-                    {**task.where, "status": _status("TASK_STATE_WORKING", task.says(parts))},
-                )
-        values = await client.runs.join(task.context_id, task.run["run_id"])
-        ended = await _ended(client, task, values, 0)
+        async for change in _changes(client, task):
+            yield change
+
+
+async def _gone_on(
+    request: Request, assistant_id: str, params: Document
+) -> AsyncIterator[tuple[str, Document]]:
+    """A task that is under way, to its end. Raises RpcError for one that is over or waits."""
+    async with rpc.api(request) as client:
+        task = await _find(client, assistant_id, str(params.get("id")), params.get("contextId"))
+        if task.state not in ("TASK_STATE_SUBMITTED", "TASK_STATE_WORKING"):
+            raise RpcError(_UNSUPPORTED_OPERATION, "the task is over, or waits for input: get it instead")
+        yield "task", await _shown(client, task, None)
+        async for change in _changes(client, task):
+            yield change
+
+
+async def _changes(client: LangGraphClient, task: _Task) -> AsyncIterator[tuple[str, Document]]:
+    """What a task says until its run ends, and how it ends."""
+    async for part in client.runs.join_stream(task.context_id, task.run["run_id"]):
+        data: Any = part.data
+        if part.event != "messages" or not isinstance(data, list) or not data:
+            continue
+        if data[0].get("type") == "AIMessageChunk" and (parts := messages.parts_of(data[0]["content"])):
+            yield (
+                "status-update",
+                {**task.where, "status": _status("TASK_STATE_WORKING", task.says(parts))},
+            )
+    values = await client.runs.join(task.context_id, task.run["run_id"])
+    ended = await _ended(client, task, values, 0)
     for artifact in ended.get("artifacts", []):
         yield "artifact-update", {**task.where, "artifact": artifact, "append": False, "lastChunk": True}
     yield "status-update", {**task.where, "status": ended["status"]}
@@ -300,11 +354,99 @@ async def _find(client: LangGraphClient, assistant_id: str, task_id: str, contex
         raise missing
     task_id = f"{thread_id}:{run_id}"
     latest = next((run for run in runs if _task_of(run) == task_id), first)
-    state = _STATES.get(latest["status"], "TASK_STATE_WORKING")
+    return _Task(task_id, thread_id, latest, _state(thread, runs, latest))
+
+
+def _state(thread: Thread, runs: list[Run], latest: Run) -> str:
+    """Of a task with this latest run, among the runs of its context."""
     is_last = not runs or runs[0]["run_id"] == latest["run_id"]
     if latest["status"] == "success" and is_last and thread["status"] == "interrupted":
-        state = "TASK_STATE_INPUT_REQUIRED"
-    return _Task(task_id, thread_id, latest, state)
+        return "TASK_STATE_INPUT_REQUIRED"
+    return _STATES.get(latest["status"], "TASK_STATE_WORKING")
+
+
+async def _list(client: LangGraphClient, assistant_id: str, params: Document, *, legacy: bool) -> Document:
+    """A page of the assistant's tasks, those that changed last first. Raises RpcError."""
+    size, offset = _page(params)
+    state, after = _sieve(params)
+    length = _length(params)
+    try:
+        assistant = await client.assistants.get(assistant_id)
+    except NotFoundError as error:
+        raise RpcError(rpc.INVALID_PARAMS, rpc.detail(error)) from None
+    found = [
+        task
+        for thread in await _contexts(client, assistant["assistant_id"], params.get("contextId"))
+        for task in await _tasks(client, assistant["assistant_id"], thread)
+        if state in (None, task.state) and (after is None or _moment(task.run["updated_at"]) >= after)
+    ]
+    found.sort(key=lambda task: _moment(task.run["updated_at"]), reverse=True)
+    page = found[offset : offset + size]
+    shown = []
+    for task in page:
+        document = await _shown(client, task, length)
+        if not params.get("includeArtifacts"):
+            document.pop("artifacts", None)
+        shown.append(messages.as_of_0_3("task", document) if legacy else document)
+    more = offset + size < len(found)
+    return {
+        "tasks": shown,
+        "nextPageToken": str(offset + size) if more else "",
+        "pageSize": size,
+        "totalSize": len(found),
+    }
+
+
+async def _contexts(client: LangGraphClient, assistant_id: str, named: Any) -> list[Thread]:
+    if named:
+        try:
+            return [await client.threads.get(str(named))]
+        except (NotFoundError, UnprocessableEntityError):
+            return []
+    return await client.threads.search(metadata={"assistant_id": assistant_id}, limit=_CONTEXTS)
+
+
+async def _tasks(client: LangGraphClient, assistant_id: str, thread: Thread) -> list[_Task]:
+    try:
+        runs = await client.runs.list(thread["thread_id"], limit=_SCANNED)
+    except NotFoundError:  # it was deleted meanwhile
+        return []
+    found: dict[str, _Task] = {}
+    for run in runs:
+        task_id = str(_task_of(run) or f"{thread['thread_id']}:{run['run_id']}")
+        if run["assistant_id"] == assistant_id and task_id not in found:
+            found[task_id] = _Task(task_id, thread["thread_id"], run, _state(thread, runs, run))
+    return list(found.values())
+
+
+def _page(params: Document) -> tuple[int, int]:
+    """How many tasks are wanted, and behind how many. Raises RpcError."""
+    size, token = params.get("pageSize") or 50, params.get("pageToken") or "0"
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= 100:
+        raise RpcError(rpc.INVALID_PARAMS, "pageSize has to be a number from 1 to 100")
+    if not isinstance(token, str) or not token.isascii() or not token.isdigit() or len(token) > 9:
+        raise RpcError(rpc.INVALID_PARAMS, "pageToken has to be one that a list of tasks gave")
+    return size, int(token)
+
+
+def _sieve(params: Document) -> tuple[str | None, datetime | None]:
+    """The state that tasks have to have, and since when. Raises RpcError."""
+    state, after = params.get("status"), params.get("statusTimestampAfter")
+    if state in (None, "", "TASK_STATE_UNSPECIFIED"):
+        state = None
+    elif not isinstance(state, str):
+        raise RpcError(rpc.INVALID_PARAMS, "status has to be the name of a state")
+    elif not state.startswith("TASK_STATE_"):
+        state = "TASK_STATE_" + state.upper().replace("-", "_")
+    try:
+        return state, _moment(after) if after is not None else None
+    except (TypeError, ValueError):
+        raise RpcError(rpc.INVALID_PARAMS, "statusTimestampAfter has to be a time of ISO 8601") from None
+
+
+def _moment(text: Any) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _task_of(run: Run) -> Any:
