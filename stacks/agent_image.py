@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pulumi
 
-from components.workload.image import Image, ImageArgs
+from components.workload.image import DEPLOYED, Image, ImageArgs
 from stacks.agent_settings import Agent
 from stacks.platform import PLATFORMS, Platform
 from stacks.settings import Settings
@@ -25,13 +25,15 @@ def deploy_image(
     """
     if agent.image:
         return platform.registries.resolved(agent.image, pulumi.InvokeOutputOptions(parent=opts.parent))
-    if agent.source is None or platform.images_key_arn is None:
+    if agent.source is None:
         return platform.image
     on = PLATFORMS[settings.cluster.architecture]
     return Image(
         f"{agent.name}-image",
         ImageArgs(
-            repository_name=f"{platform.name}/{agent.name}",
+            repository_name=settings.image.repository or f"{platform.name}/{agent.name}",
+            existing=settings.image.repository is not None,
+            tag=f"{DEPLOYED}-{agent.name}" if settings.image.repository else DEPLOYED,
             context=str(_context(agent.name, agent.source, on)),
             dockerfile=None,
             platforms=[on],

@@ -138,6 +138,15 @@ ClusterName = Annotated[
         matches(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", "write the name of an EKS cluster, such as platform")
     ),
 ]
+RepositoryName = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*",
+            "write the name of an ECR repository without its registry, such as team/agents",
+        )
+    ),
+]
 SecurityGroupId = Annotated[
     str,
     AfterValidator(

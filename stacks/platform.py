@@ -126,7 +126,7 @@ def deploy_platform(
     cache = _cache(settings, stack, name, network, cluster, secrets_key, logs_key, on_aws)
     image = _image(settings, name, region, on_aws)
     images_key = None
-    if any(agent.source for agent in settings.agents):
+    if settings.image.repository is None and any(agent.source for agent in settings.agents):
         images_key = ImagesKey("images-key", alias=f"{name}-images", protect=production, opts=on_aws)
 
     auto_mode = settings.cluster.compute is Compute.AUTO_MODE
@@ -521,7 +521,8 @@ def _image(settings: Settings, name: str, region: str, opts: pulumi.ResourceOpti
     return Image(
         "image",
         ImageArgs(
-            repository_name=name,
+            repository_name=settings.image.repository or name,
+            existing=settings.image.repository is not None,
             context=settings.image.context,
             dockerfile=None,
             platforms=[PLATFORMS[settings.cluster.architecture]],

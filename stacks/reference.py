@@ -29,7 +29,9 @@ A stack file, `Pulumi.<stack>.yaml`, holds under `config:`
 - `langgraph-agents:settings`: everything on this page. All problems of a file are reported at once, before anything
   is changed, each with its field, its value and what to do;
 - `langgraph-agents:apiKeys`: values of secrets whose `source` is `config`, by agent and name, encrypted by
-  `pulumi config set --secret --path apiKeys.<agent>.<NAME>`.
+  `pulumi config set --secret --path apiKeys.<agent>.<NAME>`;
+- `langgraph-agents:platform`, if you like: another stack, ORGANIZATION/PROJECT/STACK, whose network, cluster, database
+  and cache the agents use ([existing.md](existing.md#a-platform-of-its-own)).
 
 Only `true` and `false` are booleans, numbers stand without quotes and versions in quotes (`"1.30"`, for `1.30` is the
 number 1.3), and a key may stand once in an object.

@@ -23,6 +23,7 @@ from stacks.aws_vocabulary import (
     InstanceType,
     KmsKeyArn,
     LogRetentionDays,
+    RepositoryName,
     SecretArn,
     SecurityGroupId,
     SubnetIds,
@@ -329,6 +330,17 @@ class Image(Model):
     """The build context, a folder relative to Pulumi.yaml, with its Dockerfile."""
     keep: Annotated[Whole, Field(ge=2, le=1000)] = 20
     """How many images a repository keeps at least, for rollbacks."""
+    repository: RepositoryName | None = None
+    """An ECR repository of the stack's account and region that is there already, for all images that the stack builds.
+    Its lifecycle is its owner's, so ``keep`` does not go with it."""
+
+    @model_validator(mode="after")
+    def _a_repository_that_is_there_keeps_what_its_owner_says(self) -> Self:
+        if self.repository is not None and "keep" in self.model_fields_set:
+            raise ValueError(
+                f"keep is of repositories that are made, and {self.repository} is there: remove keep"
+            )
+        return self
 
 
 class Registry(Model):

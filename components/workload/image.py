@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class ImageArgs:
 
     Attributes:
         repository_name: the ECR repository.
+        existing: whether it is there already; then nothing of it is made or changed, and several images may share it.
+        tag: under which it is pushed; it moves, and nothing refers to it.
         context: the folder that is built.
         dockerfile: the Dockerfile; None is ``Dockerfile`` in the context.
         platforms: what the image has to run on, such as ``linux/amd64``; that of the nodes.
@@ -40,6 +43,8 @@ class ImageArgs:
     """
 
     repository_name: str
+    existing: bool = False
+    tag: str = DEPLOYED
     context: str
     dockerfile: str | None
     platforms: Sequence[str]
@@ -84,11 +89,12 @@ class Image(pulumi.ComponentResource):
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:Image", name, None, opts)
         revision = content_hash(Path(args.context), args.dockerfile_path, salt=args.platforms)
-        repository = self._repository(name, args)
-        self.repository_url = repository.repository_url
+        registry_id, self.repository_url = (
+            self._existing(args) if args.existing else self._repository(name, args)
+        )
         # A token of 12 hours, asked for anew by every deployment.
         login = aws.ecr.get_authorization_token_output(
-            registry_id=repository.registry_id,
+            registry_id=registry_id,
             region=args.region,
             opts=pulumi.InvokeOutputOptions(parent=self),
         )
@@ -97,7 +103,7 @@ class Image(pulumi.ComponentResource):
             context=docker_build.BuildContextArgs(location=args.context),
             dockerfile=docker_build.DockerfileArgs(location=str(args.dockerfile_path)),
             platforms=[docker_build.Platform(platform) for platform in args.platforms],
-            tags=[pulumi.Output.format("{0}:{1}", self.repository_url, DEPLOYED)],
+            tags=[pulumi.Output.format("{0}:{1}", self.repository_url, args.tag)],
             labels={"org.opencontainers.image.revision": revision},
             push=True,
             # A preview needs no builder.
@@ -114,7 +120,17 @@ class Image(pulumi.ComponentResource):
         self.ref = pulumi.Output.format("{0}@{1}", self.repository_url, image.digest)
         self.register_outputs({"ref": self.ref, "repository_url": self.repository_url})
 
-    def _repository(self, name: str, args: ImageArgs) -> aws.ecr.Repository:
+    def _existing(self, args: ImageArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """Registry and URL of a repository that is there already."""
+        found = aws.ecr.get_repository_output(
+            name=args.repository_name,
+            region=args.region,
+            opts=pulumi.InvokeOutputOptions(parent=self),
+        ).apply(lambda repository: _movable(repository, args.tag))
+        return found.apply(lambda it: it.registry_id), found.apply(lambda it: it.repository_url)
+
+    def _repository(self, name: str, args: ImageArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """Registry and URL of a repository of its own."""
         key_arn = args.kms_key_arn
         if key_arn is None:
             key_arn = encryption_key(
@@ -148,7 +164,20 @@ class Image(pulumi.ComponentResource):
             # A repository has one: if the new one came first, deleting the old one would leave none.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
+        return repository.registry_id, repository.repository_url
+
+
+def _movable(repository: aws.ecr.GetRepositoryResult, tag: str) -> aws.ecr.GetRepositoryResult:
+    """Refuse a repository whose tag would stay where it is first pushed."""
+    excluded = any(
+        fnmatchcase(tag, each.filter) for each in repository.image_tag_mutability_exclusion_filters or ()
+    )
+    if repository.image_tag_mutability.startswith("IMMUTABLE") is excluded:
         return repository
+    raise pulumi.RunError(
+        f"repository_name is {repository.name}, whose tag {tag} cannot be moved, and a second push would be refused:"
+        f" make its tags IMMUTABLE_WITH_EXCLUSION with a filter for {tag}"
+    )
 
 
 def lifecycle_policy(*, keep_images: int, platforms: int) -> str:

@@ -71,6 +71,18 @@ def _registry_image(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": digest, "insecureSkipVerify": False, "sha256Digest": digest}
 
 
+def _repository(args: Mapping[str, Any]) -> dict[str, Any]:
+    region, name = str(args.get("region") or REGION), str(args["name"])
+    return {
+        "arn": f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}",
+        "id": name,
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{"filter": "deployed*", "filterType": "WILDCARD"}],
+        "registryId": ACCOUNT,
+        "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/{name}",
+    }
+
+
 def _ecr_image(args: Mapping[str, Any]) -> dict[str, Any]:
     registry = str(args.get("registryId") or ACCOUNT)
     region = str(args.get("region") or REGION)
@@ -218,6 +230,7 @@ LOOKUPS: dict[str, Lookup] = {
     "aws:ec2/getSubnet:getSubnet": _subnet,
     "aws:ec2/getVpc:getVpc": _vpc,
     "aws:ecr/getImage:getImage": _ecr_image,
+    "aws:ecr/getRepository:getRepository": _repository,
     "aws:elasticache/getReplicationGroup:getReplicationGroup": _replication_group,
     "aws:eks/getCluster:getCluster": _cluster,
     "aws:rds/getInstance:getInstance": _database,
