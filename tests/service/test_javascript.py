@@ -59,3 +59,20 @@ def test_clients_in_javascript_are_answered_as_by_langgraphs_server(
     assert copilot["events"][-1] == "RUN_FINISHED"
     assert {"TOOL_CALL_START", "TOOL_CALL_RESULT", "MESSAGES_SNAPSHOT"} <= set(copilot["events"])
     assert copilot["text"] == "The calculate tool says: 42"
+
+
+def test_what_agent_chat_ui_asks_is_answered(client: Path, on_postgres: Served) -> None:
+    printed = node(client, "node", "chat.mjs", on_postgres.url, KEY.partition(":")[2])
+    came = json.loads(printed.splitlines()[-1])
+    assert came["info"]
+    assert came["run"]
+    assert came["answer"] == "The calculate tool says: 42"
+    assert {"metadata", "messages", "values"} <= set(came["again"])
+    assert came["sidebar"] == [True, True]
+    assert came["edited"] == ["What is 2 * 3?", "6", "The calculate tool says: 6"]
+    assert came["regenerated"] == "The calculate tool says: 42"
+    assert came["asked"] == "remember"
+    assert came["approved"] == {"next": [], "notes": ["it rains"]}
+    # LangGraph itself makes nothing of a way to the end: the thread goes on waiting.
+    assert came["resolved"]["notes"] == []
+    assert came["resolved"]["next"]

@@ -309,6 +309,15 @@ async def test_a_first_step_that_fails_is_no_refusal_of_the_input(client: LangGr
     ]
 
 
+async def test_a_way_to_the_end_is_taken_and_changes_nothing_as_with_langgraph(
+    client: LangGraphClient,
+) -> None:
+    thread_id = await new_thread(client)
+    await wait(client, thread_id, "ask", input={})
+    asked = await wait(client, thread_id, "ask", command={"goto": "__end__"})
+    assert asked["__interrupt__"][0]["value"] == {"question": "go on?"}
+
+
 async def test_a_refused_input_does_not_spoil_its_thread(client: LangGraphClient) -> None:
     thread_id = await new_thread(client)
     with pytest.raises(Exception, match="422"):

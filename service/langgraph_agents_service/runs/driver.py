@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.constants import START
+from langgraph.constants import END, START
 from langgraph.errors import InvalidUpdateError
 from langgraph.store.base import BaseStore
 from langgraph.types import Command, Interrupt, Send
@@ -249,7 +249,7 @@ def command(given: Json, graph: AnyGraph) -> Command[Any]:
     targets = goto if isinstance(goto, list) else [goto]
     for target in targets:
         name = target["node"] if isinstance(target, dict) else target
-        if name not in graph.nodes or name == START:
+        if name != END and (name not in graph.nodes or name == START):
             raise InvalidUpdateError(f"command.goto: there is no node {name!r}")
     return Command(
         update=given.get("update"),
