@@ -70,7 +70,7 @@ def _preview(options: argparse.Namespace) -> int:
 
         from preview.report.terminal import show, show_briefly
 
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False, soft_wrap=True, emoji=False)
         if not console.is_terminal:
             console.width = _WIDTH
         (show_briefly if options.brief else show)(reviewed, console)
@@ -107,7 +107,7 @@ def _explain(options: argparse.Namespace) -> int:
 
     from preview.report.terminal import show_explanation
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     for number, explanation in enumerate(explanations):
         if number:
             console.print()

@@ -58,6 +58,18 @@ def test_a_finding_is_exit_code_1_and_told_with_its_remedy(
     assert "its exception from image-by-digest ended on 2020-01-01" in out
 
 
+def test_an_arn_is_shown_as_it_is_and_not_as_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shared-Ab12Cd"
+
+    def with_their_secret(settings: Settings) -> None:
+        settings["agents"][0]["secrets"] = [{"name": "API_KEYS", "source": "existing", "arn": arn}]
+
+    _, out, _ = _run("--project", project(tmp_path, settings=with_their_secret), capsys=capsys)
+    assert arn in out
+
+
 def test_json_tells_everything_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = tmp_path / "base.json"
     base.write_text(project_plan("dev").to_json())

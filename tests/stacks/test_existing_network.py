@@ -126,6 +126,20 @@ def test_the_preview_sees_that_agents_reach_their_stores_there() -> None:
     assert connections(record_with("dev", within())) == connections(record_with("dev", settings_of("dev")))
 
 
+def test_the_preview_takes_the_subnets_of_endpoints_for_the_stack_s_own() -> None:
+    seen = exposure(
+        Plan(
+            "p",
+            "dev",
+            "eu-central-1",
+            False,
+            record_with("dev", within(interfaceEndpoints=["secretsmanager"])).resources,
+            {},
+        )
+    )
+    assert not {edge.target for edge in seen.edges} & {cidr(subnet) for subnet in (*PRIVATE, *DATABASE)}
+
+
 def connections(recording: Recording) -> set[tuple[str, str, str]]:
     """Who connects where, by names."""
     seen = exposure(Plan("p", "dev", "eu-central-1", False, recording.resources, {}))
