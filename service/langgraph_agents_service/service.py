@@ -15,6 +15,7 @@ from langgraph_agents_service.access import callers, inside
 from langgraph_agents_service.access.authorization import AuthError, Authorization
 from langgraph_agents_service.access.identification import Identification
 from langgraph_agents_service.access.keys import Access
+from langgraph_agents_service.access.remembered import Remembered
 from langgraph_agents_service.configuration import secret_files
 from langgraph_agents_service.configuration.describe import faults
 from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
@@ -301,7 +302,8 @@ def authorization_of(graphs: Graphs, *, log_content: bool) -> Authorization | No
         return None
     found = graphs.attribute("auth.path", auth.path)
     try:
-        return Authorization(found, log_content=log_content)
+        remembered = Remembered(auth.cache) if auth.cache else None
+        return Authorization(found, log_content=log_content, remembered=remembered)
     except AuthError as error:
         raise ProjectError(f"{graphs.project.file}: auth.path: {auth.path!r}: {error}") from None
 

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import Receive, Scope
 
 from langgraph_agents_service.access.dependencies import Dependencies
+from langgraph_agents_service.access.remembered import Remembered
 from langgraph_agents_service.access.users import User, UserError, user_of
 from langgraph_agents_service.persistence.registry.filters import Filter, FilterError, parse
 
@@ -54,7 +55,9 @@ class RefusedError(Exception):
 class Authorization:
     """One project's handlers."""
 
-    def __init__(self, auth: object, *, log_content: bool = False) -> None:
+    def __init__(
+        self, auth: object, *, log_content: bool = False, remembered: Remembered | None = None
+    ) -> None:
         """Raises AuthError."""
         if not isinstance(auth, Auth):
             raise AuthError(f"it is a {type(auth).__name__}; it has to be a langgraph_sdk.Auth")
@@ -63,6 +66,7 @@ class Authorization:
         self._auth = auth
         self._authenticate: Callable[..., Any] = auth._authenticate_handler
         self._log_content = log_content
+        self._remembered = remembered
         self._dependencies = Dependencies(self._authenticate)
         self._takes = _parameters(self._authenticate, self._dependencies.names)
 
@@ -70,6 +74,9 @@ class Authorization:
         self, scope: Scope, body: Callable[[], Receive], path_params: Callable[[], dict[str, Any]]
     ) -> User:
         """`body` makes readers of the body. Raises RefusedError."""
+        key = self._remembered.key(scope) if self._remembered else None
+        if self._remembered and key and (returned := self._remembered.find(key)) is not None:
+            return user_of(returned)
         try:
             arguments = await self._arguments(scope, body, path_params)
             if inspect.iscoroutinefunction(self._authenticate):
@@ -78,7 +85,10 @@ class Authorization:
                 returned = await run_in_threadpool(self._authenticate, **arguments)
                 if inspect.isawaitable(returned):
                     returned = await returned
-            return user_of(returned)
+            user = user_of(returned)
+            if self._remembered and key:
+                self._remembered.keep(key, returned)
+            return user
         except RefusedError:
             raise
         except (Auth.exceptions.HTTPException, HTTPException) as refused:

@@ -67,13 +67,20 @@ class GraphEntry(Section):
     description: str | None = None
 
 
+class AuthCache(Section):
+    cache_keys: list[str] = Field(min_length=1)
+    """Headers that say who asks."""
+    ttl_seconds: float = Field(gt=0, le=86_400)
+    max_size: PositiveInt = 1000
+
+
 class Auth(Section):
     path: ObjectPath
     disable_studio_auth: bool = False
     openapi: dict[str, Any] | None = None
     """For documentation alone."""
-    cache: dict[str, Any] | None = None
-    """How long LangGraph's server may believe an answer of `authenticate`; here it is asked each time."""
+    cache: AuthCache | None = None
+    """How long an answer of `authenticate` is believed."""
 
 
 class StoreIndex(Section):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -301,6 +302,53 @@ def test_a_user_is_a_text_a_mapping_or_an_object(
 def test_what_is_no_user_lets_nobody_in(project: Project, returned: str) -> None:
     with project(f"@auth.authenticate\nasync def authenticate():\n    return {returned}\n") as http:
         assert http.post("/threads", json={}).status_code == 500
+
+
+def test_whom_the_project_let_in_is_believed_for_as_long_as_its_cache_says(project: Project) -> None:
+    code = """
+    asked = []
+
+    @auth.authenticate
+    async def authenticate(headers: dict) -> dict:
+        asked.append(1)
+        if headers.get(b"authorization") == b"Bearer wrong":
+            raise Auth.exceptions.HTTPException(status_code=401)
+        return {"identity": headers.get(b"x-name", b"anybody").decode(), "asked": len(asked)}
+    """
+    with project(code, entry={"cache": {"cache_keys": ["X-Name"], "ttl_seconds": 1, "max_size": 2}}) as http:
+
+        def asked(**headers: str) -> Any:
+            user = who(http, headers=headers)["user"]
+            return user["identity"], user["asked"]
+
+        ann = {"x-name": "ann", "authorization": "Bearer a"}
+        assert [asked(**ann), asked(**ann)] == [("ann", 1), ("ann", 1)]
+        assert asked(**{**ann, "x-name": "bob"}) == ("bob", 2)
+        wrong = {**ann, "authorization": "Bearer wrong"}
+        for _ in range(2):
+            assert http.post("/threads", json={}, headers=wrong).status_code == 401
+        assert asked(**ann) == ("ann", 1)
+        assert [asked(), asked()] == [("anybody", 5), ("anybody", 6)], "who names nothing is asked each time"
+        time.sleep(1.1)
+        assert asked(**ann) == ("ann", 7)
+        others = [asked(**{"x-name": name})[1] for name in ("carl", "dora")]
+        assert (others, asked(**ann)) == ([8, 9], ("ann", 10)), "no more are remembered than max_size"
+
+
+@pytest.mark.parametrize(
+    ("cache", "words"),
+    [
+        ({}, "auth.cache.cache_keys"),
+        ({"cache_keys": ["a"]}, "auth.cache.ttl_seconds"),
+        ({"cache_keys": [], "ttl_seconds": 1}, "auth.cache.cache_keys"),
+        ({"cache_keys": ["a"], "ttl_seconds": 1, "size": 3}, "auth.cache.size"),
+    ],
+)
+def test_a_cache_that_cannot_be_is_refused_by_name(
+    project: Project, cache: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ProjectError, match=words), project(LET_IN, entry={"cache": cache}):
+        pass
 
 
 # What handlers raise, and what is told of it
