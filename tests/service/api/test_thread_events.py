@@ -11,11 +11,12 @@ import httpx
 import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import LangGraphClient
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.service.serving import KEY, OTHER_KEY, Served, serving
 from tests.service.versions import since
+
+sockets: Any = pytest.importorskip("websockets.asyncio.client", reason="older SDKs have no sockets")
+exceptions: Any = pytest.importorskip("websockets.exceptions")
 
 pytestmark = [since("langgraph-sdk", "0.4.14"), since("langgraph", "1.2")]
 
@@ -361,7 +362,7 @@ async def test_a_run_goes_on_from_the_checkpoint_that_its_config_names(client: L
 async def socket(served: Served, thread_id: str, **headers: str) -> AsyncIterator[Any]:
     """Sends a frame, and gives the next ones until it is answered."""
     url = f"{served.url.replace('http', 'ws')}/threads/{thread_id}/stream/events"
-    async with connect(url, additional_headers={**HEADERS, **headers}) as websocket:
+    async with sockets.connect(url, additional_headers={**HEADERS, **headers}) as websocket:
         yield websocket
 
 
@@ -418,13 +419,13 @@ async def test_a_socket_takes_commands_and_subscriptions(served: Served) -> None
 async def test_a_socket_is_for_the_owner_of_its_thread(served: Served) -> None:
     async with served.client() as client:
         thread_id = (await client.threads.create())["thread_id"]
-    with pytest.raises(InvalidStatus):
+    with pytest.raises(exceptions.InvalidStatus):
         async with socket(served, thread_id, **{"X-API-Key": "wrong"}):
             pass
     stranger = {"X-API-Key": OTHER_KEY.partition(":")[2]}
     for headers, code in ((stranger, 4404), ({"Origin": "https://evil.example.com"}, 4403)):
         async with socket(served, thread_id, **headers) as websocket:
-            with pytest.raises(ConnectionClosed) as closed:
+            with pytest.raises(exceptions.ConnectionClosed) as closed:
                 await websocket.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == code
@@ -439,7 +440,7 @@ async def test_the_sockets_of_a_thread_close_with_it(served: Served) -> None:
             wanted = {"channels": ["values"]}
             await answer(websocket, {"id": 1, "method": "subscription.subscribe", "params": wanted})
             await client.threads.delete(thread_id)
-            with pytest.raises(ConnectionClosed) as closed:
+            with pytest.raises(exceptions.ConnectionClosed) as closed:
                 await asyncio.wait_for(websocket.recv(), 10)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1012
