@@ -16,6 +16,7 @@ from langgraph_agents_service import local
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.migrate import migrate
 from langgraph_agents_service.ports import free_port
+from tests.service.databases import migrated
 from tests.service.processes import Process, processes
 from tests.service.proxy import proxying
 from tests.service.serving import KEY
@@ -23,6 +24,14 @@ from tests.service.serving import KEY
 pytestmark = pytest.mark.e2e
 
 STEPS = ["one", "two", "three", "four"]
+
+
+@pytest.fixture(scope="module")
+def database_uri(postgres: local.Postgres) -> str:
+    """A database of their own: whatever else serves here would take up these runs."""
+    return migrated(postgres, "faults")
+
+
 HEADERS = {"X-API-Key": KEY.partition(":")[2]}
 
 
