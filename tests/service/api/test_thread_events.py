@@ -4,7 +4,9 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from multiprocessing import get_context
 from typing import Any
 
 import httpx
@@ -217,10 +219,19 @@ async def test_a_subscription_is_told_what_it_names_and_no_more(
     client: LangGraphClient, wanted: dict[str, Any], namespaces: set[int]
 ) -> None:
     async with asyncio.timeout(15), stream(client, "nested") as thread:
-        await thread.run.start(input={})
+        run = await thread.run.start(input={})
         events = [event async for event in thread.subscribe(["updates"], **wanted)]
-    assert {event["method"] for event in events} <= {"updates"}
-    assert {len(event["params"]["namespace"]) for event in events} == namespaces
+        await client.runs.join(thread.thread_id, run["run_id"])
+    # The SDK sifts once more: on the wire there is no more either.
+    sent: list[Any] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            wire = lines(client.http.client, thread.thread_id, since=0, channels=["updates"], **wanted)
+            async for event in wire:
+                sent += [event]
+    for found in (events, sent):
+        assert {event["method"] for event in found} <= {"updates"}
+        assert {len(event["params"]["namespace"]) for event in found} == namespaces
 
 
 async def lines(http: httpx.AsyncClient, thread_id: str, **body: Any) -> AsyncIterator[Any]:
@@ -251,22 +262,25 @@ async def test_who_was_cut_off_goes_on_behind_what_was_seen(served: Served) -> N
 
 @TRANSPORTS
 async def test_the_sync_client_can_all_of_it_too(served: Served, transport: str) -> None:
-    def turn() -> None:
-        with get_sync_client(url=served.url, api_key=HEADERS["X-API-Key"]) as client:
-            with stream(client, "steps", **over(transport)) as thread:
-                thread.run.start(input={"seconds": 0.02})
-                assert [value.get("done") for value in thread.values][-1] == STEPS
-                assert thread.output["done"] == STEPS
-            with stream(client, "ask", **over(transport)) as thread:
-                thread.run.start(input={})
-                for _ in thread.values:
-                    pass
-                assert thread.interrupts[0]["value"] == {"question": "go on?"}
-                thread.run.respond("yes")
-                assert thread.output["done"] == ["yes"]
+    # In a process of its own: the sync client leaves its streams open, and they would end with this one.
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+        async with asyncio.timeout(60):
+            await asyncio.get_running_loop().run_in_executor(apart, turn, served.url, transport)
 
-    async with asyncio.timeout(20):
-        await asyncio.to_thread(turn)
+
+def turn(url: str, transport: str) -> None:
+    with get_sync_client(url=url, api_key=HEADERS["X-API-Key"]) as client:
+        with stream(client, "steps", **over(transport)) as thread:
+            thread.run.start(input={"seconds": 0.02})
+            assert [value.get("done") for value in thread.values][-1] == STEPS
+            assert thread.output["done"] == STEPS
+        with stream(client, "ask", **over(transport)) as thread:
+            thread.run.start(input={})
+            for _ in thread.values:
+                pass
+            assert thread.interrupts[0]["value"] == {"question": "go on?"}
+            thread.run.respond("yes")
+            assert thread.output["done"] == ["yes"]
 
 
 async def test_a_run_is_followed_on_another_process_than_its_own(database_uri: str) -> None:
