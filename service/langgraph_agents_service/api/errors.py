@@ -7,6 +7,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from langgraph.errors import EmptyInputError, InvalidUpdateError
+from pydantic import ValidationError
 
 from langgraph_agents_service.access.authorization import RefusedError
 from langgraph_agents_service.persistence.assistants.base import AssistantExistsError
@@ -49,7 +50,7 @@ def answer(status: int, detail: str, headers: dict[str, str] | None = None) -> J
     return JSONResponse({"detail": detail}, status, headers)
 
 
-def problems(error: RequestValidationError) -> str:
+def problems(error: RequestValidationError | ValidationError) -> str:
     """All that is wrong with a request, in one line."""
     lines = []
     for fault in error.errors():

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 from fastapi import Response
@@ -134,15 +134,16 @@ def stream(
 ) -> Response:
     """Server-sent events of the run."""
 
+    async def frames() -> AsyncIterator[bytes]:
+        async for event in events(service, run, owner, execution, after):
+            number = None if execution and execution.stateless else event.seq
+            yield sse(event.event, event.data, number)
+
     async def body() -> AsyncIterator[bytes]:
         ended = False
         try:
-            async for event in alive(events(service, run, owner, execution, after)):
-                if event is None:
-                    yield b": heartbeat\r\n\r\n"
-                else:
-                    number = None if execution and execution.stateless else event.seq
-                    yield sse(event.event, event.data, number)
+            async for frame in beating(frames()):
+                yield frame
             ended = True
         except Exception as error:  # the status line is long gone: end the stream, and the client asks again
             log.warning("a stream broke off", extra={"error": type(error).__name__})
@@ -150,11 +151,22 @@ def stream(
             if not ended and cancel_on_disconnect:
                 _cancel_soon(service, run, owner, execution)
 
+    return sse_response(body(), headers)
+
+
+def sse_response(body: AsyncIterator[bytes], headers: Mapping[str, str] | None = None) -> StreamingResponse:
+    """Server-sent events, which nothing in between may keep or hold back."""
     return StreamingResponse(
-        body(),
+        body,
         media_type="text/event-stream",
-        headers={**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers={**(headers or {}), "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+async def beating(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Server-sent events, and a comment for each KEEPALIVE_SECONDS in which none comes."""
+    async for frame in alive(frames):
+        yield b": heartbeat\r\n\r\n" if frame is None else frame
 
 
 async def alive(source: AsyncIterator[Item]) -> AsyncIterator[Item | None]:

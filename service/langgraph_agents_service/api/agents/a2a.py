@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIStatusError, NotFoundError, UnprocessableEntityError
 from langgraph_sdk.schema import Run, Thread
@@ -139,11 +138,8 @@ async def post(assistant_id: str, request: Request) -> Response:
     except RpcError as error:
         return json(rpc.failure(asked, error))
     if method in ("SendStreamingMessage", "SubscribeToTask"):
-        return StreamingResponse(
-            _streamed(request, assistant_id, asked, method, legacy=legacy),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        frames = _streamed(request, assistant_id, asked, method, legacy=legacy)
+        return follow.sse_response(follow.beating(frames))
     return await rpc.answered(request, _answer(request, assistant_id, asked, method, legacy=legacy))
 
 
@@ -201,11 +197,7 @@ async def _streamed(
     try:
         params = asked.get("params", {})
         changes = _begun if method == "SendStreamingMessage" else _gone_on
-        async for change in follow.alive(changes(request, assistant_id, params)):
-            if change is None:
-                yield b": heartbeat\r\n\r\n"
-                continue
-            kind, document = change
+        async for kind, document in changes(request, assistant_id, params):
             if legacy:
                 yield event(rpc.result(asked, messages.as_of_0_3(kind, document)))
             else:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 
 from langgraph_agents_service.access.callers import Caller
@@ -122,7 +121,7 @@ async def obey(service: Service, caller: Caller, thread_id: str, call: CommandCa
         else:
             raise CommandError("unknown_command", f"there is no command {call.method[:100]!r}")
     except ValidationError as error:
-        text = problems(RequestValidationError(error.errors(include_url=False)))
+        text = problems(error)
         return failure(call, "invalid_argument", f"{call.method}: {text}")
     except CommandError as error:
         return failure(call, error.code, str(error))

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from fastapi import APIRouter, Response
-from fastapi.responses import StreamingResponse
 
 from langgraph_agents_service.api import follow
 from langgraph_agents_service.api.bodies import StrictRoute
@@ -35,20 +34,15 @@ JUST_NOW = timedelta(seconds=5)
 @router.post("/{thread_id}/stream/events")
 async def stream(thread_id: ThreadId, body: Subscription, service: ThreadsDep, owner: Reader) -> Response:
     thread = await service.registry.get_thread(thread_id, owner)
-    return StreamingResponse(
-        _body(events(service, owner, thread, body)),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return follow.sse_response(_body(events(service, owner, thread, body)))
 
 
 async def _body(wanted: AsyncIterator[Event]) -> AsyncIterator[bytes]:
     yield b": open\r\n\r\n"  # so that clients have the headers at once, whatever stands between
-    async for event in follow.alive(wanted):
-        if event is None:
-            yield b": heartbeat\r\n\r\n"
-        else:
-            yield sse(event["method"], dumps(event), event["seq"])
+    async for frame in follow.beating(
+        sse(event["method"], dumps(event), event["seq"]) async for event in wanted
+    ):
+        yield frame
 
 
 async def events(

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.middleware.cors import CORSMiddleware
 
@@ -101,8 +100,7 @@ class _Socket:
                 caller = caller_in(self._websocket.scope)
                 return await commands.obey(self._service, caller, self._thread.thread_id, call)
         except ValidationError as error:
-            wrong = problems(RequestValidationError(error.errors(include_url=False)))
-            return commands.failure(call, "invalid_argument", wrong)
+            return commands.failure(call, "invalid_argument", problems(error))
         except CommandError as error:
             return commands.failure(call, error.code, str(error))
         except Exception as error:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal, get_args
 
 import orjson
 from fastapi import APIRouter, Header, Query, Response
-from fastapi.responses import StreamingResponse
 
 from langgraph_agents_service.api import follow, states
 from langgraph_agents_service.api.bodies import StrictRoute
@@ -70,19 +69,12 @@ async def join_stream(
         after = (int(found[1]), int(found[2]))
     thread = await service.registry.get_thread(thread_id, owner)
     events = told(service, owner, thread, after, state_updates="state_update" in modes)
-    return StreamingResponse(
-        _body(events, modes),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    frames = (
+        sse(event.event, event.data, event.id)
+        async for event in events
+        if _wanted(modes, event.event, event.data)
     )
-
-
-async def _body(events: AsyncIterator[Told], modes: set[str]) -> AsyncIterator[bytes]:
-    async for event in follow.alive(events):
-        if event is None:
-            yield b": heartbeat\r\n\r\n"
-        elif _wanted(modes, event.event, event.data):
-            yield sse(event.event, event.data, event.id)
+    return follow.sse_response(follow.beating(frames))
 
 
 def _wanted(modes: set[str], event: str, data: bytes) -> bool:
