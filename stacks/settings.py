@@ -49,8 +49,8 @@ from stacks.vocabulary import (
 )
 
 
-def _only(model: Model, *names: str) -> None:
-    """Refuse what is of a store that is made, where one that is there is taken.
+def _only(model: Model, *names: str, made: str = "one") -> None:
+    """Refuse what is of a thing that is made, where one that is there is taken.
 
     Raises:
         ValueError: naming the fields.
@@ -60,7 +60,7 @@ def _only(model: Model, *names: str) -> None:
         fields = type(model).model_fields
         shown = ", ".join(sorted(str(fields[name].alias) for name in own))
         raise ValueError(
-            f"existing is there, and {shown} are of one that is made: remove the one or the other"
+            f"existing is there, and {shown} are of {made} that is made: remove the one or the other"
         )
 
 
@@ -110,12 +110,8 @@ class Network(Model):
                 "has neither cidr nor existing: set cidr to the addresses of a VPC to be made, such as 10.20.0.0/16, or"
                 " existing to one that is there"
             )
-        own = {"cidr", "zones", "nat_gateways", "flow_logs"} & self.model_fields_set
-        if self.existing is not None and own:
-            names = ", ".join(sorted(str(type(self).model_fields[name].alias) for name in own))
-            raise ValueError(
-                f"existing is there, and {names} are of a VPC that is made: remove the one or the other"
-            )
+        if self.existing is not None:
+            _only(self, "interface_endpoints", made="a VPC")
         return self
 
 

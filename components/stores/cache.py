@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 
 from components.naming import ELASTICACHE_REPLICATION_GROUP_ID
 from components.secrets.encryption import encryption_key
-from components.secrets.secrets import Secret, SecretArgs
+from components.secrets.secrets import Secret
+from components.stores.cache_logins import PORT, login_secret, password
 from components.stores.cache_users import CacheClientArgs, CacheEngine, user_group
+from components.stores.clients import let_in
 
 # Clients and engine are part of `CacheArgs`.
 __all__ = ["MAJORS", "Cache", "CacheArgs", "CacheClientArgs", "CacheEngine"]
 
-_PORT = 6379
 _IDENTIFIER = re.compile(r"[a-z](?:-?[a-z0-9])*")
 _VERSION = re.compile(r"(\d+)\.\d+")
 
@@ -129,12 +129,7 @@ class Cache(pulumi.ComponentResource):
         super().__init__("langgraph-agents:components:Cache", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        passwords = {
-            client.name: random.RandomPassword(
-                f"{name}-{client.name}-password", length=32, special=False, opts=self._child
-            ).result
-            for client in args.clients
-        }
+        passwords = {client.name: password(name, client, self) for client in args.clients}
         self.security_group_id = self._security_group()
         users = user_group(
             name,
@@ -147,8 +142,20 @@ class Cache(pulumi.ComponentResource):
         group = self._replication_group(users)
         self.replication_group_id, self.user_group_id = group.replication_group_id, users.user_group_id
         self.primary_endpoint = group.primary_endpoint_address
-        self.port = pulumi.Output.from_input(_PORT)
-        self.secrets = {client.name: self._secret(client, passwords[client.name]) for client in args.clients}
+        self.port = pulumi.Output.from_input(PORT)
+        self.secrets = {
+            client.name: login_secret(
+                name,
+                client,
+                password=passwords[client.name],
+                primary_endpoint=self.primary_endpoint,
+                kms_key_arn=args.secrets_kms_key_arn,
+                recovery_window_days=args.recovery_window_days,
+                protect=args.protect,
+                parent=self,
+            )
+            for client in args.clients
+        }
         self.register_outputs(
             {
                 "primary_endpoint": self.primary_endpoint,
@@ -166,15 +173,13 @@ class Cache(pulumi.ComponentResource):
             tags={"Name": f"{self._args.replication_group_id}-cache"},
             opts=self._child,
         )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{self._name}-from-clients",
+        let_in(
+            self._name,
             security_group_id=group.id,
+            client_security_group_id=self._args.client_security_group_id,
+            port=PORT,
             description="Cache from the cluster's pods",
-            referenced_security_group_id=self._args.client_security_group_id,
-            ip_protocol="tcp",
-            from_port=_PORT,
-            to_port=_PORT,
-            opts=self._child,
+            parent=self,
         )
         return group.id
 
@@ -237,7 +242,7 @@ class Cache(pulumi.ComponentResource):
             num_cache_clusters=1 + args.replicas,
             multi_az_enabled=args.multi_az,
             automatic_failover_enabled=args.multi_az,
-            port=_PORT,
+            port=PORT,
             parameter_group_name=self._parameter_group().name,
             subnet_group_name=subnets.name,
             security_group_ids=[self.security_group_id],
@@ -256,20 +261,4 @@ class Cache(pulumi.ComponentResource):
             apply_immediately=False,
             tags={"Name": args.replication_group_id},
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
-        )
-
-    def _secret(self, client: CacheClientArgs, password: pulumi.Output[str]) -> Secret:
-        return Secret(
-            f"{self._name}-{client.name}",
-            SecretArgs(
-                secret_name=client.secret_name,
-                description=f"Connection URI of the cache, for the agent {client.name}",
-                value=pulumi.Output.format(
-                    "rediss://{0}:{1}@{2}:{3}/0", client.name, password, self.primary_endpoint, _PORT
-                ),
-                kms_key_arn=self._args.secrets_kms_key_arn,
-                recovery_window_days=self._args.recovery_window_days,
-                protect=self._args.protect,
-            ),
-            opts=self._child,
         )

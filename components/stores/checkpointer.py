@@ -11,6 +11,7 @@ import pulumi_random as random
 from components.naming import RDS_IDENTIFIER
 from components.secrets.encryption import encryption_key
 from components.secrets.secrets import Secret, SecretArgs
+from components.stores.clients import let_in
 from components.stores.database_uri import database_uri
 from components.stores.max_connections import MEMORY_GIB, max_connections
 from components.stores.rds_monitoring import log_groups, monitoring_role
@@ -195,15 +196,13 @@ class Checkpointer(pulumi.ComponentResource):
             tags={"Name": f"{self._args.identifier}-database"},
             opts=self._child,
         )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{self._name}-from-clients",
+        let_in(
+            self._name,
             security_group_id=group.id,
+            client_security_group_id=self._args.client_security_group_id,
+            port=_PORT,
             description="PostgreSQL from the cluster's pods",
-            referenced_security_group_id=self._args.client_security_group_id,
-            ip_protocol="tcp",
-            from_port=_PORT,
-            to_port=_PORT,
-            opts=self._child,
+            parent=self,
         )
         return group.id
 

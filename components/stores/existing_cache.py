@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 
-from components.secrets.secrets import Secret, SecretArgs
+from components.secrets.secrets import Secret
+from components.stores.cache_logins import PORT, login_secret, password
 from components.stores.cache_users import CacheClientArgs, CacheEngine, user
-
-_PORT = 6379
+from components.stores.clients import let_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,58 +57,49 @@ class ExistingCache(pulumi.ComponentResource):
     ) -> None:
         super().__init__("langgraph-agents:components:ExistingCache", name, None, opts)
         self._name, self._args = name, args
-        self._child = pulumi.ResourceOptions(parent=self)
         group = aws.elasticache.get_replication_group_output(
             replication_group_id=args.replication_group_id, opts=pulumi.InvokeOutputOptions(parent=self)
         )
         self.primary_endpoint = group.apply(_primary)
         if args.security_group_id:
-            aws.vpc.SecurityGroupIngressRule(
-                f"{name}-from-clients",
+            let_in(
+                name,
                 security_group_id=args.security_group_id,
+                client_security_group_id=args.client_security_group_id,
+                port=PORT,
                 description="Cache from the agents' pods",
-                referenced_security_group_id=args.client_security_group_id,
-                ip_protocol="tcp",
-                from_port=_PORT,
-                to_port=_PORT,
-                opts=self._child,
+                parent=self,
             )
         self.secrets = {client.name: self._login(client) for client in args.clients}
         self.register_outputs({"primary_endpoint": self.primary_endpoint})
 
     def _login(self, client: CacheClientArgs) -> Secret:
         name, args = self._name, self._args
-        password = random.RandomPassword(
-            f"{name}-{client.name}-password", length=32, special=False, opts=self._child
-        ).result
+        secret = password(name, client, self)
         login = user(
             name,
             client,
             replication_group_id=args.replication_group_id,
             engine=args.engine,
-            password=password,
+            password=secret,
             parent=self,
         )
         joined = aws.elasticache.UserGroupAssociation(
             f"{name}-{client.name}-joins",
             user_group_id=args.user_group_id,
             user_id=login.user_id,
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        return Secret(
-            f"{name}-{client.name}",
-            SecretArgs(
-                secret_name=client.secret_name,
-                description=f"Connection URI of the cache, for the agent {client.name}",
-                # Who reads it may log in.
-                value=pulumi.Output.all(joined.user_id, password, self.primary_endpoint).apply(
-                    lambda known: f"rediss://{client.name}:{known[1]}@{known[2]}:{_PORT}/0"
-                ),
-                kms_key_arn=args.secrets_kms_key_arn,
-                recovery_window_days=args.recovery_window_days,
-                protect=args.protect,
-            ),
-            opts=self._child,
+        return login_secret(
+            name,
+            client,
+            # Who reads it may log in.
+            password=pulumi.Output.all(joined.user_id, secret).apply(lambda known: str(known[1])),
+            primary_endpoint=self.primary_endpoint,
+            kms_key_arn=args.secrets_kms_key_arn,
+            recovery_window_days=args.recovery_window_days,
+            protect=args.protect,
+            parent=self,
         )
 
 
@@ -119,9 +109,9 @@ def _primary(group: aws.elasticache.GetReplicationGroupResult) -> str:
             f"replication_group_id is {group.replication_group_id}, which is in cluster mode: agents need one with a"
             " primary endpoint"
         )
-    if group.port != _PORT:
+    if group.port != PORT:
         raise pulumi.RunError(
             f"replication_group_id is {group.replication_group_id}, which listens on {group.port}: the agents' network"
-            f" policies open {_PORT} alone"
+            f" policies open {PORT} alone"
         )
     return str(group.primary_endpoint_address)

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.secrets.secrets import SecretEntry
+from components.stores.clients import let_in
 
 _PORT = 5432
 
@@ -59,15 +60,13 @@ class ExistingDatabase(pulumi.ComponentResource):
             args.admin_secret_kms_key_arn,
         )
         if args.security_group_id:
-            aws.vpc.SecurityGroupIngressRule(
-                f"{name}-from-clients",
+            let_in(
+                name,
                 security_group_id=args.security_group_id,
+                client_security_group_id=args.client_security_group_id,
+                port=self.port,
                 description="PostgreSQL from the agents' pods",
-                referenced_security_group_id=args.client_security_group_id,
-                ip_protocol="tcp",
-                from_port=self.port,
-                to_port=self.port,
-                opts=pulumi.ResourceOptions(parent=self),
+                parent=self,
             )
         self.register_outputs({"address": self.address, "port": self.port})
 
