@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+from policies.pods import is_sidecar
 from preview.recording.plan import Plan, PlannedResource
 from stacks.pod_requests import effective
 from stacks.vocabulary import quantity
@@ -50,7 +51,7 @@ def _pod(spec: Mapping[str, Any], resource: str) -> float:
         effective(
             [_request(container, resource) for container in spec["containers"]],
             [
-                (_request(container, resource), container.get("restartPolicy") == "Always")
+                (_request(container, resource), is_sidecar(container))
                 for container in spec.get("initContainers") or ()
             ],
         )
