@@ -56,6 +56,9 @@ class Server(uvicorn.Server):
         await asyncio.sleep(min(SERVE_AFTER_SIGTERM_SECONDS, total / 2))
         left = total - (time.monotonic() - begin)
         await self._service.runner.drain(max(0.0, left))
+        if not self._service.settings.process_role.executes and (requests := list(self.server_state.tasks)):
+            # They wait for runs of other processes, which may end in time.
+            await asyncio.wait(requests, timeout=max(0.0, total - (time.monotonic() - begin)))
         # What has not ended goes back to the registry, which ends its streams and lets another process take it.
         await self._service.runner.close()
         self.should_exit = True
@@ -104,6 +107,7 @@ async def serve(settings: Settings) -> None:
             extra={
                 "graphs": service.graphs.names,
                 "checkpointer": settings.checkpointer.value,
+                "role": settings.process_role.value,
                 "port": settings.port,
             },
         )

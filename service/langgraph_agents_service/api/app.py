@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> Application:
     auth = service.graphs.project.auth
     describe(api, own, auth.openapi or {} if auth else {})
     service.app = app
-    return Application(app, api, http.mount_prefix)
+    return Application(app, api, http.mount_prefix, answers=settings.process_role.answers)
 
 
 def _api(service: Service, http: Http, *, page: bool, untraced: frozenset[str]) -> FastAPI:

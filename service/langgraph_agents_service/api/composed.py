@@ -122,11 +122,13 @@ class Application:
     """What a server serves: below a prefix, if the project has one. The probes answer without it too, so that no load
     balancer has to know it."""
 
-    def __init__(self, app: Starlette, api: FastAPI, prefix: str | None) -> None:
+    def __init__(self, app: Starlette, api: FastAPI, prefix: str | None, *, answers: bool) -> None:
+        """`answers`: more than probes. What a graph asks its own process for does not come this way."""
         self.app = app
         self.api = api
         self.state = api.state
         self._prefix = prefix
+        self._answers = answers
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[Mapping[str, Any]]:
@@ -135,18 +137,20 @@ class Application:
             yield state or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._answers and scope["type"] != "lifespan" and scope["path"] not in OPEN_PATHS:
+            await _refuse(scope, receive, send, "this process executes runs, and answers probes alone")
+            return
         if self._prefix and scope["type"] in ("http", "websocket") and scope["path"] not in OPEN_PATHS:
             if not f"{scope['path']}/".startswith(f"{self._prefix}/"):
-                await _outside(scope, receive, send)
+                text = "there is nothing outside of the mount_prefix of langgraph.json"
+                await _refuse(scope, receive, send, text)
                 return
             scope["root_path"] = scope.get("root_path", "") + self._prefix
         await self.app(scope, receive, send)
 
 
-async def _outside(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, text: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
     else:
-        await answer(404, "there is nothing outside of the mount_prefix of langgraph.json")(
-            scope, receive, send
-        )
+        await answer(404, text)(scope, receive, send)

@@ -44,9 +44,17 @@ async def outcome(service: Service, run: Run, owner: Owner, execution: Execution
         run = await service.registry.get_run(run.thread_id, run.run_id, owner)
         if not run.status.active:
             return Outcome(run.status, await _last_values(service, run), run.error)
-        if service.health.draining and not service.runner.running:
+        if _leaving(service):
             return Outcome(None)
         await asyncio.sleep(REMOTE_POLL_SECONDS)
+
+
+def _leaving(service: Service) -> bool:
+    """Whether nobody should go on following runs here: the process drains, and has none of its own that could end. One
+    that executes none has nothing but those of others, and follows them for as long as it drains."""
+    if not service.settings.process_role.executes:
+        return service.runner.closed
+    return service.health.draining and not service.runner.running
 
 
 async def _last_values(service: Service, run: Run) -> Any:
@@ -108,7 +116,7 @@ async def events(
                 async for event in _epilogue(service, run):
                     yield event
             break
-        if service.health.draining and not service.runner.running:
+        if _leaving(service):
             return
         await asyncio.sleep(0 if recorded else REMOTE_POLL_SECONDS)
     yield Event(after + 1, "end", b"null")

@@ -34,10 +34,14 @@ async def invoke(request: Request, body: Invoke) -> Response:
         caller, run, thread_id=None if stateless else run.thread_id, if_not_exists="create"
     )
     headers = making.headers_of(run, stateless=stateless)
-    if stateless:
+    if stateless and service.settings.process_role.executes:
         found = await service.runner.run_stateless(run, left=request.is_disconnected)
     else:
+        if stateless:
+            run.payload["temporary"] = True
         started = await service.runner.start(run, owner, create_thread=True)
+        if started is None:
+            await making.bound_thread(service, run)
         found = await follow.outcome(service, run, owner, started)
     follow.check(found)
     if found.error is not None:

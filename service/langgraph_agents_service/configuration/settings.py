@@ -43,6 +43,24 @@ class Checkpointer(StrEnum):
     NONE = "none"
 
 
+class ProcessRole(StrEnum):
+    """What a process does of an agent's work."""
+
+    ALL = "all"
+    ANSWER = "answer"
+    """Answers requests, and leaves their runs to processes that execute."""
+    EXECUTE = "execute"
+    """Executes runs that wait, and answers probes alone."""
+
+    @property
+    def executes(self) -> bool:
+        return self is not ProcessRole.ANSWER
+
+    @property
+    def answers(self) -> bool:
+        return self is not ProcessRole.EXECUTE
+
+
 class PreparedStatements(StrEnum):
     """Whether PostgreSQL keeps the plans of statements for the next time."""
 
@@ -191,6 +209,11 @@ class Settings(ModelSettings, DatabaseSettings):
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="Port of `/metrics`, kept off the API's port. 0 serves none."
     )
+    process_role: ProcessRole = Field(
+        ProcessRole.ALL,
+        description="What this process does: `answer` requests, whose runs wait for processes that `execute` and "
+        "answer probes alone; or `all`. The first two need CHECKPOINTER=postgres.",
+    )
     max_iterations: int = Field(
         25, ge=1, le=1000, description="Recursion limit of a run that does not ask for one."
     )
@@ -305,6 +328,11 @@ class Settings(ModelSettings, DatabaseSettings):
             )
         if self.checkpointer is Checkpointer.VALKEY and not self.redis_uri.get_secret_value():
             problems.append("REDIS_URI is empty, and CHECKPOINTER=valkey needs it; set it, or choose another")
+        if self.process_role is not ProcessRole.ALL and self.checkpointer is not Checkpointer.POSTGRES:
+            problems.append(
+                f"PROCESS_ROLE={self.process_role} needs runs that all processes see, and "
+                f"CHECKPOINTER={self.checkpointer} is not postgres; use postgres, or PROCESS_ROLE=all"
+            )
         if self.require_api_key_with_auth and not self.keys:
             problems.append("API_KEYS is empty, and REQUIRE_API_KEY_WITH_AUTH needs it; set keys")
         if not self.keys and not self.project_authenticates and not self.listens_on_loopback:

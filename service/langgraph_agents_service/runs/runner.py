@@ -68,7 +68,10 @@ class Runner:
         self._wake = asyncio.Event()
         self._housekeeper: asyncio.Task[None] | None = None
         self._expecting = False
+        self._executes = settings.process_role.executes
         self.draining = False
+        self.closed = False
+        """Whether what is followed here has to be asked for elsewhere."""
 
     async def open(self) -> None:
         """Make this process known before it takes a run. Raises what the registry raises when it is away."""
@@ -78,6 +81,7 @@ class Runner:
 
     async def close(self) -> None:
         """Give back what is still running, and leave."""
+        self.closed = True
         if self._housekeeper:
             self._housekeeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -111,12 +115,12 @@ class Runner:
             await asyncio.wait([execution.outcome for execution in self.running], timeout=0.2)
 
     async def start(self, run: Run, owner: Owner, *, create_thread: bool) -> Execution | None:
-        """Execute a run now. None: its thread is taken, and the run waits in the registry.
+        """Execute a run now. None: its thread is taken, or this process executes none, and it waits in the registry.
 
         Raises OverloadedError, CrowdedError, NotFoundError, ThreadBusyError.
         """
         run.owner = owner.name
-        if run.after_seconds:
+        if run.after_seconds or not self._executes:
             await self.submit(run, owner, create_thread=create_thread)
             return None
         await self._place(run)
@@ -134,7 +138,7 @@ class Runner:
     async def submit(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
         """Execute a run as soon as there is a place for it, here or on another process."""
         run.owner = owner.name
-        start = not self._places.full and not self.draining and not run.after_seconds
+        start = self._executes and not self._places.full and not self.draining and not run.after_seconds
         if start:
             await self._places.take(run)
         try:
@@ -404,7 +408,7 @@ class Runner:
                     self._apply_orders(run_id, execution, orders)
                 metrics.pending_runs.set(orders.pending)
                 self._expecting = orders.pending > 0
-                if orders.pending and not self.draining:
+                if orders.pending and self._executes and not self.draining:
                     await self._take_up()
                 if time.monotonic() - reaped > self._settings.lease_seconds / 3:
                     reaped = time.monotonic()

@@ -15,7 +15,7 @@ from langgraph_agents_service.api.schemas import RunsCancel, StatelessRunCreate
 from langgraph_agents_service.api.wire import json
 from langgraph_agents_service.persistence.registry.base import Json, Owner, Run, RunStatus
 from langgraph_agents_service.runs.documents import document
-from langgraph_agents_service.runs.execution import Stop
+from langgraph_agents_service.runs.execution import Execution, Stop
 from langgraph_agents_service.service import Service
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)
@@ -43,6 +43,13 @@ async def _on_its_own_thread(service: Service, body: StatelessRunCreate, caller:
     return run, owner
 
 
+async def _start(service: Service, run: Run, owner: Owner) -> Execution | None:
+    execution = await service.runner.start(run, owner, create_thread=True)
+    if execution is None:
+        await bound_thread(service, run)
+    return execution
+
+
 async def _submit(service: Service, run: Run, owner: Owner) -> Json:
     await service.runner.submit(run, owner, create_thread=True)
     await bound_thread(service, run)
@@ -55,13 +62,13 @@ async def wait_stateless(
 ) -> Response:
     if _has_thread(service, body):
         run, owner = await _on_its_own_thread(service, body, caller)
-        execution = await service.runner.start(run, owner, create_thread=True)
+        execution = await _start(service, run, owner)
         return await follow.wait(
             service,
             run,
             owner,
             execution,
-            cancel_on_disconnect=body.on_disconnect == "cancel",
+            cancel_on_disconnect=not _outlives(body) or body.on_disconnect == "cancel",
             headers={**headers_of(run), "Location": f"/threads/{run.thread_id}/runs/{run.run_id}/join"},
         )
     run, _ = await _stateless(service, body, caller)
@@ -74,7 +81,8 @@ async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, caller
     kept = _has_thread(service, body)
     if kept:
         run, owner = await _on_its_own_thread(service, body, caller)
-        execution = await service.runner.start(run, owner, create_thread=True)
+        run.record_events = run.record_events or not service.settings.process_role.executes
+        execution = await _start(service, run, owner)
     else:
         run, owner = await _stateless(service, body, caller)
         execution = await service.runner.start_stateless(run)
@@ -84,19 +92,25 @@ async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, caller
         run,
         owner,
         execution,
-        cancel_on_disconnect=not kept or body.on_disconnect == "cancel",
+        cancel_on_disconnect=not _outlives(body) or body.on_disconnect == "cancel",
         headers=headers_of(run, stateless=not kept),
     )
 
 
+def _outlives(body: StatelessRunCreate) -> bool:
+    """Whether the run is more than its request: it is kept, or waits."""
+    return body.on_completion == "keep" or body.after_seconds > 0 or body.webhook is not None
+
+
 def _has_thread(service: Service, body: StatelessRunCreate) -> bool:
-    """Whether the run is more than its request: it is kept, or waits. Raises ApiError where nothing is kept."""
-    wanted = body.on_completion == "keep" or body.after_seconds > 0 or body.webhook is not None
+    """Whether a thread is made for the run: it is more than its request, or executes on another process. Raises
+    ApiError where nothing is kept."""
+    wanted = _outlives(body)
     if wanted and not service.keeps_threads:
         raise ApiError(
             422, "on_completion, after_seconds, webhook: CHECKPOINTER=none keeps nothing; leave them out"
         )
-    return wanted
+    return wanted or not service.settings.process_role.executes
 
 
 @router.post("/runs")
