@@ -151,6 +151,7 @@ def _serve(port: int) -> int:
             "ENVIRONMENT": "dev",
             "METRICS_PORT": str(free_port()),
             "CHECKPOINTER": "postgres",
+            "CORS_ORIGINS": _STUDIO,
             **reference,
             **os.environ,
             "HOST": "127.0.0.1",
@@ -165,7 +166,12 @@ def _serve(port: int) -> int:
             signal.signal(signal.SIGTERM, lambda *_: process.terminate())
             if _wait_until_ready(url, process):
                 key = os.environ.get("API_KEYS", "").split("\n")[0].rpartition(":")[2]
-                words = {"url": url, "metrics": environment["METRICS_PORT"], "curl": _curl(url, key)}
+                words = {
+                    "url": url,
+                    "studio": _STUDIO,
+                    "metrics": environment["METRICS_PORT"],
+                    "curl": _curl(url, key),
+                }
                 print(
                     _READY.format(**words, key=f"  Key:                    {key}\n" if key else ""),
                     flush=True,
@@ -204,8 +210,11 @@ def _curl(url: str, key: str) -> str:
     )
 
 
+_STUDIO = "https://smith.langchain.com"
+
 _READY = """
   A page to talk to it:   {url}/
+  LangGraph Studio:       {studio}/studio/?baseUrl={url}
   The API:                {url}/openapi.json
   Metrics:                http://127.0.0.1:{metrics}/metrics
 {key}

@@ -5,9 +5,6 @@ right by the same words.
 """
 
 import json
-import os
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,8 @@ import pytest
 from langgraph_sdk import get_client, get_sync_client
 from langgraph_sdk.errors import InternalServerError
 
-from langgraph_agents_service.ports import free_port
 from tests.service import sdk_calls
+from tests.service.langgraph_dev import installed, langgraph_dev
 from tests.service.sdk_calls import CALLS, DOCS, Plain
 from tests.service.serving import GRAPHS, KEY, Served
 from tests.service.versions import since
@@ -69,43 +66,25 @@ def test_the_docs_list_every_method() -> None:
 
 
 @pytest.fixture(scope="module")
-def langgraph_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("dev")
     steps = GRAPHS.parent / "steps.py"
     graphs: dict[str, Any] = {"steps": f"{steps}:builder", "ask": f"{steps}:compiled"}
     (folder / "langgraph.json").write_text(json.dumps({"dependencies": ["."], "graphs": graphs}))
-    port = free_port()
-    command = [os.environ["LANGGRAPH_DEV"], "dev", "--no-browser", "--no-reload", "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-    try:
-        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 120
-        while True:
-            try:
-                httpx.get(f"{url}/ok", timeout=2)
-                break
-            except httpx.HTTPError:
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.2)
+    with langgraph_dev(folder, log=folder / "log") as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.mark.e2e
 @pytest.mark.timeout(180)
-@pytest.mark.skipif("LANGGRAPH_DEV" not in os.environ, reason="LANGGRAPH_DEV names no `langgraph`")
+@installed
 @pytest.mark.parametrize("kind", ["async", "sync"])
 @pytest.mark.parametrize("name", sorted(CALLS))
-async def test_langgraph_dev_gives_the_same_answers_to_the_sdk(
-    langgraph_dev: str, name: str, kind: str
-) -> None:
+async def test_langgraph_dev_gives_the_same_answers_to_the_sdk(dev: str, name: str, kind: str) -> None:
     if name in DIFFERENT:
         with pytest.raises(InternalServerError):
-            await ask(name, langgraph_dev, None, kind)
+            await ask(name, dev, None, kind)
     elif (name, kind) == ("threads.join_stream", "sync"):
         pytest.skip("its stream does not end with its thread, and the sync client has no other way out")
     else:
-        await ask(name, langgraph_dev, None, kind)
+        await ask(name, dev, None, kind)

@@ -149,5 +149,8 @@ def _cors(settings: Settings, http: Http) -> list[Middleware]:
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["Content-Location", "Location", "X-Request-Id"],
+            # A page that is named may ask from the internet what listens on its reader's own machine or network, as
+            # LangGraph Studio does.
+            allow_private_network=True,
         )
     ]

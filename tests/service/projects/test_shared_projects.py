@@ -5,12 +5,9 @@ Where LangGraph's own server is installed (LANGGRAPH_DEV names its `langgraph`),
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import httpx
 import pytest
 
 from langgraph_agents_service.ports import free_port
+from tests.service.langgraph_dev import answering, installed, langgraph_dev
 
 ROOT = Path(__file__).parents[3]
 PROJECTS = next((p for up in ROOT.parents[:2] if (p := up / "shared" / "projects").is_dir()), None)
@@ -135,28 +133,6 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(PROJECTS, folder / "projects"))
 
 
-@contextmanager
-def answering(command: list[str], port: int, *, folder: Path, log: Path) -> Iterator[str]:
-    """The address of a server, while it runs."""
-    with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out)
-        try:
-            deadline = time.monotonic() + 200
-            while True:
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/ok", timeout=2)
-                    break
-                except httpx.HTTPError:
-                    assert process.poll() is None, log.read_text()
-                    assert time.monotonic() < deadline, log.read_text()
-                    time.sleep(0.2)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
 def asked(url: str, graph: str, body: dict[str, Any]) -> Any:
     answer = httpx.post(f"{url}/runs/wait", json={"assistant_id": graph, **body}, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -182,12 +158,10 @@ def test_a_project_gives_its_right_answers_as_it_is(copies: Path, tmp_path: Path
     assert after == before, "nothing is written into the project"
 
 
-@pytest.mark.skipif("LANGGRAPH_DEV" not in os.environ, reason="LANGGRAPH_DEV names no `langgraph`")
+@installed
 @pytest.mark.parametrize("project", ["context-with-defaults", "folder-is-the-package", *MORE])
 def test_langgraph_dev_gives_the_same_answers(copies: Path, tmp_path: Path, project: str) -> None:
-    port = free_port()
-    command = [os.environ["LANGGRAPH_DEV"], "dev", "--no-browser", "--no-reload", "--port", str(port)]
-    with answering(command, port, folder=copies / project, log=tmp_path / "dev.log") as url:
+    with langgraph_dev(copies / project, log=tmp_path / "dev.log") as url:
         for name, graph, body, right in ANSWERS:
             # LangGraph's server counts the thread of the run that counts, too.
             if name == project and graph != "sweeper":
