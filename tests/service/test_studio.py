@@ -123,9 +123,10 @@ def project(tmp_path: Path) -> Path:
 def test_what_langgraph_studio_asks_is_answered_to_a_page_of_its_origin(
     page: tuple[Path, str], project: Path, postgres: Postgres, checkpointer: str
 ) -> None:
-    config = {"langgraph_config": project / "langgraph.json", "cors_origins": page[1]}
-    database = {"database_uri": migrated(postgres, "studio")} if checkpointer == "postgres" else {}
-    with serving(checkpointer=checkpointer, **config, **database) as served:
+    settings: dict[str, Any] = {"langgraph_config": project / "langgraph.json", "cors_origins": page[1]}
+    if checkpointer == "postgres":
+        settings["database_uri"] = migrated(postgres, "studio")
+    with serving(checkpointer=checkpointer, **settings) as served:
         assert asked(page, served.url, STUDIO_HEADERS) == RIGHT
 
 
