@@ -32,7 +32,8 @@ def database_uri(postgres: local.Postgres) -> str:
 
 @pytest.fixture(scope="module")
 def behind_a_pooler(database_uri: str) -> Iterator[str]:
-    with pgbouncer(database_uri) as uri:
+    """With a single connection to the server: nothing holds one while it needs another."""
+    with pgbouncer(database_uri, servers=1) as uri:
         yield uri
 
 
@@ -107,6 +108,55 @@ async def test_changes_of_a_thread_at_once_come_one_after_the_other(behind_a_poo
         )
         state: Any = await clients[0].threads.get_state(thread_id)
     assert sorted(state["values"]["done"], key=int) == [str(number) for number in range(20)]
+
+
+@pytest.mark.e2e
+async def test_crons_run_once_each(database_uri: str, behind_a_pooler: str) -> None:
+    with processes(2, database_uri=behind_a_pooler) as pair:
+        client = pair[0].client()
+        threads = [(await client.threads.create())["thread_id"] for _ in range(10)]
+        for thread_id in threads:
+            await client.crons.create_for_thread(
+                thread_id, "steps", schedule="0 0 29 2 *", input={"tag": "x"}, multitask_strategy="enqueue"
+            )
+        async with await psycopg.AsyncConnection.connect(database_uri, autocommit=True) as connection:
+            await connection.execute("UPDATE agent_crons SET next_run_date = now()")
+
+        async def ended() -> list[str]:
+            runs = [await client.runs.list(thread_id) for thread_id in threads]
+            return [run["status"] for each in runs for run in each]
+
+        for _ in range(200):
+            if set(found := await ended()) == {"success"} and len(found) >= len(threads):
+                break
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        assert await ended() == ["success"] * len(threads)
+
+
+async def test_a_lock_ends_soon_after_the_process_that_held_it(
+    database_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langgraph_agents_service.persistence.database.LOCK_SECONDS", 0.6)
+    held, waiting = (Database(DatabaseSettings(database_uri=database_uri)) for _ in range(2))
+    await held.open()
+    await waiting.open()
+    try:
+        async with held.alone("a thread"):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.2), waiting.alone("a thread"):
+                    pass
+            # As with a process that is gone, nobody says any more that it is held.
+            monkeypatch.setattr(held, "control", _gone)
+            async with asyncio.timeout(3), waiting.alone("a thread"):
+                pass
+    finally:
+        await held.close()
+        await waiting.close()
+
+
+async def _gone(*_: object) -> None:
+    raise psycopg.OperationalError
 
 
 async def test_migrations_and_prunings_leave_no_lock_behind(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection, sql
 from psycopg.rows import DictRow, dict_row
@@ -58,22 +58,32 @@ async def is_pooled(connection: AsyncConnection[DictRow]) -> bool:
 
 
 @asynccontextmanager
-async def alone(uri: str, settings: DatabaseSettings, lock: int, *, wait: bool) -> AsyncIterator[bool]:
-    """Hold the advisory lock of a number, by a transaction on a connection of its own: what is the session's, a pooler
-    may leave behind with anybody. Yields whether it is held, which without `wait` it need not be.
+async def alone(uri: str, settings: DatabaseSettings, lock: int) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """A connection that works while this process holds the advisory lock of a number.
+
+    The lock is the connection's own. Behind a pooler, which may leave what is a session's behind with anybody, it is
+    that of a transaction on a second one.
 
     Polled: who waits inside PostgreSQL holds a snapshot, and CREATE INDEX CONCURRENTLY, which LangGraph's migrations
     use, would wait for that one in turn. A transaction that waits between two statements holds none.
     """
     async with await connect(uri, settings) as connection:
+        if not await is_pooled(connection):
+            while not await _locked(connection, "pg_try_advisory_lock", lock):  # noqa: ASYNC110 (another process)
+                await asyncio.sleep(0.2)
+            yield connection
+            return
         while True:
             async with connection.transaction():
-                # Without parameters and preparation, because what is left open of other statements holds a snapshot.
-                query = sql.SQL("SELECT pg_try_advisory_xact_lock({}) AS got").format(sql.Literal(lock))
-                cursor = await connection.execute(query, prepare=False)
-                row = await cursor.fetchone()
-                got = bool(row and row["got"])
-                if got or not wait:
-                    yield got
+                if await _locked(connection, "pg_try_advisory_xact_lock", lock):
+                    async with await connect(uri, settings) as working:
+                        yield working
                     return
             await asyncio.sleep(0.2)
+
+
+async def _locked(connection: AsyncConnection[DictRow], function: LiteralString, lock: int) -> bool:
+    # Without parameters and preparation, because what is left open of other statements holds a snapshot.
+    query = sql.SQL("SELECT {}({}) AS got").format(sql.SQL(function), sql.Literal(lock))
+    row = await (await connection.execute(query, prepare=False)).fetchone()
+    return bool(row and row["got"])

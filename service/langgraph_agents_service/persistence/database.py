@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -28,6 +29,18 @@ seconds" for Multi-AZ instances and under 35 for clusters (Amazon RDS user guide
 
 
 CHECK_AFTER_SECONDS = 1.0
+
+LOCK_SECONDS = 15.0
+"""How long a lock outlives the process that held it."""
+
+_LOOK_SECONDS = 0.05
+# Whoever has it already has it for longer.
+_LOCK = """
+INSERT INTO agent_locks AS held (name, holder, until)
+VALUES (%(name)s, %(holder)s, now() + make_interval(secs => %(seconds)s))
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+WHERE held.holder = excluded.holder OR held.until < now() RETURNING 1"""
+_UNLOCK = "DELETE FROM agent_locks WHERE name = %(name)s AND holder = %(holder)s"
 
 Result = TypeVar("Result")
 
@@ -62,7 +75,6 @@ class Database:
             kwargs=OPTIONS,
         )
         self._checked: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
-        self._locks = asyncio.Semaphore(max(1, (settings.database_pool_max_size - 1) // 2))
         self._background = BackgroundLoop("database-control")
         self._control: AsyncConnection[DictRow] | None = None
         self._control_lock = asyncio.Lock()
@@ -129,22 +141,26 @@ class Database:
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
-        """Hold the only lock of this name on the database, which ends with its connection at the latest. Those who hold
-        one have half the pool at most, because they need further connections meanwhile; beside a pool of one, a
-        connection of its own."""
-        async with self._locks, self.apart() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+        """Hold the only lock of this name on the database. It is a row, and no connection is held with it: whoever
+        holds one needs others, and behind a pooler there may be a single one. What a process held that died is free
+        after LOCK_SECONDS."""
+        values = {"name": name, "holder": uuid.uuid4(), "seconds": LOCK_SECONDS}
+        while not await self.fetch(_LOCK, values):  # noqa: ASYNC110 (another process may have it)
+            await asyncio.sleep(_LOOK_SECONDS)
+        keeping = asyncio.create_task(self._keep(values))
+        try:
             yield
+        finally:
+            keeping.cancel()
+            # What cannot be given back now ends by itself.
+            with suppress(*TRANSIENT):
+                await self.fetch(_UNLOCK, values)
 
-    @asynccontextmanager
-    async def apart(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        """A connection for a transaction in which others are needed as well: of the pool, or beside a pool of one."""
-        if self.pool.max_size > 1:
-            async with self.pool.connection() as connection:
-                yield connection
-        else:
-            async with await connect(self._uri, self._settings) as own:
-                yield own
+    async def _keep(self, values: dict[str, Any]) -> None:
+        while True:
+            await asyncio.sleep(LOCK_SECONDS / 3)
+            with suppress(*TRANSIENT):
+                await self.control(_LOCK, values)
 
     def observe(self) -> None:
         """Publish how the pool is used."""

@@ -33,7 +33,7 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
             # An extension is made by who may; the service's own login may not everywhere.
             async with await connect(_in_database(admin, uri), settings) as connection:
                 await stores.make_extension(connection)
-    async with alone(uri, settings, LOCK, wait=True), await connect(uri, settings) as connection:
+    async with alone(uri, settings, LOCK) as connection:
         try:
             await AsyncPostgresSaver(connection).setup()
             await stores.set_up(connection, dims)
@@ -54,7 +54,7 @@ async def _make_database(settings: DatabaseSettings) -> list[str]:
         )
     role, name = sql.Identifier(login), sql.Identifier(database)
     done = []
-    async with alone(admin, settings, LOCK, wait=True), await connect(admin, settings) as connection:
+    async with alone(admin, settings, LOCK) as connection:
         known = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (login,))
         verb = "ALTER" if await known.fetchone() else "CREATE"
         # Hashed here, so that the server's log, which may show statements, never sees the password.

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.checkpointers.removal import delete_checkpoints
-from langgraph_agents_service.persistence.connections import alone, connect
+from langgraph_agents_service.persistence.connections import connect
 
 LOCK = 7_241_109_004
 """Number of the advisory lock, next to the one of migrate."""
@@ -68,20 +68,24 @@ async def prune(
     before = datetime.now(UTC) - older_than
     values = {"cutoff": uuid6_before(before), "before": before, "limit": batch_size}
     uri = settings.database_uri.get_secret_value()
-    async with alone(uri, settings, LOCK, wait=False) as got, await connect(uri, settings) as connection:
-        if not got:
-            return Pruned(0, another_runs=True)
+    async with await connect(uri, settings) as connection:
         if dry_run:
             cursor = await connection.execute(_IDLE, {**values, "limit": None})
             return Pruned(len(await cursor.fetchall()))
         total = 0
-        while removed := await _batch(connection, values):
+        while (removed := await _batch(connection, values)) is not None:
             total += removed
-        return Pruned(total)
+            if not removed:
+                return Pruned(total)
+        return Pruned(total, another_runs=True)
 
 
-async def _batch(connection: AsyncConnection[DictRow], values: dict[str, object]) -> int:
+async def _batch(connection: AsyncConnection[DictRow], values: dict[str, object]) -> int | None:
+    """How many threads are removed; None while another process removes some."""
     async with connection.transaction():
+        cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS got", (LOCK,))
+        if (row := await cursor.fetchone()) is None or not row["got"]:
+            return None
         idle = await _ids(connection, _IDLE, values)
         if not idle:
             return 0

@@ -15,7 +15,7 @@ from langgraph_agents_service.api.errors import ApiError
 from langgraph_agents_service.api.runs.making import allow, bound_thread, build
 from langgraph_agents_service.api.schemas import RunCreate
 from langgraph_agents_service.observability import metrics
-from langgraph_agents_service.persistence.crons.base import Firing
+from langgraph_agents_service.persistence.crons.base import Firing, TakenAwayError
 from langgraph_agents_service.persistence.registry.base import NotFoundError, Run, ThreadBusyError
 from langgraph_agents_service.runs.runner import UNAVAILABLE
 from langgraph_agents_service.service import Service
@@ -64,7 +64,7 @@ async def fire(service: Service) -> bool:
         try:
             made = await _make(service, due, caller)
             outcome = "made"
-        except ThreadBusyError:
+        except (ThreadBusyError, TakenAwayError):
             outcome = "skipped"
         except (ApiError, RefusedError, NotFoundError) as problem:
             # Told each time, and tried each time: whoever lost a right may get it back.

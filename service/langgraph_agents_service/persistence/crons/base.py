@@ -57,15 +57,19 @@ class CronSearch:
     metadata: Json = field(default_factory=dict)
 
 
+class TakenAwayError(Exception):
+    """The cron was changed or deleted since it was taken, or held for too long."""
+
+
 class Firing(Protocol):
-    """A cron that is due, held by this process alone. Its next time has been set."""
+    """A cron that is due, held by this process alone. Its next time is set at the end at the latest."""
 
     @property
     def cron(self) -> Cron: ...
 
     async def enter(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
         """Enter its run. With PostgreSQL that and the next time come to be together, or neither does. Raises
-        ThreadBusyError, NotFoundError."""
+        ThreadBusyError, NotFoundError, TakenAwayError."""
 
 
 class Crons(Protocol):

@@ -1,18 +1,18 @@
 """Crons in PostgreSQL."""
 
+import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.errors import ForeignKeyViolation
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from langgraph_agents_service.persistence.crons.base import SORTS, Cron, CronSearch, Firing
+from langgraph_agents_service.persistence.crons.base import SORTS, Cron, CronSearch, Firing, TakenAwayError
 from langgraph_agents_service.persistence.crons.schedule import following
-from langgraph_agents_service.persistence.database import Database
+from langgraph_agents_service.persistence.database import TRANSIENT, Database
 from langgraph_agents_service.persistence.registry.base import NotFoundError, Owner, Run, now
 from langgraph_agents_service.persistence.registry.filters import admitted
 from langgraph_agents_service.persistence.registry.owned import one, owned
@@ -56,24 +56,45 @@ WHERE {_OWNED} AND kept.metadata @> %(metadata)s
 
 _COUNT = f"SELECT count(*) AS count {_FOUND}"
 
-_DUE = "enabled AND next_run_date <= now() AND (end_time IS NULL OR next_run_date <= end_time)"
+_DUE = """enabled AND next_run_date <= now() AND (end_time IS NULL OR next_run_date <= end_time)
+AND (taken_until IS NULL OR taken_until < now())"""
 
 _IS_DUE = f"SELECT 1 FROM agent_crons WHERE {_DUE} LIMIT 1"  # noqa: S608
 
 _TAKE = f"""
-SELECT * FROM agent_crons WHERE {_DUE} ORDER BY next_run_date LIMIT 1 FOR UPDATE SKIP LOCKED"""  # noqa: S608
+UPDATE agent_crons SET taken_by = %(taken_by)s, taken_until = now() + make_interval(secs => %(seconds)s)
+WHERE cron_id = (
+  SELECT cron_id FROM agent_crons WHERE {_DUE} ORDER BY next_run_date LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING *"""  # noqa: S608
 
-_ADVANCE = "UPDATE agent_crons SET next_run_date = %s WHERE cron_id = %s"
+# Not where somebody gave it another time meanwhile, or another process took it.
+_ADVANCE = """
+UPDATE agent_crons SET next_run_date = %(next)s, taken_by = NULL, taken_until = NULL
+WHERE cron_id = %(cron_id)s AND taken_by = %(taken_by)s AND enabled AND next_run_date = %(due)s RETURNING 1"""
+
+_GIVE_BACK = """
+UPDATE agent_crons SET taken_by = NULL, taken_until = NULL WHERE cron_id = %(cron_id)s AND taken_by = %(taken_by)s"""
+
+_TAKEN_SECONDS = 15.0
+"""How long a cron is held by a process that died while it made its run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Firing:
     cron: Cron
+    database: Database
     registry: PostgresRegistry
-    connection: AsyncConnection[DictRow]
+    taken: dict[str, Any]
+    """Parameters of the statements that say which firing it is, and when the cron is due next."""
+    entered: bool = False
 
     async def enter(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
-        await self.registry.enter(self.connection, run, owner, create_thread=create_thread)
+        async with self.database.pool.connection() as connection, connection.transaction():
+            cursor = await connection.execute(_ADVANCE, self.taken)
+            if await cursor.fetchone() is None:
+                raise TakenAwayError
+            await self.registry.enter(connection, run, owner, create_thread=create_thread)
+        self.entered = True
 
 
 class PostgresCrons:
@@ -144,15 +165,30 @@ class PostgresCrons:
         if not await self._database.fetch(_IS_DUE):  # nearly always, and cheaper than a transaction
             yield None
             return
-        async with self._database.apart() as connection, connection.transaction():
-            cursor = await connection.execute(_TAKE)
-            row = await cursor.fetchone()
-            if row is None:
-                yield None
-                return
-            cron = _cron(row)
-            await connection.execute(_ADVANCE, (following(cron.schedule, cron.timezone, now()), cron.cron_id))
-            yield _Firing(cron, self._registry, connection)
+        # Taken by a statement of its own, and not held by a transaction: what the run is made of is read meanwhile, and
+        # behind a pooler there may be a single connection.
+        taken = {"taken_by": uuid.uuid4(), "seconds": _TAKEN_SECONDS}
+        rows = await self._database.fetch(_TAKE, taken)
+        if not rows:
+            yield None
+            return
+        cron = _cron(rows[0])
+        following_ = following(cron.schedule, cron.timezone, now())
+        firing = _Firing(
+            cron,
+            self._database,
+            self._registry,
+            {**taken, "cron_id": cron.cron_id, "due": cron.next_run_date, "next": following_},
+        )
+        try:
+            yield firing
+        except BaseException:
+            # Whatever else went wrong, it is due until it is done.
+            with suppress(*TRANSIENT):
+                await self._database.fetch(_GIVE_BACK, firing.taken)
+            raise
+        if not firing.entered:
+            await self._database.fetch(_ADVANCE, firing.taken)
 
 
 def _searched(owner: Owner, search: CronSearch, **parameters: Any) -> dict[str, Any]:

@@ -28,6 +28,13 @@ CREATE TABLE IF NOT EXISTS agent_workers (
   beat_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Who changes what alone, for how long. Nothing is lost with it: without the write-ahead log it costs no flush.
+CREATE UNLOGGED TABLE IF NOT EXISTS agent_locks (
+  name text PRIMARY KEY,
+  holder uuid NOT NULL,
+  until timestamptz NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS agent_runs (
   run_id uuid PRIMARY KEY,
   thread_id uuid NOT NULL REFERENCES agent_threads ON DELETE CASCADE,
@@ -132,6 +139,9 @@ CREATE TABLE IF NOT EXISTS agent_crons (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
+-- The firing that has it, for how long.
+ALTER TABLE agent_crons ADD COLUMN IF NOT EXISTS taken_by uuid;
+ALTER TABLE agent_crons ADD COLUMN IF NOT EXISTS taken_until timestamptz;
 CREATE INDEX IF NOT EXISTS agent_crons_of_owner ON agent_crons (owner, created_at);
 CREATE INDEX IF NOT EXISTS agent_crons_of_thread ON agent_crons (thread_id);
 CREATE INDEX IF NOT EXISTS agent_crons_due ON agent_crons (next_run_date) WHERE enabled;
