@@ -25,8 +25,8 @@ help: ## list these targets
 
 venv: $(INSTALLED) ## install the pinned dependencies into .venv
 
-up: $(INSTALLED) ## deploy a stack on this machine, no cloud account needed (STACK=dev; NODES=real or simulated)
-	@$(BIN)/python -m sandbox up $(if $(STACK),--stack $(STACK)) $(if $(NODES),--nodes $(NODES))
+up: $(INSTALLED) ## deploy a stack on this machine, no cloud account needed (STACK=dev; NODES=real or simulated; JSON=1)
+	@$(BIN)/python -m sandbox up $(if $(STACK),--stack $(STACK)) $(if $(NODES),--nodes $(NODES)) $(if $(JSON),--json)
 
 status: $(INSTALLED) ## show what `make up` started (STACK=... for one; JSON=1 for programs)
 	@$(BIN)/python -m sandbox status $(if $(STACK),--stack $(STACK)) $(if $(JSON),--json)

@@ -93,17 +93,18 @@ def up(options: argparse.Namespace) -> int:
             if machine is not None:
                 if machine.addons.unbuilt():
                     # They take minutes to build, and agents answer without them.
-                    _show_agents(api, here, binaries, machine)
+                    report.show_first(_ways(api, here, binaries, machine))
                 machine.addons.ensure(api)
-            report.show_outputs(result.outputs)
-            report.show_reality(binaries, real_node=real)
-            report.show_next(here, binaries)
-            if machine is not None:
-                _show_agents(api, here, binaries, machine)
+            ways = _ways(api, here, binaries, machine)
         finally:
             api.close()
+        report.show_first(ways)
+        report.show_agents(ways)
+        report.show_outputs(result.outputs)
+        report.show_reality(binaries, real_node=real)
+        report.show_more(here)
     if options.json:
-        print(json.dumps(asdict(result)))
+        print(json.dumps({**asdict(result), **ways.for_programs()}))
     # Nor is there any use in a last look for garbage when Python ends.
     gc.freeze()
     return 0
@@ -189,12 +190,13 @@ def packages(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show_agents(api: Api, here: State, binaries: "Engine", machine: "Machine") -> None:
+def _ways(api: Api, here: State, binaries: "Engine", machine: "Machine | None") -> report.Ways:
+    """The ways from this machine to the stack's agents, which a shell gets as well."""
     from sandbox import shell
 
-    reached = machine.reachable_agents(api)
+    reached = machine.reachable_agents(api) if machine else []
     shell.write(here, binaries, reached)
-    report.show_agents(here, reached)
+    return report.Ways.ask(here, reached)
 
 
 def _show_changes(here: State, result: "Result") -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -114,21 +116,63 @@ def show_reality(engine: Engine, *, real_node: bool) -> None:
     console.print(table)
 
 
-def show_agents(state: State, reached: Sequence[tuple[Agent, Reached]]) -> None:
-    """Print how to ask the agents, by lines that work as they are."""
-    env = os.path.relpath(state.env)
-    for agent, way in reached:
-        url = f"https://{way.host}" if way.host else way.url
+@dataclass(frozen=True)
+class Ways:
+    """How a stack is used from here: by lines for a shell, which work as they are."""
+
+    env: str
+    """The file that gives a shell `kubectl` and `ask`."""
+    agents: Sequence[tuple[Agent, Reached, str]]
+    """Each agent that answers, how it is reached, and a question that it takes, as JSON."""
+
+    @classmethod
+    def ask(cls, state: State, reached: Sequence[tuple[Agent, Reached]]) -> "Ways":
+        """Ask each agent what it takes."""
+        agents = [(agent, way, asyncio.run(_question(way))) for agent, way in reached]
+        return cls(os.path.relpath(state.env), agents)
+
+    @property
+    def first(self) -> str:
+        """The one line to try first."""
+        if not self.agents:
+            return f". {self.env} && kubectl get all -A"
+        agent, _, question = self.agents[0]
+        return f". {self.env} && ask {agent.name} /invoke -d {shlex.quote(question)}"
+
+    def for_programs(self) -> dict[str, Any]:
+        """`{first, agents: {name: {url, service, question}}}`: `url` is what callers use, `service` works from here."""
+        return {
+            "first": self.first,
+            "agents": {
+                agent.name: {"url": _url(way), "service": agent.service, "question": json.loads(question)}
+                for agent, way, question in self.agents
+            },
+        }
+
+
+def show_first(ways: Ways) -> None:
+    """Print the one line to try."""
+    for agent, way, _ in ways.agents:
+        console.print(f"\n{agent.name} answers at {_url(way)}, from this machine alone.", markup=False)
+    console.print("\n[bold]Try this:[/]\n")
+    console.print(f"  {ways.first}", markup=False)
+
+
+def show_agents(ways: Ways) -> None:
+    """Print what else there is to do with the agents."""
+    for agent, _, _ in ways.agents:
         kubectl = f"kubectl -n {agent.namespace}"
         lines = [
-            f"\n{agent.name} answers at {url}, from this machine alone:",
-            f"  . {env}      # kubectl for this cluster, and ask: curl with the agent's address and key",
-            f"  ask {agent.name} /invoke -d '{asyncio.run(_question(way))}'",
+            f"\nThat shell then has kubectl, and ask, which is curl with the address and key of {agent.name}:",
             f"  ask {agent.name} /threads/search -d '{{}}'      # its threads",
             f"  {kubectl} logs -f deployment/{agent.name}",
             f"  {kubectl} port-forward deployment/{agent.name} 9090:metrics      # http://127.0.0.1:9090/metrics",
         ]
         console.print("\n".join(lines), markup=False)
+
+
+def _url(way: Reached) -> str:
+    return f"https://{way.host}" if way.host else way.url
 
 
 async def _question(way: Reached) -> str:
@@ -146,13 +190,11 @@ async def _question(way: Reached) -> str:
     return json.dumps({"input": given})
 
 
-def show_next(state: State, engine: Engine) -> None:
-    """Print where the cluster is and what to try."""
-    kubectl = f"{engine.kubernetes / 'kubectl'} --kubeconfig {state.kubeconfig}"
+def show_more(state: State) -> None:
+    """Print where the cluster is and what to do next."""
     console.print(
-        f"\nkubeconfig: {state.kubeconfig}\n\nTry:\n"
-        f"  {kubectl} get all -A\n"
-        f"  {kubectl} explain middleware.spec\n"
+        f"\nkubeconfig: {state.kubeconfig}\n\nThen:\n"
+        f"  kubectl explain middleware.spec\n"
         f"  change a setting in Pulumi.{state.stack}.yaml, then `make up STACK={state.stack}` again\n"
         f"  make status STACK={state.stack}\n"
         f"  make down"

@@ -202,8 +202,8 @@ def ensure(cache: Path, modules: Iterable[Module]) -> None:
     if missing:
         go = golang.find(cache, max(golang.required_version(module.path) for module in missing))
         console.print(f"Building what the sandbox runs, once, into {cache} with {go.origin}")
-        for module in missing:
-            _make(module, cache, go)
+        for number, module in enumerate(missing, start=1):
+            _make(module, cache, go, f"{module.folder} {module.version} ({number} of {len(missing)})")
 
 
 def pinned_version(go_mod: Path, requirement: str) -> str:
@@ -238,10 +238,10 @@ def _pulumi_on_path() -> str | None:
     return None
 
 
-def _make(module: Module, cache: Path, go: Go) -> None:
+def _make(module: Module, cache: Path, go: Go, title: str) -> None:
     """Build a module into the cache: whole or not at all, and by one process at a time."""
     target = cache / module.key
-    with step(f"{module.folder} {module.version}") as progress:
+    with step(title) as progress:
         lock = FileLock(cache / f"{module.key}.lock")
         try:
             lock.acquire(timeout=0)

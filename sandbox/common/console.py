@@ -3,15 +3,37 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 # What is printed holds ARNs and YAML, in which `:name:` is no emoji and `[x]` no style.
 console = Console(highlight=False, soft_wrap=True, emoji=False)
 
 # A log (CI, a pipe) has no moving bar: this many seconds pass between its lines.
 _LOG_INTERVAL = 20.0
+
+
+class Left(ProgressColumn):
+    """What is left of a step whose size is known, and how long that takes at the pace so far."""
+
+    def render(self, task: Task) -> Text:
+        if not task.total or not task.remaining:
+            return Text()
+        seconds = task.time_remaining
+        duration = f", about {timedelta(seconds=int(seconds))}" if seconds else ""
+        return Text(f"{task.remaining:.0f} of {task.total:.0f} left{duration}")
 
 
 class Step:
@@ -46,6 +68,7 @@ def step(title: str) -> Iterator[Step]:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
+            Left(),
             TextColumn("[dim]{task.fields[detail]}"),
         )
         with Progress(*columns, console=console, transient=True) as progress:

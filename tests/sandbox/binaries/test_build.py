@@ -137,7 +137,7 @@ esac
 def test_a_build_goes_whole_into_the_cache_under_the_right_name(
     module: Module, path: Path, tmp_path: Path
 ) -> None:
-    build._make(module, tmp_path / "cache", Go(script(path, "go", BUILDS), "fake"))
+    build._make(module, tmp_path / "cache", Go(script(path, "go", BUILDS), "fake"), "a module")
     assert [file.name for file in (tmp_path / "cache" / module.key / "bin").iterdir()] == ["etcd"]
 
 
@@ -150,9 +150,9 @@ def test_a_failed_build_tells_the_compilers_words_and_leaves_nothing_that_looks_
         'test "$1" = list || { echo "x.go:1: undefined: y" >&2; seq -f "example.com/p%g" 50 >&2; exit 1; }',
     )
     with pytest.raises(SandboxError, match=r"building tool 1.2.3 failed:\n  x.go:1: undefined: y"):
-        build._make(module, tmp_path / "cache", Go(fails, "fake"))
+        build._make(module, tmp_path / "cache", Go(fails, "fake"), "a module")
     assert not (tmp_path / "cache" / module.key).exists()
-    build._make(module, tmp_path / "cache", Go(script(path, "go", BUILDS), "fake"))
+    build._make(module, tmp_path / "cache", Go(script(path, "go", BUILDS), "fake"), "a module")
     assert (tmp_path / "cache" / module.key / "bin" / "etcd").exists()
 
 

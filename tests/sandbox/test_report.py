@@ -1,0 +1,72 @@
+"""What `make up` says in the end: first what to try, for people and for programs."""
+
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sandbox import report
+from sandbox.cluster.agents import Agent, Reached
+from sandbox.common.state import State
+
+SUPPORT = Agent("support", "langgraph-agents", "http://10.254.128.7", "support.example.com", "key")
+
+
+@pytest.fixture
+def ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> report.Ways:
+    """Those of a stack whose agent takes a topic with an apostrophe."""
+    schema = {"properties": {"topic": {"type": "string", "default": "what's new"}}, "required": ["topic"]}
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/assistants/search":
+            return httpx.Response(200, json=[{"assistant_id": "agent"}])
+        return httpx.Response(200, json={"input_schema": {"type": "object", **schema}})
+
+    def client(self: Reached, timeout: float) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url=self.url)
+
+    monkeypatch.setattr(Reached, "client", client)
+    monkeypatch.chdir(tmp_path)
+    way = Reached("https://10.254.0.80", "key", SUPPORT.host, tmp_path / "ca.crt")
+    return report.Ways.ask(State(tmp_path / ".sandbox", "dev"), [(SUPPORT, way)])
+
+
+def test_the_line_to_try_asks_an_agent_what_it_takes_in_one_line_for_a_shell(
+    ways: report.Ways, tmp_path: Path
+) -> None:
+    env = tmp_path / ".sandbox" / "dev" / "env"
+    env.parent.mkdir(parents=True)
+    env.write_text("""ask() { printf '%s\\n' "$@"; }""")
+    done = subprocess.run(["sh", "-c", ways.first], capture_output=True, text=True, check=True)
+    assert "\n" not in ways.first
+    agent, path, _, body = done.stdout.splitlines()
+    assert (agent, path) == ("support", "/invoke")
+    assert body == '{"input": {"topic": "what\'s new"}}'
+
+
+def test_a_program_gets_what_a_person_reads(ways: report.Ways) -> None:
+    told = ways.for_programs()
+    assert told["first"] == ways.first
+    assert told["agents"]["support"] == {
+        "url": "https://support.example.com",
+        "service": "http://10.254.128.7",
+        "question": {"input": {"topic": "what's new"}},
+    }
+
+
+def test_the_line_to_try_stands_before_everything_else(
+    ways: report.Ways, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.show_first(ways)
+    told = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert told == [
+        "support answers at https://support.example.com, from this machine alone.",
+        "Try this:",
+        f"  {ways.first}",
+    ]
+
+
+def test_where_no_agent_answers_the_line_looks_at_the_cluster(tmp_path: Path) -> None:
+    ways = report.Ways.ask(State(tmp_path, "dev"), [])
+    assert ways.first.endswith("/env && kubectl get all -A")
