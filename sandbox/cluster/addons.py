@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.cluster.api import Api
 from sandbox.common.errors import SandboxError
 
-_ESTABLISHED_SECONDS = 30.0
+_ESTABLISHED_SECONDS = 120.0
 # A server that was killed while it set a definition up does not take it up again by itself, only at a change of it.
 _NUDGE_SECONDS = 1.0
 _NUDGED = "langgraph-agents/nudged"
