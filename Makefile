@@ -18,7 +18,7 @@ UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put th
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down agent preview dockerfile lock-source bench test e2e nightly lint reference lock
+.PHONY: help venv up rehearse status down agent preview dockerfile lock-source bench test e2e nightly lint reference lock lock-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
 	$(COMPILE) -c requirements-dev.txt service/requirements.in -o service/requirements.txt
 	$(COMPILE) service/sbom-requirements.in -o service/sbom-requirements.txt
 	$(COMPILE) sandbox/binaries/go/toolchain.in -o sandbox/binaries/go/toolchain.txt
+
+lock-packages: $(INSTALLED) ## pin the packages anew that a real node unpacks (needs apt)
+	@$(BIN)/python -m sandbox.binaries.debian
 
 # The agent service is importable from its folder, as an editable install would make it, without a build.
 # The bytecode of what a preview and `make up` import is written now, since Pulumi's SDKs without it take five seconds at

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import report
+from sandbox.binaries import debian
 from sandbox.cluster import controlplane, nodes
 from sandbox.cluster.api import Api
 from sandbox.cluster.controlplane import ControlPlane, Place
@@ -24,7 +25,6 @@ from sandbox.common.console import console, step
 from sandbox.common.errors import InputError, SandboxError
 from sandbox.common.state import State
 from sandbox.engine import outline, stackfile
-from sandbox.machine import choice
 from sandbox.machine.choice import Nodes, choose
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def down(options: argparse.Namespace) -> int:
         with here.locked():
             if not here.exists:
                 continue
+            debian.use(debian.find(options.cache))
             with step(f"Stop {stack}"):
                 ended = controlplane.stop(here)
                 shutil.rmtree(here.folder)
@@ -184,12 +185,6 @@ def put_secret_value(options: argparse.Namespace) -> int:
     return 0
 
 
-def packages(options: argparse.Namespace) -> int:
-    """Print the Debian packages that real nodes need, for `apt-get install`."""
-    print(*choice.packages())
-    return 0
-
-
 def _ways(api: Api, here: State, binaries: "Engine", machine: "Machine | None") -> report.Ways:
     """The ways from this machine to the stack's agents, which a shell gets as well."""
     from sandbox import shell
@@ -214,7 +209,15 @@ def _show_changes(here: State, result: "Result") -> None:
 def _nodes(options: argparse.Namespace, here: State) -> Nodes:
     """What the pods are to run on; a sandbox stays with what it began with."""
     began = here.nodes.read_text() if here.nodes.exists() else None
-    chosen, obstacle = choose(options.nodes or began, (here.root, options.cache))
+    wanted = options.nodes or began
+    chosen, obstacle = choose(wanted, (here.root, options.cache))
+    if chosen is Nodes.REAL:
+        try:
+            debian.use(debian.ensure(options.cache))
+        except SandboxError as error:
+            if wanted:
+                raise
+            chosen, obstacle = Nodes.SIMULATED, str(error)
     if obstacle:
         console.print(f"Nodes are simulated, so that no pod really runs: {obstacle}", markup=False)
     if began and chosen != began:
@@ -244,12 +247,9 @@ def _parser() -> argparse.ArgumentParser:
             put_secret_value,
             "rotate a secret of a sandbox, to the value on standard input",
         ),
-        ("packages", packages, "print the Debian packages that real nodes need"),
     ):
         sub = commands.add_parser(name, help=help_text, description=help_text)
         sub.set_defaults(command=command)
-        if name == "packages":
-            continue
         sub.add_argument(
             "--stack", help="the stack; status, down: all unless given; otherwise dev unless given"
         )

@@ -18,7 +18,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from semver import Version
 
-from sandbox.binaries import golang
+from sandbox.binaries import debian, golang
+from sandbox.binaries.debian import Debian
 from sandbox.binaries.definitions import collect, own_content
 from sandbox.binaries.golang import Go
 from sandbox.common.console import Step, console, step
@@ -51,6 +52,8 @@ class Engine:
     """The folder with kubelet, kube-proxy and coredns; there only when a real node was asked for."""
     containers: Path
     """The folder with containerd, its shim, ctr, buildkitd and buildctl; likewise."""
+    debian: Debian
+    """What is of Debian's packages; likewise."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,8 @@ def find_or_build(cache: Path, *, real_node: bool = False) -> Engine:
         MANIFESTS,
         *([NODE, CONTAINERS] if real_node else []),
     ]
+    if real_node:
+        debian.ensure(cache)
     ensure(cache, wanted)
     return Engine(
         pulumi_root=None if pulumi else cache / PULUMI.key,
@@ -189,6 +194,7 @@ def find_or_build(cache: Path, *, real_node: bool = False) -> Engine:
         manifests=cache / MANIFESTS.key,
         node=cache / NODE.key / "bin",
         containers=cache / CONTAINERS.key / "bin",
+        debian=debian.find(cache),
     )
 
 

@@ -35,7 +35,7 @@ class Machine:
         self.node = Node(state, engine)
         self._account = Account(state.machine / "account.json")
         self._stores = Stores(state, self.node.namespaces, self.node.dns, self.node.addresses)
-        self._databases = Databases(self._stores, self._account)
+        self._databases = Databases(self._stores, self._account, engine.debian)
         self._caches = Caches(self._stores, self._account)
         self.certificates = CertManager(state)
         self.addons = Addons(
@@ -49,7 +49,7 @@ class Machine:
                 Traefik(self.node.addresses, self.certificates.authority),
             ],
         )
-        self._images = Builder(state, engine.containers, cache, self.node.containers, self.node.namespaces)
+        self._images = Builder(state, engine, cache, self.node.containers, self.node.namespaces)
 
     def resume(self, api: Api) -> None:
         """Run again what the account has, as after a reboot; nothing the first time."""

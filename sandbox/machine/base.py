@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from sandbox.binaries.debian import Debian
 from sandbox.common.console import step
 from sandbox.common.errors import SandboxError
 
@@ -31,7 +32,7 @@ _RECIPE = "1"
 """Another number for another way of making it."""
 
 
-def ensure(cache: Path, image: str) -> tuple[Path, str]:
+def ensure(cache: Path, debian: Debian, image: str) -> tuple[Path, str]:
     """A stand-in for an official Python image, made now unless the cache has it.
 
     Returns:
@@ -53,18 +54,22 @@ def ensure(cache: Path, image: str) -> tuple[Path, str]:
                 partial = target.with_name(f".{target.name}.partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-                _bootstrap(partial / "root", named["release"])
+                _bootstrap(debian, partial / "root", named["release"])
                 _layout(partial)
                 partial.rename(target)
     return target, json.loads((target / "index.json").read_text())["manifests"][0]["digest"]
 
 
-def _bootstrap(root: Path, release: str) -> None:
-    _run(["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", release, str(root), _MIRROR])
+def _bootstrap(debian: Debian, root: Path, release: str) -> None:
+    command, environment = debian.debootstrap(
+        "--variant=minbase", f"--include={_PACKAGES}", release, str(root), _MIRROR
+    )
+    _run(command, environment)
     # As official images have it; a virtual environment may lose its pip, which Debian's own Python may not.
     _run(["chroot", str(root), "/usr/bin/python3", "-m", "venv", "/usr/local"])
     # Whatever this machine trusts to reach PyPI, a build has to trust as well.
-    shutil.copyfile(_AUTHORITIES, root / _AUTHORITIES.relative_to("/"))
+    if _AUTHORITIES.exists():
+        shutil.copyfile(_AUTHORITIES, root / _AUTHORITIES.relative_to("/"))
     for path in _NEEDLESS:
         shutil.rmtree(root / path, ignore_errors=True)
 
@@ -112,10 +117,10 @@ def _blob(folder: Path, content: Mapping[str, object], media_type: str) -> dict[
     return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         words = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-8:])
         raise SandboxError(
-            f"{command[0]} failed:\n  {words}\nDebian's mirror ({_MIRROR}) has to be reachable."
+            f"{' '.join(command[:2])} failed:\n  {words}\nDebian's mirror ({_MIRROR}) has to be reachable."
         )

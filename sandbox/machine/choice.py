@@ -1,7 +1,6 @@
 """Whether this machine can carry a real node, and what is missing when it cannot."""
 
 import os
-import shutil
 import subprocess
 import sys
 from enum import StrEnum
@@ -9,24 +8,6 @@ from pathlib import Path
 
 from sandbox.common.errors import InputError
 from sandbox.common.namespaces import HIDDEN
-
-CNI_PLUGINS = Path("/usr/lib/cni")
-POSTGRESQL = Path("/usr/lib/postgresql")
-
-# What has to be there, and the Debian package that brings it.
-_COMMANDS = {
-    "runc": "runc",
-    "ip": "iproute2",
-    "nft": "nftables",
-    "nsenter": "util-linux",
-    "setpriv": "util-linux",
-    "catatonit": "catatonit",
-    "debootstrap": "debootstrap",
-    "redis-server": "redis-server",
-    "redis-cli": "redis-tools",
-}
-_FILES = {"ptp": (CNI_PLUGINS, "containernetworking-plugins"), "*/bin/postgres": (POSTGRESQL, "postgresql")}
-
 
 class Nodes(StrEnum):
     """What pods run on."""
@@ -55,18 +36,6 @@ def choose(wanted: str | None, folders: tuple[Path, ...]) -> tuple[Nodes, str]:
     return (Nodes.SIMULATED, obstacle) if obstacle else (Nodes.REAL, "")
 
 
-def packages() -> list[str]:
-    """The Debian packages that a real node needs."""
-    return sorted({*_COMMANDS.values(), *(package for _, package in _FILES.values())})
-
-
-def missing_packages() -> list[str]:
-    """The Debian packages that a real node needs and that are not installed."""
-    commands = {package for command, package in _COMMANDS.items() if shutil.which(command) is None}
-    files = {package for pattern, (folder, package) in _FILES.items() if not any(folder.glob(pattern))}
-    return sorted(commands | files)
-
-
 def _obstacle(folders: tuple[Path, ...]) -> str:
     """Why a real node cannot work here, with the remedy; empty when it can."""
     if sys.platform != "linux":
@@ -79,8 +48,6 @@ def _obstacle(folders: tuple[Path, ...]) -> str:
                 return (
                     f"{folder} lies in {hidden}, which the node's namespaces hide: use a checkout elsewhere"
                 )
-    if missing := missing_packages():
-        return f"packages are missing: apt-get install --yes --no-install-recommends {' '.join(missing)}"
     tried = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/run"],
         capture_output=True,

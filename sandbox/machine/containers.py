@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
+from sandbox.binaries.debian import Debian
 from sandbox.common import processes
 from sandbox.common.errors import SandboxError
 from sandbox.common.namespaces import Namespaces
 from sandbox.common.state import State
 from sandbox.machine import layout
-from sandbox.machine.choice import CNI_PLUGINS
 from sandbox.machine.snapshots import Snapshots, chain
 
 ROLE = "containerd"
@@ -58,9 +58,10 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.traci
 class Containers:
     """The container runtime of one node."""
 
-    def __init__(self, state: State, binaries: Path, namespaces: Namespaces) -> None:
+    def __init__(self, state: State, binaries: Path, debian: Debian, namespaces: Namespaces) -> None:
         self._state = state
         self._binaries = binaries
+        self._debian = debian
         self._namespaces = namespaces
         self._folder = state.machine / "containerd"
 
@@ -78,7 +79,7 @@ class Containers:
             "root": self._folder / "root",
             "socket": SOCKET,
             "pause": _PAUSE,
-            "plugins": CNI_PLUGINS,
+            "plugins": self._debian.cni,
             "networks": networks,
         }
         config.write_text(_CONFIG.format(**settings))
@@ -103,7 +104,7 @@ class Containers:
             time.sleep(0.1)
         if not self.has(_PAUSE):
             self._import(
-                lambda stream: write_image(stream, _PAUSE, Path("/usr/bin/catatonit"), ["/catatonit", "-P"])
+                lambda stream: write_image(stream, _PAUSE, self._debian.catatonit, ["/catatonit", "-P"])
             )
 
     def has(self, reference: str) -> bool:

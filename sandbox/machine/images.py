@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
+from sandbox.binaries.build import Engine
 from sandbox.common import processes
 from sandbox.common.errors import SandboxError
 from sandbox.common.namespaces import Namespaces
@@ -36,10 +37,11 @@ class Builder:
     """Builds into one node; layers are kept in the cache that all checkouts share, one build after the other."""
 
     def __init__(
-        self, state: State, binaries: Path, cache: Path, containers: Containers, namespaces: Namespaces
+        self, state: State, engine: Engine, cache: Path, containers: Containers, namespaces: Namespaces
     ) -> None:
         self._state = state
-        self._binaries = binaries
+        self._binaries = engine.containers
+        self._debian = engine.debian
         self._cache = cache / "buildkit"
         # What was built before need not be written again.
         self._images = cache / "images"
@@ -89,7 +91,7 @@ class Builder:
                 f"{dockerfile}: its base image cannot be pulled, since {_REGISTRY} is out of reach, and none can"
                 " take its place: begin it with `ARG BASE=<image>` and `FROM $BASE`"
             )
-        layout, digest = base.ensure(self._bases, named["image"])
+        layout, digest = base.ensure(self._bases, self._debian, named["image"])
         return [
             "--opt=build-arg:BASE=sandbox-base",
             f"--opt=context:sandbox-base=oci-layout://base@{digest}",

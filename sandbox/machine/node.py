@@ -29,7 +29,7 @@ class Node:
     def __init__(self, state: State, engine: Engine) -> None:
         self._state = state
         self.namespaces = Namespaces(state)
-        self.containers = Containers(state, engine.containers, self.namespaces)
+        self.containers = Containers(state, engine.containers, engine.debian, self.namespaces)
         self.dns = Dns(state, engine.node, self.namespaces)
         self._kubelet = Kubelet(state, engine.node, self.namespaces)
         self._name = f"sandbox-{state.stack}"

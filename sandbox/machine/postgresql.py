@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sandbox.binaries.debian import MOUNT, Debian
 from sandbox.machine.account import DATABASE, DATABASE_PARAMETERS, Account
-from sandbox.machine.choice import POSTGRESQL
 from sandbox.machine.stores import Store, Stores
 
-_USER = "postgres"
-"""The user of Debian's package; the server refuses to run as root."""
+_USERS = ("postgres", "nobody")
+"""The server refuses to run as root: who it is run by, the first that the machine has."""
 _SUPERUSER = "rdsadmin"
 """As on RDS, where nobody but AWS is it."""
 
@@ -19,9 +19,10 @@ _SUPERUSER = "rdsadmin"
 class Databases:
     """The instances of the account."""
 
-    def __init__(self, stores: Stores, account: Account) -> None:
+    def __init__(self, stores: Stores, account: Account, debian: Debian) -> None:
         self._stores = stores
         self._account = account
+        self._debian = debian
 
     def ensure(self) -> None:
         """Run what the account has, as it has it."""
@@ -35,31 +36,34 @@ class Databases:
     def _ensure(self, instance: Mapping[str, Any]) -> None:
         store = self._stores.place(_name(instance), [instance["address"]])
         port = int(instance["port"])
+        self._mount(self._debian.root, MOUNT)
         if not self._stores.running(store):
             folder = self._mounted(store)
-            initialise(self._stores, store, folder)
+            initialise(self._stores, store, folder, self._debian.postgresql)
             # It listens while it still recovers from a crash.
             ready: list[str | Path] = [
-                _binaries() / "pg_isready",
+                self._debian.postgresql / "pg_isready",
                 f"--host={store.address}",
                 f"--port={port}",
             ]
-            self._stores.start(store, self._command(store, folder, instance), ready, user=_USER)
+            self._stores.start(store, self._command(store, folder, instance), ready, user=_user(store))
         self._administrator(store, instance, port)
 
     def _mounted(self, store: Store) -> Path:
         """The store's folder where the server's user may go: the sandbox's own folder is closed to others."""
-        owner = pwd.getpwnam(_USER)
+        owner = pwd.getpwnam(_user(store))
         for name, source in (("server.crt", store.certificate), ("server.key", store.key)):
             shutil.copy(source, store.folder / name)
             shutil.chown(store.folder / name, owner.pw_uid, owner.pw_gid)
         shutil.chown(store.folder, owner.pw_uid, owner.pw_gid)
         folder = Path("/run/stores") / store.role
-        self._stores.run(["mkdir", "--parents", folder])
-        self._stores.run(
-            ["sh", "-c", 'mountpoint -q "$2" || mount --bind "$1" "$2"', "sh", store.folder, folder]
-        )
+        self._mount(store.folder, folder)
         return folder
+
+    def _mount(self, source: Path, folder: Path) -> None:
+        """Show a folder elsewhere within the namespaces; no error when it is there."""
+        script = 'mkdir --parents "$2" && { mountpoint -q "$2" || mount --bind "$1" "$2"; }'
+        self._stores.run(["sh", "-c", script, "sh", source, folder])
 
     def _command(self, store: Store, folder: Path, instance: Mapping[str, Any]) -> list[str | Path]:
         parameters = self._parameters(instance)
@@ -80,7 +84,7 @@ class Databases:
             "password_encryption": "scram-sha-256",
         }
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [_binaries() / "postgres", "-D", folder / "data", *flags]
+        return [self._debian.postgresql / "postgres", "-D", folder / "data", *flags]
 
     def _parameters(self, instance: Mapping[str, Any]) -> dict[str, str]:
         group = self._account.named(DATABASE_PARAMETERS, "name", instance.get("parameterGroupName", ""))
@@ -97,21 +101,22 @@ class Databases:
         """  # noqa: S608 (quoted by `_literal` and `format`)
         socket = Path("/run/stores") / store.role / "data"
         psql: list[str | Path] = [
-            _binaries() / "psql",
+            self._debian.postgresql / "psql",
             "--no-psqlrc",
             "--quiet",
             "--set=ON_ERROR_STOP=1",
             f"--host={socket}",
         ]
         psql += [f"--port={port}", f"--username={_SUPERUSER}", "--dbname=postgres"]
-        self._stores.run(psql, stdin=statements, user=_USER)
+        self._stores.run(psql, stdin=statements, user=_user(store))
 
 
-def initialise(stores: Stores, store: Store, folder: Path) -> None:
+def initialise(stores: Stores, store: Store, folder: Path, binaries: Path) -> None:
     """Make the instance's files unless they are there. What a killed command began is ended and begun anew.
 
     Args:
         folder: the store's, where the server's user sees it.
+        binaries: PostgreSQL's programs, likewise.
     """
     if (store.folder / "data").exists():
         return
@@ -120,23 +125,25 @@ def initialise(stores: Stores, store: Store, folder: Path) -> None:
     begun = store.folder / "data.begun"
     shutil.rmtree(begun, ignore_errors=True)
     initdb: list[str | Path] = [
-        _binaries() / "initdb",
+        binaries / "initdb",
         f"--pgdata={folder / begun.name}",
+        # As on RDS; the machine's own locale may be one that these programs do not know.
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
         f"--username={_SUPERUSER}",
         "--auth=trust",
     ]
-    stores.run(initdb, user=_USER, role=role)
+    stores.run(initdb, user=_user(store), role=role)
     begun.rename(store.folder / "data")
 
 
-def version() -> str:
-    """The major version that this machine has."""
-    return _binaries().parent.name
-
-
-def _binaries() -> Path:
-    found = [path.parent for path in POSTGRESQL.glob("*/bin/postgres")]
-    return max(found, key=lambda path: int(path.parent.name))
+def _user(store: Store) -> str:
+    """Whose a store's files are: they stay who they are when the machine gets another user."""
+    owner = store.folder.stat().st_uid
+    if owner:
+        return pwd.getpwuid(owner).pw_name
+    there = {each.pw_name for each in pwd.getpwall()}
+    return next(user for user in _USERS if user in there)
 
 
 def _name(instance: Mapping[str, Any]) -> str:

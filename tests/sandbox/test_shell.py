@@ -9,6 +9,7 @@ import pytest
 
 from sandbox import shell
 from sandbox.binaries.build import Engine
+from sandbox.binaries.debian import Debian
 from sandbox.cluster import agents
 from sandbox.cluster.agents import Agent, Reached
 from sandbox.cluster.api import Api
@@ -25,7 +26,7 @@ def asked(folder: Path, line: str) -> "subprocess.CompletedProcess[str]":
     for name, script in (("kubectl", 'echo "first,second"'), ("curl", 'printf "%s\\n" "$@"')):
         (bin_folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (bin_folder / name).chmod(0o755)
-    engine = Engine(None, "", bin_folder, folder, folder, folder)
+    engine = Engine(None, "", bin_folder, folder, folder, folder, Debian(folder))
     state = State(folder, "dev")
     state.create()
     ways = [

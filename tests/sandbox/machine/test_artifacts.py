@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from sandbox.binaries.debian import Debian
 from sandbox.cluster.api import Api
 from sandbox.cluster.authority import SERVER, Authority
 from sandbox.common.errors import SandboxError
@@ -59,7 +60,7 @@ def test_each_policy_has_its_binding_and_the_authority_is_quoted() -> None:
 )
 def test_a_base_that_debian_cannot_give_is_refused(image: str, tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="only python:<version>-slim-<Debian release> can be made"):
-        base.ensure(tmp_path, image)
+        base.ensure(tmp_path, Debian(tmp_path), image)
 
 
 def test_a_strict_client_accepts_what_the_authority_signs(tmp_path: Path) -> None:

@@ -11,16 +11,14 @@ import pytest
 from sandbox.common import addresses
 from sandbox.common.addresses import Addresses, free_block
 from sandbox.common.errors import InputError, SandboxError
-from sandbox.machine import choice
 from sandbox.machine.choice import Nodes, choose
 
 
 @pytest.fixture
 def able(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Linux machine, as root, with all packages."""
+    """A Linux machine, as root."""
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(choice, "missing_packages", list)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: type("Done", (), {"returncode": 0}))
 
 
@@ -64,29 +62,9 @@ def test_without_root_the_message_asks_for_it(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.usefixtures("able")
-def test_missing_packages_are_reported_with_the_command_that_installs_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(choice, "missing_packages", lambda: ["catatonit", "runc"])
-    with pytest.raises(InputError, match=r"apt-get install --yes --no-install-recommends catatonit runc$"):
-        choose("real", (tmp_path,))
-
-
-@pytest.mark.usefixtures("able")
 def test_a_checkout_that_the_node_would_hide_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"/var/lib/ci/\.sandbox lies in /var/lib"):
         choose("real", (tmp_path, Path("/var/lib/ci/.sandbox")))
-
-
-def test_each_missing_command_or_file_names_its_package(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(choice, "_FILES", {"ptp": (tmp_path, "containernetworking-plugins")})
-    everything = choice.missing_packages()
-    assert {"runc", "iproute2", "catatonit", "containernetworking-plugins"} <= set(everything)
-    (tmp_path / "ptp").touch()
-    assert set(everything) - set(choice.missing_packages()) == {"containernetworking-plugins"}
 
 
 def test_a_block_is_one_that_this_machine_has_no_route_to() -> None:

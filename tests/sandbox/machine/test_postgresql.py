@@ -7,9 +7,11 @@ from typing import Any, cast
 import pytest
 
 from sandbox.common.errors import SandboxError
-from sandbox.machine import postgresql
 from sandbox.machine.postgresql import initialise
 from sandbox.machine.stores import Store, Stores
+
+
+_BINARIES = Path("/run/debian/usr/lib/postgresql/17/bin")
 
 
 class InitDb:
@@ -34,8 +36,7 @@ class InitDb:
 
 
 @pytest.fixture
-def initdb(monkeypatch: pytest.MonkeyPatch) -> InitDb:
-    monkeypatch.setattr(postgresql, "_binaries", lambda: Path("/usr/lib/postgresql/15/bin"))
+def initdb() -> InitDb:
     return InitDb()
 
 
@@ -46,9 +47,9 @@ def test_files_that_a_killed_command_began_are_made_anew_once_it_has_ended(
     stores = cast(Stores, initdb)
     initdb.killed = True
     with pytest.raises(SandboxError):
-        initialise(stores, store, tmp_path)
+        initialise(stores, store, tmp_path, _BINARIES)
     initdb.killed, initdb.did = False, []
-    initialise(stores, store, tmp_path)
+    initialise(stores, store, tmp_path, _BINARIES)
     assert initdb.did == ["stop postgresql-x-initdb", "run postgresql-x-initdb"]
     assert (tmp_path / "data" / "base").is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
@@ -57,5 +58,5 @@ def test_files_that_a_killed_command_began_are_made_anew_once_it_has_ended(
 def test_files_that_are_there_stay(tmp_path: Path, initdb: InitDb) -> None:
     store: Any = Store("postgresql-x", tmp_path, "10.0.0.1", tmp_path, tmp_path)
     (tmp_path / "data").mkdir()
-    initialise(cast(Stores, initdb), store, tmp_path)
+    initialise(cast(Stores, initdb), store, tmp_path, _BINARIES)
     assert initdb.did == []
