@@ -11,8 +11,12 @@ from typing import Any, Self
 
 import httpx
 
+from sandbox.common.errors import SandboxError
+
 Object = dict[str, Any]
 
+# The server itself gives up a request after 60 s.
+_PATIENCE = 65.0
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}
 
 
@@ -66,7 +70,7 @@ class Api:
             base_url=endpoint.server,
             headers={"Authorization": f"Bearer {endpoint.token}"},
             verify=ssl.create_default_context(cafile=endpoint.ca_file),
-            timeout=30,
+            timeout=_PATIENCE,
             # The API server is on this machine: a proxy of the environment is not meant for it.
             trust_env=False,
         )
@@ -164,7 +168,14 @@ class Api:
                 raise
 
     def _request(self, method: str, path: str, **arguments: Any) -> Object:
-        answer = self._client.request(method, path, **arguments)
+        try:
+            answer = self._client.request(method, path, **arguments)
+        except httpx.TransportError as error:
+            raise SandboxError(
+                f"the API server at {self._client.base_url} does not answer {method} {path}"
+                f" ({str(error) or type(error).__name__}): `make up` starts it again if it has ended; if this machine"
+                " is busy with other things, try again when it is not"
+            ) from error
         try:
             body: Object = answer.json()
         except ValueError:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
+from langgraph_agents_service.ports import free_port
 from sandbox.cluster import pki
 from sandbox.cluster.api import Api, ApiError, Endpoint, UnknownKindError
 from sandbox.cluster.kubeconfig import kubeconfig
 from sandbox.cluster.pki import Pki
+from sandbox.common.errors import SandboxError
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,12 @@ def test_a_refusal_carries_the_servers_words_and_fields(server: Server, api: Api
         api.get("v1", "Pod", "a", "p")
     assert (refused.value.code, refused.value.reason) == (422, "Invalid")
     assert refused.value.causes == [("spec", "is required")]
+
+
+def test_a_server_that_is_gone_is_told_with_what_to_do(certificates: Pki) -> None:
+    nobody = Endpoint(f"https://127.0.0.1:{free_port()}", str(certificates.ca), certificates.token)
+    with Api(nobody) as api, pytest.raises(SandboxError, match=r"does not answer GET /api/v1.*make up"):
+        api.get("v1", "Pod", "default", "a")
 
 
 def test_an_unknown_kind_is_reported_with_its_api_version(api: Api) -> None:
