@@ -3,8 +3,8 @@
     python -m preview --stack prod [--base main]
     python -m preview explain NAME --stack prod
 
-Exit codes: 0 fine, 1 a policy has findings or a change would be refused, 2 there is no preview (what was given is
-wrong, or the program fails).
+Exit codes: 0 fine, 1 a policy has findings, or a change would be refused or lose data by mistake, 2 there is no preview
+(what was given is wrong, or the program fails).
 """
 
 from preview.recording.start import fast_start
@@ -75,8 +75,9 @@ def _preview(options: argparse.Namespace) -> int:
             console.width = _WIDTH
         (show_briefly if options.brief else show)(reviewed, console)
         console.print(f"Written to {_short(out)}: {', '.join(path.name for path in files.values())}")
-    refused = reviewed.comparison is not None and bool(reviewed.comparison.impact.refused)
-    return _FINDINGS if reviewed.findings or refused else 0
+    impact = reviewed.comparison.impact if reviewed.comparison else None
+    wrong = impact is not None and (impact.refused or impact.errors)
+    return _FINDINGS if reviewed.findings or wrong else 0
 
 
 def _plans(options: argparse.Namespace, project_dir: Path) -> tuple[Plan, Plan | None]:
@@ -130,7 +131,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m preview",
         description=(__doc__ or "").split("\n", 1)[0],
-        epilog="Exit codes: 0 fine, 1 a policy has findings or a change would be refused, 2 there is no preview.",
+        epilog="Exit codes: 0 fine, 1 a policy has findings, or a change would be refused or lose data by mistake,"
+        " 2 there is no preview.",
     )
     _common(parser, stack="dev", project=Path.cwd(), json=False)
     parser.add_argument("--base", help="compare with a git ref, or with the plan.json of another preview")

@@ -29,11 +29,11 @@ def deploy_image(
         return platform.image
     on = PLATFORMS[settings.cluster.architecture]
     return Image(
-        f"{agent.name}-image",
+        f"{agent.data_name}-image",
         ImageArgs(
-            repository_name=settings.image.repository or f"{platform.name}/{agent.name}",
+            repository_name=settings.image.repository or f"{platform.name}/{agent.data_name}",
             existing=settings.image.repository is not None,
-            tag=f"{DEPLOYED}-{agent.name}" if settings.image.repository else DEPLOYED,
+            tag=f"{DEPLOYED}-{agent.data_name}" if settings.image.repository else DEPLOYED,
             context=str(_context(agent.name, agent.source, on)),
             dockerfile=None,
             platforms=[on],

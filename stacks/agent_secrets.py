@@ -46,7 +46,7 @@ def deploy_secrets(
     database = _database(agent, settings, platform, opts).secret
     made = {
         DATABASE_URI: database,
-        REDIS_URI: platform.cache.secrets[agent.name],
+        REDIS_URI: platform.cache.secrets[agent.data_name],
         **{
             secret.name: _entry(agent, secret, settings, platform, api_keys, opts)
             for secret in agent.secrets
@@ -68,13 +68,13 @@ def _database(
     agent: Agent, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions
 ) -> AgentDatabase:
     return AgentDatabase(
-        f"{agent.name}-database",
+        f"{agent.data_name}-database",
         AgentDatabaseArgs(
-            database=_identifier(agent.name),
-            username=_identifier(agent.name),
+            database=_identifier(agent.data_name),
+            username=_identifier(agent.data_name),
             address=platform.database.address,
             port=platform.database.port,
-            secret_name=platform.secret_name(agent.name, "database"),
+            secret_name=platform.secret_name(agent.data_name, "database"),
             secrets_kms_key_arn=platform.secrets_key_arn,
             recovery_window_days=settings.secret_recovery_days,
             protect=settings.production,
@@ -91,7 +91,7 @@ def _entry(
     api_keys: ApiKeys,
     opts: pulumi.ResourceOptions,
 ) -> Secret:
-    name = f"{agent.name}-{secret.name.lower().replace('_', '-')}"
+    name = f"{agent.data_name}-{secret.name.lower().replace('_', '-')}"
     value: pulumi.Output[str] | None = None
     if secret.source is SecretSource.CONFIG:
         value = api_keys.apply(lambda keys: keys[agent.name][secret.name])
@@ -100,7 +100,7 @@ def _entry(
     return Secret(
         name,
         SecretArgs(
-            secret_name=platform.secret_name(agent.name, secret.name),
+            secret_name=platform.secret_name(agent.data_name, secret.name),
             description=f"{secret.name} of the agent {agent.name}",
             value=value,
             kms_key_arn=platform.secrets_key_arn,

@@ -233,10 +233,20 @@ class Agent(AgentDefaults):
 
     name: Name
     """Names its Kubernetes objects, its database, its login and its key prefix."""
+    renamed_from: Name | None = None
+    """The first name it had, which its data keeps: database, login, key prefix, entries of Secrets Manager, IAM roles.
+    It stays here for good, also when the agent is renamed again: docs/preview.md."""
     host: Fqdn
     """Where it answers: https://<host>."""
-    key_prefix: KeyPrefix = Field(default_factory=lambda data: str(data.get("name", "")))
-    """Its keys in the cache begin with this and a colon; its name unless set."""
+    key_prefix: KeyPrefix = Field(
+        default_factory=lambda data: str(data.get("renamed_from") or data.get("name", ""))
+    )
+    """Its keys in the cache begin with this and a colon; its first name unless set."""
+
+    @property
+    def data_name(self) -> str:
+        """The name of its data, and of its resources in Pulumi: the first that the agent had."""
+        return self.renamed_from or self.name
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -2,6 +2,9 @@
 
 What it is to know (``agent_secrets``), which pods may read that (``agent_access``), whom they may speak to, the
 migration of its database, its server, and what belongs to it: scaling, retention, Ingress.
+
+An agent that is renamed keeps what data, permissions and callers hang on, by ``Agent.data_name``: its database,
+entries, roles, ServiceAccounts and Ingress, and the URN of every resource. What serves is made anew under its new name.
 """
 
 from collections.abc import Mapping
@@ -44,7 +47,12 @@ class DeployedAgent:
 def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys) -> DeployedAgent:
     """Make everything that is one agent's own."""
     group = pulumi.ComponentResource(
-        "langgraph-agents:stacks:Agent", agent.name, opts=pulumi.ResourceOptions(providers=platform.providers)
+        "langgraph-agents:stacks:Agent",
+        agent.name,
+        opts=pulumi.ResourceOptions(
+            providers=platform.providers,
+            aliases=[pulumi.Alias(name=agent.renamed_from)] if agent.renamed_from else None,
+        ),
     )
     opts = pulumi.ResourceOptions(parent=group)
     image = deploy_image(agent, settings, platform, opts)
@@ -57,7 +65,7 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     secrets = deploy_secrets(agent, settings, platform, api_keys, opts)
     served = _labels(agent, platform, "server")
     migrate = grant(
-        f"{agent.name}-migrate",
+        f"{agent.data_name}-migrate",
         secrets.migration,
         platform,
         settings.namespace,
@@ -66,7 +74,9 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
         statements=key_statements(platform.database.admin_secret, platform.region),
     )
     allowed = agent_permissions.statements(agent, platform.region, platform.account_id)
-    serve = grant(agent.name, secrets.server, platform, settings.namespace, served, opts, statements=allowed)
+    serve = grant(
+        agent.data_name, secrets.server, platform, settings.namespace, served, opts, statements=allowed
+    )
     policies = _network_policies(agent, settings.network, platform, opts)
     migration = _migration(agent, platform, image, variables, migrate, policies, opts)
     workload = _workload(agent, platform, image, variables, serve, (migration.job, policies.server), opts)
@@ -85,7 +95,7 @@ def _network_policies(
     agent: Agent, network: Network, platform: Platform, opts: pulumi.ResourceOptions
 ) -> NetworkPolicies:
     return NetworkPolicies(
-        f"{agent.name}-network",
+        f"{agent.data_name}-network",
         NetworkPoliciesArgs(
             namespace=platform.namespace.namespace,
             agent=agent.name,
@@ -117,7 +127,7 @@ def _migration(
     opts: pulumi.ResourceOptions,
 ) -> Migration:
     return Migration(
-        f"{agent.name}-migration",
+        f"{agent.data_name}-migration",
         MigrationArgs(
             namespace=platform.namespace.namespace,
             agent=agent.name,
@@ -146,11 +156,12 @@ def _workload(
 ) -> Workload:
     requests, limits = agent.resources.requests, agent.resources.limits
     return Workload(
-        f"{agent.name}-workload",
+        f"{agent.data_name}-workload",
         WorkloadArgs(
             namespace=platform.namespace.namespace,
             agent=agent.name,
             image=image,
+            service_account=access.service_account,
             labels=_labels(agent, platform, "server"),
             selector=selector_labels(name=agent.name, component="server"),
             variables=variables,
@@ -182,7 +193,7 @@ def _workload(
 
 def _autoscaling(agent: Agent, platform: Platform, workload: Workload, opts: pulumi.ResourceOptions) -> None:
     Autoscaling(
-        f"{agent.name}-autoscaling",
+        f"{agent.data_name}-autoscaling",
         AutoscalingArgs(
             namespace=platform.namespace.namespace,
             deployment=workload.deployment_name,
@@ -205,7 +216,7 @@ def _retention(
     opts: pulumi.ResourceOptions,
 ) -> None:
     Retention(
-        f"{agent.name}-retention",
+        f"{agent.data_name}-retention",
         RetentionArgs(
             namespace=platform.namespace.namespace,
             agent=agent.name,
@@ -226,10 +237,11 @@ def _retention(
 def _ingress(
     agent: Agent, settings: Ingress, platform: Platform, workload: Workload, opts: pulumi.ResourceOptions
 ) -> pulumi.Output[str]:
-    name = f"{agent.name}-ingress"
+    name = f"{agent.data_name}-ingress"
     args = IngressArgs(
         namespace=platform.namespace.namespace,
-        agent=agent.name,
+        # Its certificate stays, and callers go over to the new pods in one moment, once these are ready.
+        name=agent.data_name,
         host=agent.host,
         service_name=workload.service_name,
         labels=_labels(agent, platform, "server"),

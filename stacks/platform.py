@@ -311,9 +311,9 @@ def _cache(
     wanted = settings.cache
     clients = [
         CacheClientArgs(
-            name=agent.name,
+            name=agent.data_name,
             key_prefix=agent.key_prefix,
-            secret_name=f"{PART_OF}/{stack}/{agent.name}/cache",
+            secret_name=f"{PART_OF}/{stack}/{agent.data_name}/cache",
         )
         for agent in settings.agents
     ]

@@ -117,7 +117,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, dict):
         return "empty"
     if value == "":
-        return "the name"
+        return "renamedFrom, else name"
     return f"`{_text(value)}`"
 
 

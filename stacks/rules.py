@@ -105,24 +105,52 @@ def agents_are_distinct(agents: Agents) -> Iterator[Problem]:
 def names_do_not_clash(agents: Agents) -> Iterator[Problem]:
     """With PostgreSQL's own names, or with the names that the stack derives from an agent's."""
     for index, agent in agents.items():
-        field = f"agents[{index}].name"
-        if agent.name in _TAKEN_NAMES:
+        yield from _clashes(f"agents[{index}].name", agent.name)
+        if agent.renamed_from:
+            yield from _clashes(f"agents[{index}].renamedFrom", agent.renamed_from)
+
+
+def _clashes(field: str, name: str) -> Iterator[Problem]:
+    if name in _TAKEN_NAMES:
+        yield Problem(field, name, "is taken by PostgreSQL, RDS or the namespace itself: choose another name")
+    for prefix in _TAKEN_PREFIXES:
+        if name.startswith(prefix):
             yield Problem(
-                field, agent.name, "is taken by PostgreSQL, RDS or the namespace itself: choose another name"
+                field,
+                name,
+                f"begins with {prefix}, and its role in PostgreSQL with {prefix.replace('-', '_')}, which"
+                " PostgreSQL and RDS keep to themselves: choose another name",
             )
-        for prefix in _TAKEN_PREFIXES:
-            if agent.name.startswith(prefix):
-                yield Problem(
-                    field,
-                    agent.name,
-                    f"begins with {prefix}, and its role in PostgreSQL with {prefix.replace('-', '_')}, which"
-                    " PostgreSQL and RDS keep to themselves: choose another name",
-                )
-        for suffix in _DERIVED_SUFFIXES:
-            if agent.name.endswith(suffix):
-                yield Problem(
-                    field, agent.name, f"ends with {suffix}, which the stack gives to parts of an agent"
-                )
+    for suffix in _DERIVED_SUFFIXES:
+        if name.endswith(suffix):
+            yield Problem(field, name, f"ends with {suffix}, which the stack gives to parts of an agent")
+
+
+@rule
+def data_has_one_agent(agents: Agents) -> Iterator[Problem]:
+    """The data of a former name belongs to the one agent that is renamed from it."""
+    names = {agent.name for agent in agents.values()}
+    owners: dict[str, Agent] = {}
+    for index, agent in agents.items():
+        if agent.renamed_from is None:
+            continue
+        field = f"agents[{index}].renamedFrom"
+        owner = owners.setdefault(agent.renamed_from, agent)
+        if agent.renamed_from == agent.name:
+            yield Problem(field, agent.renamed_from, "is the name that it has: remove renamedFrom")
+        elif agent.renamed_from in names:
+            yield Problem(
+                field,
+                agent.renamed_from,
+                f"is an agent of this stack, whose data is its own: remove the agent {agent.renamed_from} if"
+                f" {agent.name} takes its place, or remove renamedFrom",
+            )
+        elif owner is not agent:
+            yield Problem(
+                field,
+                agent.renamed_from,
+                f"is what agent {owner.name} is renamed from already: remove one of the two",
+            )
 
 
 @rule

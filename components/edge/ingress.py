@@ -17,7 +17,8 @@ class IngressArgs:
     """What an Ingress of either kind needs."""
 
     namespace: pulumi.Input[str]
-    agent: str
+    name: str
+    """Of the Ingress and what belongs to it."""
     host: str
     service_name: pulumi.Input[str]
     labels: Mapping[str, str]
@@ -64,7 +65,7 @@ class TraefikIngress(pulumi.ComponentResource):
             crds_ready: the release that brings Traefik's own kinds; None where they are there already.
         """
         super().__init__("langgraph-agents:components:TraefikIngress", name, None, opts)
-        limit = f"{args.agent}-rate-limit"
+        limit = f"{args.name}-rate-limit"
         middleware = k8s.apiextensions.CustomResource(
             f"{name}-rate-limit",
             api_version="traefik.io/v1alpha1",
@@ -77,7 +78,7 @@ class TraefikIngress(pulumi.ComponentResource):
         k8s.networking.v1.Ingress(
             f"{name}-ingress",
             metadata=k8s.meta.v1.ObjectMetaArgs(
-                name=args.agent,
+                name=args.name,
                 namespace=args.namespace,
                 labels=dict(args.labels),
                 annotations={
@@ -91,7 +92,7 @@ class TraefikIngress(pulumi.ComponentResource):
             spec=k8s.networking.v1.IngressSpecArgs(
                 ingress_class_name="traefik",
                 rules=_rules(args),
-                tls=[k8s.networking.v1.IngressTLSArgs(hosts=[args.host], secret_name=f"{args.agent}-tls")],
+                tls=[k8s.networking.v1.IngressTLSArgs(hosts=[args.host], secret_name=f"{args.name}-tls")],
             ),
             # Traefik answers 404 for a router whose middleware is missing.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[middleware]),
@@ -160,7 +161,7 @@ class AlbIngress(pulumi.ComponentResource):
         k8s.networking.v1.Ingress(
             f"{name}-ingress",
             metadata=k8s.meta.v1.ObjectMetaArgs(
-                name=args.agent,
+                name=args.name,
                 namespace=args.namespace,
                 labels=dict(args.labels),
                 annotations={
@@ -193,7 +194,7 @@ class AlbIngress(pulumi.ComponentResource):
 
     def _rate_limit(self, name: str, args: IngressArgs, group: str) -> "aws.wafv2.WebAcl":
         # Quoted: the package of WAF is a fifth of what a stack without it would otherwise import.
-        metric = safe_name(group, args.agent, limit=DNS_LABEL)
+        metric = safe_name(group, args.name, limit=DNS_LABEL)
         visibility = aws.wafv2.WebAclRuleVisibilityConfigArgs(
             cloudwatch_metrics_enabled=True, metric_name=f"{metric}-rate-limit", sampled_requests_enabled=True
         )

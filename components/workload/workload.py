@@ -20,7 +20,9 @@ class WorkloadArgs:
 
     namespace: pulumi.Input[str]
     agent: str
-    """Names every object."""
+    """Names every object but the ServiceAccount."""
+    service_account: str
+    """Its own, which the identity knows."""
     image: pulumi.Input[str]
     """By digest."""
     labels: Mapping[str, str]
@@ -69,7 +71,12 @@ class Workload(pulumi.ComponentResource):
         )
 
         service_account = k8s.core.v1.ServiceAccount(
-            f"{name}-service-account", metadata=metadata, automount_service_account_token=False, opts=child
+            f"{name}-service-account",
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=args.service_account, namespace=args.namespace, labels=dict(args.labels)
+            ),
+            automount_service_account_token=False,
+            opts=child,
         )
         config_map = k8s.core.v1.ConfigMap(
             f"{name}-config", metadata=metadata, data=dict(sorted(args.variables.items())), opts=child

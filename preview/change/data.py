@@ -1,40 +1,106 @@
 """Data that stays where it is, and that nobody reaches any more."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from preview.change.diff import Change, PlanDiff, Status
-from preview.recording.plan import Plan
+from preview.change.diff import Change, PlanDiff, Status, former_urns
+from preview.recording.plan import Plan, PlannedResource
 from preview.recording.values import Difference
 
 _DATABASE = "aws:rds/instance:Instance"
+_DATABASE_OF_AGENT = "langgraph-agents:components:AgentDatabase"
+_CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _CHECKPOINTER = "data.CHECKPOINTER"
+_PREFIX = "CACHE_KEY_PREFIX"
 
 
 def out_of_reach(diff: PlanDiff) -> Iterator[str]:
     """What agents no longer reach: by agents that go, other key prefixes, other checkpointers."""
-    yield from _agents_that_go(diff.before, diff.after)
+    for left in _left_behind(diff):
+        goes = "goes" if left.agent not in diff.after.agents else "begins with an empty database"
+        yield (
+            f"{left.agent} {goes}: {left.what}, where no agent reaches them. Move them with pg_dump and pg_restore, or"
+            " drop that database once they are not wanted"
+        )
     for change in diff.changes:
         yield from _other_prefix(change)
         yield from _other_checkpointer(change, diff.after)
 
 
-def _agents_that_go(before: Plan, after: Plan) -> Iterator[str]:
-    databases = [database.name for database in before.of_type(_DATABASE)]
-    gone = [agent for agent in before.agents if agent not in after.agents]
-    new = [agent for agent in after.agents if agent not in before.agents]
-    for agent in gone:
-        where = f"the database {agent.replace('-', '_')} of {', '.join(databases)}"
-        renamed = (
-            f"; if {' or '.join(new)} is the same agent under another name, it begins with an empty database:"
-            f" keep the name {agent}, and change the host alone, which may be any"
-            if new
-            else ""
+def lost_by_name(diff: PlanDiff) -> Iterator[str]:
+    """Agents that begin with nothing beside data that is left behind: by all appearances the same, renamed."""
+    after = diff.after
+    former = former_urns(diff.before, after)
+    empty = [after.agent(own) for own in after.of_type(_DATABASE_OF_AGENT) if former[own.urn] is None]
+    for left in _left_behind(diff):
+        if left.agent in empty:
+            yield (
+                f"{left.agent} begins with an empty database, because what it has is looked for under another name:"
+                f" every thread of it is out of reach ({left.what}). {_KEPT.format(first=left.first, new=left.agent)}"
+            )
+        elif empty:
+            new = " or ".join(empty)
+            yield (
+                f"{left.agent} goes, and {new} begins with an empty database: if that is {left.agent} under another"
+                f" name, every thread of {left.agent} is out of reach ({left.what})."
+                f" {_KEPT.format(first=left.first, new=new)}. If they have nothing to do with each other, remove"
+                f" {left.agent} in a deployment of its own"
+            )
+
+
+def renamed(diff: PlanDiff) -> Iterator[str]:
+    """Agents that keep their data under another name."""
+    after = diff.after
+    former = former_urns(diff.before, after)
+    for own in after.of_type(_DATABASE_OF_AGENT):
+        was = diff.before.resources.get(former[own.urn] or "")
+        old, new = diff.before.agent(was) if was else "", after.agent(own)
+        if old and old != new:
+            yield (
+                f"{old} is called {new}: its database, login, keys, secrets, roles and Ingress stay, under"
+                f" {_first_name(own)}; its Deployment and Service are made anew beside the old ones, which go when the"
+                " new pods have taken over"
+            )
+
+
+_KEPT = "Set `renamedFrom: {first}` on {new}, which keeps database, keys, secrets and identity"
+
+
+@dataclass(frozen=True)
+class _LeftBehind:
+    """What an agent had, and has no longer."""
+
+    agent: str
+    first: str
+    """The name that its data has."""
+    what: str
+
+
+def _left_behind(diff: PlanDiff) -> Iterator[_LeftBehind]:
+    before = diff.before
+    kept = set(former_urns(before, diff.after).values())
+    instances = ", ".join(database.name for database in before.of_type(_DATABASE)) or "RDS"
+    for own in before.of_type(_DATABASE_OF_AGENT):
+        if own.urn in kept:
+            continue
+        agent, first = before.agent(own), _first_name(own)
+        yield _LeftBehind(
+            agent,
+            first,
+            f"its threads stay in the database {first.replace('-', '_')} of {instances}, and its keys in the cache"
+            f" under {_prefix(before, agent) or f'{first}:'}",
         )
-        yield (
-            f"{agent} goes: its threads stay in {where}, and its keys in the cache under {agent}:, where no agent"
-            f" reaches them. Move them with pg_dump and pg_restore, or drop that database once they are not"
-            f" wanted{renamed}"
-        )
+
+
+def _first_name(database: PlannedResource) -> str:
+    return database.name.removesuffix("-database")
+
+
+def _prefix(plan: Plan, agent: str) -> str:
+    for config in plan.of_type(_CONFIG_MAP):
+        if plan.agent(config) == agent and _PREFIX in (data := config.inputs.get("data") or {}):
+            return str(data[_PREFIX])
+    return ""
 
 
 def _other_prefix(change: Change) -> Iterator[str]:
@@ -47,9 +113,7 @@ def _other_prefix(change: Change) -> Iterator[str]:
 
 
 def _other_checkpointer(change: Change, after: Plan) -> Iterator[str]:
-    named = change.resource.type == "kubernetes:core/v1:ConfigMap" and change.resource.name.endswith(
-        "workload-config"
-    )
+    named = change.resource.type == _CONFIG_MAP and change.resource.name.endswith("workload-config")
     if named and change.status is Status.UPDATED:
         agent = after.agent(change.resource)
         for difference in _of(change, _CHECKPOINTER):

@@ -56,6 +56,13 @@ class Change:
         return resource
 
     @property
+    def beside(self) -> bool:
+        """Whether what replaces it is there before it goes."""
+        if self.status is not Status.REPLACED or self.before is None or self.after is None:
+            return False
+        return not _deleted_first(self.before, self.after)
+
+    @property
     def guarded(self) -> bool:
         """Whether it concerns a resource that is there already, and holds state or is protected."""
         return self.before is not None and is_guarded(self.before)

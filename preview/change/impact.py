@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.change.data import out_of_reach, single_pods
+from preview.change.data import lost_by_name, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status, former_urns
 from preview.change.effects import Effect, Refusal, effects, one_way_doors, refusals, unknown, worst
 from preview.exposure import INTERNET, Edge, Exposure, Relation
@@ -21,9 +21,10 @@ _NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 _TEMPLATE_OF_NODES = "aws:ec2/launchTemplate:LaunchTemplate"
 # What keeps a store from answering for a while.
 _AWAY = (Does.RESTART, Does.FAILOVER, Does.OUTAGE)
+_SERVICE = "kubernetes:core/v1:Service"
 # What a request passes on its way, and is refused without.
 _ON_THE_WAY: Mapping[str, str] = {
-    "kubernetes:core/v1:Service": "requests find no pods",
+    _SERVICE: "requests find no pods",
     "kubernetes:networking.k8s.io/v1:Ingress": "the ingress controller does not know the host",
     "kubernetes:helm.sh/v3:Release": "the load balancer has no pods behind it",
     "kubernetes:core/v1:Namespace": "everything in the namespace goes with it",
@@ -71,6 +72,10 @@ class Impact:
     """What cannot be undone."""
     out_of_reach: tuple[str, ...] = ()
     """Data that stays, and that no agent reaches any more."""
+    errors: tuple[str, ...] = ()
+    """What is deployed without complaint, and is by all appearances a mistake that costs data."""
+    renamed: tuple[str, ...] = ()
+    """Agents that go on under another name."""
     unknown: tuple[str, ...] = ()
     """Properties that change, and of which it is not known what that does."""
 
@@ -103,6 +108,8 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
             dict.fromkeys(door for change, found in judged for door in one_way_doors(change, found))
         ),
         out_of_reach=tuple(dict.fromkeys(out_of_reach(diff))),
+        errors=tuple(lost_by_name(diff)),
+        renamed=tuple(renamed(diff)),
         unknown=tuple(path for _, found in judged for path in unknown(found)),
     )
 
@@ -215,7 +222,9 @@ def _window(inputs: Mapping[str, Any]) -> str:
 
 def _failures(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[str]:
     resource = change.resource
-    if change.status in (Status.DELETED, Status.REPLACED) and change.before is not None:
+    if change.beside and resource.type in (_DEPLOYMENT, _SERVICE):
+        yield from _begins_alone(resource, after)
+    elif change.status in (Status.DELETED, Status.REPLACED) and change.before is not None:
         verb = "goes" if change.status is Status.DELETED else "is replaced"
         if resource.type in _ON_THE_WAY:
             yield f"{resource.name} {verb}: {_ON_THE_WAY[resource.type]}"
@@ -227,6 +236,16 @@ def _failures(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterato
             yield from _rollout(change, after)
         elif resource.type in (_DATABASE, _CACHE) and _away(found):
             yield f"{resource.name} restarts: requests wait for it, and fail after their time-out"
+
+
+def _begins_alone(resource: PlannedResource, after: Plan) -> Iterator[str]:
+    """A Deployment whose size its autoscaler sets has one pod before that has looked at it."""
+    agent = _agent(resource, after)
+    if resource.type == _DEPLOYMENT and not single_pods(after).get(agent, True):
+        yield (
+            f"{resource.name} is made anew: {agent} begins with one pod, and has less room for the minute that its"
+            " autoscaler needs to start the others"
+        )
 
 
 def _rollout(change: Change, after: Plan) -> Iterator[str]:

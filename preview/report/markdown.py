@@ -53,7 +53,7 @@ def _sections(review: Review) -> Iterator[str]:
 
 def _warns(comparison: Comparison) -> bool:
     impact = comparison.impact
-    return bool(impact.refused or impact.one_way or impact.out_of_reach)
+    return bool(impact.errors or impact.refused or impact.one_way or impact.out_of_reach)
 
 
 def _changes(review: Review, comparison: Comparison, say: Any) -> Iterator[str]:

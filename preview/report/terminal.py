@@ -122,6 +122,8 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
     if not comparison.diff.changes:
         console.print("  none")
     impact = comparison.impact
+    for sentence in impact.errors:
+        console.print(f"  [bold red]error[/] {escape(sentence)}")
     for refusal in impact.refused:
         console.print(
             f"  [bold red]refused[/] {escape(refusal.what)}: {escape(refusal.why)}.\n"
@@ -135,6 +137,8 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
         _show_change(change, console)
     if comparison.diff.changes:
         _heading(console, "Impact")
+        for sentence in impact.renamed:
+            console.print(f"  renamed: {escape(sentence)}")
         restarting = ", ".join(restart.agent for restart in impact.restarts) or "no agent"
         touched = "; ".join(f"{store.store}: {store.how}" for store in impact.stores) or "none"
         console.print(f"  restarts: {escape(restarting)}")

@@ -2,9 +2,10 @@
 
 import base64
 import ssl
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -78,10 +79,14 @@ def find(api: Api) -> list[Agent]:
         for ingress in api.list("networking.k8s.io/v1", "Ingress")
         for rule in ingress["spec"]["rules"]
     }
-    return [
-        _agent(service["metadata"]["name"], service["metadata"]["namespace"], service, hosts, api)
-        for service in api.list("v1", "Service", labels=SERVER)
-    ]
+    # The Secret that stands in for the files of a SecretProviderClass has its name, which is an agent's first.
+    mounted = {
+        deployment["metadata"]["name"]: str(volume["csi"]["volumeAttributes"]["secretProviderClass"])
+        for deployment in api.list("apps/v1", "Deployment", labels=SERVER)
+        for volume in deployment["spec"]["template"]["spec"].get("volumes", ())
+        if volume.get("csi", {}).get("driver") == "secrets-store.csi.k8s.io"
+    }
+    return [_agent(service, mounted, hosts, api) for service in api.list("v1", "Service", labels=SERVER)]
 
 
 def reachable(
@@ -102,9 +107,10 @@ def reachable(
 
 
 def _agent(
-    name: str, namespace: str, service: dict[str, dict[str, str]], hosts: dict[str, str], api: Api
+    service: Mapping[str, Any], mounted: Mapping[str, str], hosts: Mapping[str, str], api: Api
 ) -> Agent:
-    secret = api.get("v1", "Secret", namespace, name) or {}
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    secret = api.get("v1", "Secret", namespace, mounted.get(name, name)) or {}
     keys = base64.b64decode(secret.get("data", {}).get("API_KEYS", "")).decode()
     url = f"http://{service['spec']['clusterIP']}"
     # Several keys are parted by commas while one takes the other's place.

@@ -58,6 +58,23 @@ def test_a_finding_is_exit_code_1_and_told_with_its_remedy(
     assert "its exception from image-by-digest ended on 2020-01-01" in out
 
 
+def test_a_new_name_that_loses_an_agents_data_is_exit_code_1_in_every_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rename(settings: Settings) -> None:
+        settings["agents"][0]["name"] = "helpdesk"
+
+    base = tmp_path / "base.json"
+    base.write_text(project_plan("dev").to_json())
+    folder, out = project(tmp_path, settings=rename), tmp_path / "out"
+    code, said, _ = _run("--project", folder, "--base", base, "--out", out, capsys=capsys)
+    assert code == 1
+    remedy = "Set `renamedFrom: support` on helpdesk"
+    assert remedy in said
+    assert (out / "report.md").read_text().startswith("- **Error:** support goes, and helpdesk begins with")
+    assert "Set <code>renamedFrom: support</code> on helpdesk" in (out / "report.html").read_text()
+
+
 def test_an_arn_is_shown_as_it_is_and_not_as_a_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,7 @@ def args(**changes: Any) -> IngressArgs:
     return IngressArgs(
         **{
             "namespace": "agents",
-            "agent": "support",
+            "name": "support",
             "host": "support.example.com",
             "service_name": "support",
             "labels": {},

@@ -19,6 +19,7 @@ def args(**changes: Any) -> WorkloadArgs:
         **{
             "namespace": "agents",
             "agent": "support",
+            "service_account": "support",
             "image": IMAGE,
             "labels": labels(name="support", component="server", instance="test"),
             "selector": selector_labels(name="support", component="server"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from preview.change.diff import compare
+from preview.change.diff import Status, compare
 from preview.change.impact import Impact, impact
 from preview.exposure import exposure
 from preview.recording.plan import Plan
@@ -34,20 +34,80 @@ def refused(found: Impact) -> dict[str, str]:
     return {refusal.what: refusal.instead for refusal in found.refused}
 
 
-def test_a_renamed_agent_leaves_its_threads_behind(tmp_path: Path) -> None:
-    found = judged(tmp_path, lambda settings: settings["agents"][0].update(name="helpdesk"))
-    [sentence] = found.out_of_reach
-    assert "its threads stay in the database support of database-instance" in sentence
-    assert "helpdesk is the same agent under another name, it begins with an empty database" in sentence
-    assert "keep the name support" in sentence
+def _renamed(name: str = "helpdesk", **former: str) -> Change:
+    return lambda settings: settings["agents"][0].update(name=name, **former)
+
+
+def test_an_agent_under_another_name_that_begins_empty_is_an_error(tmp_path: Path) -> None:
+    found = judged(tmp_path, _renamed())
+    [sentence] = found.errors
+    assert sentence.startswith("support goes, and helpdesk begins with an empty database")
+    assert "every thread of support is out of reach" in sentence
+    assert "stay in the database support of database-instance" in sentence
+    assert "Set `renamedFrom: support` on helpdesk" in sentence
+    assert [said.split(":")[0] for said in found.out_of_reach] == ["support goes"]
     assert "support-database-uri-entry: deleted" in refused(found)
+
+
+def test_an_agent_that_is_renamed_from_keeps_everything_and_callers_find_it(tmp_path: Path) -> None:
+    before = project_plan("prod")
+    after = make_plan("prod", project(tmp_path, "prod", _renamed(renamedFrom="support")), before)
+    diff = compare(before, after)
+    found = impact(diff, exposure(before), exposure(after))
+    assert [change for change in diff.changes if change.loses or change.status is Status.DELETED] == []
+    replaced = {change.resource.kind for change in diff.of(Status.REPLACED)}
+    assert replaced == {
+        *("ConfigMap", "CronJob", "Deployment", "HorizontalPodAutoscaler"),
+        *("Job", "NetworkPolicy", "PodDisruptionBudget", "Service"),
+    }
+    assert all(change.beside for change in diff.of(Status.REPLACED))
+    assert (found.errors, found.out_of_reach, found.refused) == ((), (), ())
+    assert (found.opened, found.closed, found.unknown) == ((), (), ())
+    [sentence] = found.renamed
+    assert sentence.startswith("support is called helpdesk: its database, login, keys")
+    assert found.failures == (
+        "support-workload-deployment is made anew: helpdesk begins with one pod, and has less room for the minute that"
+        " its autoscaler needs to start the others",
+    )
+
+
+def test_a_former_name_that_is_misspelt_is_an_error(tmp_path: Path) -> None:
+    [sentence] = judged(tmp_path, _renamed(renamedFrom="suport")).errors
+    assert "Set `renamedFrom: support` on helpdesk" in sentence
+
+
+@pytest.fixture(scope="module")
+def helpdesk(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """The stack after `support` was renamed."""
+    return make_plan(
+        "prod", project(tmp_path_factory.mktemp("helpdesk"), "prod", _renamed(renamedFrom="support"))
+    )
+
+
+def test_a_second_new_name_that_keeps_the_first_loses_nothing(tmp_path: Path, helpdesk: Plan) -> None:
+    found = judged(tmp_path, _renamed("desk", renamedFrom="support"), helpdesk)
+    assert (found.errors, found.out_of_reach, found.refused) == ((), (), ())
+    assert found.renamed[0].startswith("helpdesk is called desk")
+
+
+def test_a_second_new_name_that_names_the_one_between_is_an_error(tmp_path: Path, helpdesk: Plan) -> None:
+    [sentence] = judged(tmp_path, _renamed("desk", renamedFrom="helpdesk"), helpdesk).errors
+    assert "stay in the database support of" in sentence
+    assert "Set `renamedFrom: support` on desk" in sentence
+
+
+def test_a_former_name_that_is_taken_away_is_an_error(tmp_path: Path, helpdesk: Plan) -> None:
+    [sentence] = judged(tmp_path, _renamed(), helpdesk).errors
+    assert sentence.startswith("helpdesk begins with an empty database")
+    assert "Set `renamedFrom: support` on helpdesk" in sentence
 
 
 def test_an_agent_that_only_goes_is_not_called_renamed(tmp_path: Path) -> None:
     found = judged(tmp_path, lambda settings: settings["agents"].pop(1))
     [sentence] = found.out_of_reach
     assert sentence.startswith("research goes: its threads stay in the database research")
-    assert "another name" not in sentence
+    assert "under research:" in sentence
+    assert (found.errors, found.renamed) == ((), ())
 
 
 def test_a_major_upgrade_that_is_not_allowed_is_refused(tmp_path: Path) -> None:
