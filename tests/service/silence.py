@@ -76,6 +76,13 @@ def unreachable(uri: str) -> Iterator[None]:
 
 
 @contextmanager
+def unconnectable(uri: str) -> Iterator[None]:
+    """Drop the first packet of every new connection to a server on loopback; old ones go on."""
+    with _dropping(f"tcp dport {urlsplit(uri).port} tcp flags & (syn | ack) == syn"):
+        yield
+
+
+@contextmanager
 def _dropping(*packets: str) -> Iterator[None]:
     table = f"silence_{uuid.uuid4().hex[:8]}"
     lines = "\n".join(f'    iif "lo" {packet} drop;' for packet in packets)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.database import Database
 from tests.service.databases import migrated
 from tests.service.processes import Process, processes
-from tests.service.silence import by_tcp, needed, silent, unreachable
-from tests.service.test_faults import STEPS, journal_of, until
+from tests.service.silence import by_tcp, needed, silent, unconnectable, unreachable
+from tests.service.test_faults import HEADERS, STEPS, journal_of, until
 
 pytestmark = [pytest.mark.e2e, needed]
 
@@ -31,6 +31,7 @@ def database_uri(postgres: local.Postgres) -> str:
     return migrated(postgres, "silence")
 
 
+@pytest.mark.nightly
 async def test_a_statement_of_postgresql_in_flight_goes_on(database_uri: str) -> None:
     async with _opened(database_uri) as (database, uri):
         asking = asyncio.create_task(database.fetch("SELECT pg_sleep(2), 2 AS two", patient=True))
@@ -41,6 +42,7 @@ async def test_a_statement_of_postgresql_in_flight_goes_on(database_uri: str) ->
     assert row["two"] == 2
 
 
+@pytest.mark.nightly
 async def test_idle_connections_of_postgresql_are_given_up(database_uri: str) -> None:
     async with _opened(database_uri) as (database, uri):
         await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.2)") for _ in range(5)))
@@ -62,6 +64,7 @@ async def _opened(database_uri: str) -> AsyncIterator[tuple[Database, str]]:
             await database.close()
 
 
+@pytest.mark.nightly
 async def test_a_command_of_valkey_in_flight_goes_on(valkey_uri: str) -> None:
     client = _client(valkey_uri)
     try:
@@ -76,6 +79,7 @@ async def test_a_command_of_valkey_in_flight_goes_on(valkey_uri: str) -> None:
         await client.aclose()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("idle", [1, 40])
 async def test_idle_connections_of_valkey_are_given_up(valkey_uri: str, idle: int) -> None:
     client = _client(valkey_uri)
@@ -109,6 +113,7 @@ async def test_a_run_goes_on(database_uri: str, valkey_uri: str, tmp_path: Path,
                 await _ended(process.client(), thread_id, run_id)
 
 
+@pytest.mark.nightly
 async def test_a_run_outlives_a_postgresql_that_is_silent_for_a_while(
     database_uri: str, tmp_path: Path
 ) -> None:
@@ -119,6 +124,49 @@ async def test_a_run_outlives_a_postgresql_that_is_silent_for_a_while(
         await _ended(process.client(), thread_id, run_id)
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("how", [unreachable, unconnectable])
+async def test_a_run_outlives_a_valkey_that_takes_no_connection_for_a_while(
+    valkey_uri: str, tmp_path: Path, how: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    """Requests meanwhile are answered as ever, or told to come again."""
+    prefix = f"{how.__name__}:"
+    with running("valkey", valkey_uri, tmp_path, cache_key_prefix=prefix) as process:
+        client = process.client()
+        known = (await client.threads.create())["thread_id"]
+        await client.runs.wait(known, "steps", input={})
+        async with httpx.AsyncClient(base_url=process.url, headers=HEADERS, timeout=SECONDS) as http:
+            thread_id, run_id = await _begun(client, tmp_path)
+            asking = asyncio.create_task(_answers(http, known, seconds=25))
+            with how(valkey_uri):
+                await asyncio.sleep(20)
+            await _ended(client, thread_id, run_id)
+            answers = await asking
+    assert answers[-1][0] == 200
+    for status, body, retry in answers:
+        if status == 200:
+            assert body["values"]["done"] == STEPS
+        else:
+            assert (status, retry) == (503, "1")
+
+
+async def _answers(
+    http: httpx.AsyncClient, thread_id: str, *, seconds: float
+) -> list[tuple[int, Any, str | None]]:
+    """How questions for the state of a thread are answered meanwhile, ten at a time."""
+    answers: list[tuple[int, Any, str | None]] = []
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        asked = [http.get(f"/threads/{thread_id}/state") for _ in range(10)]
+        answers += [
+            (answer.status_code, answer.json(), answer.headers.get("retry-after"))
+            for answer in await asyncio.gather(*asked)
+        ]
+        await asyncio.sleep(0.2)
+    return answers
+
+
+@pytest.mark.nightly
 async def test_a_process_that_was_cut_off_keeps_nothing_of_a_run_that_went_on_elsewhere(
     database_uri: str, tmp_path: Path
 ) -> None:
@@ -141,10 +189,16 @@ async def test_a_process_that_was_cut_off_keeps_nothing_of_a_run_that_went_on_el
 
 
 @contextmanager
-def running(kept: str, address: str, folder: Path) -> Iterator[Process]:
+def running(kept: str, address: str, folder: Path, **settings: Any) -> Iterator[Process]:
     server = {"database_uri" if kept == "postgres" else "redis_uri": address}
     with processes(
-        1, checkpointer=kept, durability="sync", lease_seconds=15, steps_journal=folder / "journal", **server
+        1,
+        checkpointer=kept,
+        durability="sync",
+        lease_seconds=15,
+        steps_journal=folder / "journal",
+        **server,
+        **settings,
     ) as (process,):
         yield process
 

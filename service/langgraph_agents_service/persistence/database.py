@@ -12,20 +12,16 @@ from psycopg import AsyncConnection, InterfaceError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.background import BackgroundLoop
 from langgraph_agents_service.persistence.connections import OPTIONS, adapt, connect
+from langgraph_agents_service.persistence.patience import PATIENCE_SECONDS, again
 
 TRANSIENT = (OperationalError, InterfaceError, ReadOnlySqlTransaction)
 """Errors that a restart or a failover of the database causes and outlives. All statements that are retried
 on them are written so that doing them twice is doing them once."""
-
-PATIENCE_SECONDS = 60
-"""How long a run in flight waits for the database to come back: an RDS failover takes "typically 60-120
-seconds" for Multi-AZ instances and under 35 for clusters (Amazon RDS user guide); a restart takes seconds."""
 
 
 CHECK_AFTER_SECONDS = 1.0
@@ -181,10 +177,4 @@ async def retry(attempt: Callable[[], Awaitable[Result]], seconds: float) -> Res
     except TRANSIENT as error:
         if (error.sqlstate or "").startswith(PROGRAM_LIMIT):
             raise TooLargeError(f"PostgreSQL refuses what is too large for it: {error}") from error
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(TRANSIENT),
-            stop=stop_after_delay(seconds),
-            wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
-            reraise=True,
-        )
-        return await retrying(attempt)
+        return await again(attempt, TRANSIENT, seconds)

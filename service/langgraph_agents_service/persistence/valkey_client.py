@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.asyncio.retry import Retry
@@ -11,6 +13,12 @@ from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 
 from langgraph_agents_service.configuration.settings import Settings
 from langgraph_agents_service.persistence.connections import SILENCE
+from langgraph_agents_service.persistence.patience import PATIENCE_SECONDS, again
+
+Result = TypeVar("Result")
+
+AWAY = (ValkeyConnectionError, ValkeyTimeoutError)
+"""Errors that say that the server is away, and nothing about the command."""
 
 _KEEPALIVE = {
     getattr(socket, option): SILENCE[name]
@@ -38,7 +46,7 @@ def _pool(settings: Settings, connections: int) -> BlockingConnectionPool:
         # Servers and load balancers drop idle connections without a word: look before use, and try again.
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
-        retry_on_error=[ValkeyConnectionError, ValkeyTimeoutError],
+        retry_on_error=list(AWAY),
         client_name="langgraph-agents",
     )
 
@@ -46,6 +54,14 @@ def _pool(settings: Settings, connections: int) -> BlockingConnectionPool:
 def connect(settings: Settings, *, connections: int) -> Valkey:
     """A client of so many connections at most, that connects when it is first used."""
     return Valkey(connection_pool=_pool(settings, connections))
+
+
+async def patiently(attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Try for PATIENCE_SECONDS while the server is away: for what a run does, and which done twice is done once."""
+    try:
+        return await attempt()
+    except AWAY:
+        return await again(attempt, AWAY, PATIENCE_SECONDS)
 
 
 async def renew(client: Valkey, settings: Settings) -> None:

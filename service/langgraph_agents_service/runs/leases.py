@@ -24,6 +24,7 @@ class Leases:
         self._registry = registry
         self._background = background
         self._lease = settings.lease_seconds
+        self._hold = registry.hold_seconds
         self._longest = settings.run_timeout_seconds
         self._renewed = time.monotonic()
         self._going: list[Future[None]] = []
@@ -45,7 +46,7 @@ class Leases:
     @property
     def over(self) -> bool:
         """Whether others may have taken up the runs of this process."""
-        return time.monotonic() - self._renewed > self._lease
+        return time.monotonic() - self._renewed > self._hold
 
     async def _renew(self, lag: Lag) -> None:
         while True:

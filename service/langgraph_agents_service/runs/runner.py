@@ -245,6 +245,8 @@ class Runner:
                 extra={"error": type(error).__name__},
             )
         finally:
+            if recorded is not outcome:
+                self.registry.let_go(run)
             execution.end(recorded)
         seconds = time.perf_counter() - execution.began
         status = recorded.status or "released"
@@ -365,7 +367,7 @@ class Runner:
         run = execution.run
         if run.record_events:
             await execution.events.record(self.registry, run.run_id)
-        if execution.stopped is Stop.LOST:
+        if execution.stopped is Stop.LOST and self.registry.durable:
             return
         if execution.stopped is Stop.ROLLBACK:
             await self._endings.undo(run)

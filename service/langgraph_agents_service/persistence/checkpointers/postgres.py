@@ -32,7 +32,8 @@ from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.batcher import Batcher
 from langgraph_agents_service.persistence.checkpointers.fence import Fence, RunOverError, held
 from langgraph_agents_service.persistence.checkpointers.serializer import Serializer, naming_fields
-from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database, retry
+from langgraph_agents_service.persistence.database import Database, retry
+from langgraph_agents_service.persistence.patience import PATIENCE_SECONDS
 from langgraph_agents_service.persistence.text import clean
 
 # Channels that are kept as differences came with langgraph-checkpoint 4.1; nothing is an instance of ().

@@ -6,6 +6,7 @@ share a server, and it deletes by scanning the whole key space.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,10 +23,11 @@ from valkey.asyncio import Valkey
 
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.checkpointers.serializer import Serializer, naming_fields
+from langgraph_agents_service.persistence.valkey_client import patiently
 
 
 class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the package has no type marker
-    """AsyncValkeySaver below a key prefix. Raises valkey.exceptions.ValkeyError when the server is away."""
+    """AsyncValkeySaver below a key prefix. Raises valkey.exceptions.ValkeyError when the server stays away."""
 
     def __init__(
         self, client: Valkey, *, prefix: str, ttl_seconds: int, serializer: Serializer | None = None
@@ -54,14 +56,31 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         metrics.series(metrics.checkpointer_operations, "put").inc()
+        where = (
+            str(config["configurable"]["thread_id"]),
+            config["configurable"].get("checkpoint_ns", ""),
+            checkpoint["id"],
+        )
         with naming_fields(self.serde, checkpoint["channel_values"].items()):
-            saved: RunnableConfig = await super().aput(config, checkpoint, metadata, new_versions)
-        key = self._namespaces_key(config["configurable"]["thread_id"])
-        async with self.client.pipeline(transaction=False) as pipe:
-            pipe.sadd(key, config["configurable"].get("checkpoint_ns", ""))
-            pipe.expire(key, int(self.ttl))
+            document = orjson.dumps(self._serialize_checkpoint_data(config, checkpoint, metadata))
+        await patiently(partial(self._put, *where, document))
+        names = ("thread_id", "checkpoint_ns", "checkpoint_id")
+        return {"configurable": dict(zip(names, where, strict=True))}
+
+    async def _put(self, thread_id: str, namespace: str, checkpoint_id: str, document: bytes) -> None:
+        """Unlike the base class in a way that can be repeated when the answer of the server was lost."""
+        newest_first = self._make_thread_key(thread_id, namespace)
+        namespaces = self._namespaces_key(thread_id)
+        async with self.client.pipeline() as pipe:
+            pipe.set(
+                self._make_checkpoint_key(thread_id, namespace, checkpoint_id), document, ex=int(self.ttl)
+            )
+            pipe.lrem(newest_first, 1, checkpoint_id)
+            pipe.lpush(newest_first, checkpoint_id)
+            pipe.expire(newest_first, int(self.ttl))
+            pipe.sadd(namespaces, namespace)
+            pipe.expire(namespaces, int(self.ttl))
             await pipe.execute()
-        return saved
 
     async def aput_writes(
         self,
@@ -72,13 +91,15 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
     ) -> None:
         metrics.series(metrics.checkpointer_operations, "put_writes").inc()
         with naming_fields(self.serde, writes):
-            await super().aput_writes(config, writes, task_id, task_path)
+            await patiently(partial(super().aput_writes, config, writes, task_id, task_path))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         metrics.series(metrics.checkpointer_operations, "get").inc()
         thread_id = str(config["configurable"]["thread_id"])
         namespace = config["configurable"].get("checkpoint_ns", "")
-        asked = get_checkpoint_id(config)
+        return await patiently(partial(self._get, thread_id, namespace, get_checkpoint_id(config)))
+
+    async def _get(self, thread_id: str, namespace: str, asked: str | None) -> CheckpointTuple | None:
         if asked is None:
             newest = await self.client.lindex(self._make_thread_key(thread_id, namespace), 0)
             if newest is None:

@@ -179,6 +179,9 @@ class Registry(Protocol):
     durable: bool
     """Whether runs outlive the process that executes them."""
 
+    hold_seconds: float
+    """How long after it was renewed a process still holds its runs."""
+
     @property
     def worker_id(self) -> str | None:
         """What this process is called where others may take up its runs."""
@@ -251,7 +254,10 @@ class Registry(Protocol):
         """
 
     async def release(self, run: Run) -> None:
-        """Give a run back, for another process to take up."""
+        """Give a run back, for another process to take up. Where runs do not outlive their process, it ends."""
+
+    def let_go(self, run: Run) -> None:
+        """Hold a run no longer whose end could not be recorded."""
 
     async def give_back(self, run_ids: Set[str]) -> None:
         """Give back runs of this process that it does not execute, by their ids. That counts as an attempt that failed:

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 
 import orjson
+from valkey.exceptions import ValkeyError
 
 from langgraph_agents_service.persistence.outbox.memory import MemoryOutbox
 from langgraph_agents_service.persistence.registry.base import (
@@ -31,6 +33,7 @@ from langgraph_agents_service.persistence.registry.base import (
     of_thread,
 )
 from langgraph_agents_service.persistence.registry.documents import Documents, restored
+from langgraph_agents_service.persistence.valkey_client import patiently
 
 EVENTS_AT_ONCE = 100
 
@@ -42,6 +45,7 @@ class KeyValueRegistry:
     """See langgraph_agents_service.persistence.registry.base.Registry."""
 
     durable = False
+    hold_seconds = float(LOCK_SECONDS)
     worker_id: str | None = None
 
     def __init__(
@@ -215,20 +219,32 @@ class KeyValueRegistry:
         else:
             run.status, run.attempt = RunStatus.PENDING, 0
             self._waiting[run.run_id] = run
-        await self._save_run(run)
+        try:
+            await self._save_run(run)
+        except BaseException:  # then there is no such run
+            self._waiting.pop(run.run_id, None)
+            self.let_go(run)
+            raise
         return run
 
     async def _take(self, run: Run) -> bool:
-        taken = await self._documents.put(
-            f"holder:{run.thread_id}", run.run_id.encode(), ttl=LOCK_SECONDS, absent=True
-        )
+        key, name = f"holder:{run.thread_id}", run.run_id.encode()
+        taken = await self._documents.put(key, name, ttl=LOCK_SECONDS, absent=True)
+        # It may have been taken by an earlier try whose answer was lost.
+        taken = taken or (await self._documents.get(key))[0] == name
         if taken:
             self._held[run.run_id] = run
         return taken
 
-    async def _let_go(self, run: Run) -> None:
-        if self._held.pop(run.run_id, None):
-            await self._documents.delete(f"holder:{run.thread_id}")
+    def let_go(self, run: Run) -> None:
+        self._held.pop(run.run_id, None)
+
+    async def _free(self, run: Run) -> None:
+        """Let its thread be taken by others, at once."""
+        key = f"holder:{run.thread_id}"
+        if (await self._documents.get(key))[0] == run.run_id.encode():
+            await self._documents.delete(key)
+        self.let_go(run)
 
     async def _save_run(self, run: Run) -> None:
         run.updated_at = now()
@@ -240,12 +256,31 @@ class KeyValueRegistry:
         due = [run for run in self._waiting.values() if run.created_at <= now()]
         for run in due:
             first = next(other for other in due if other.thread_id == run.thread_id)
-            if len(claimed) < limit and first is run and await self._take(run):
-                del self._waiting[run.run_id]
-                run.status, run.attempt = RunStatus.RUNNING, run.attempt + 1
-                await self._save_run(run)
-                claimed.append(run)
+            if len(claimed) < limit and first is run:
+                try:
+                    if await self._claim(run):
+                        claimed.append(run)
+                except ValkeyError:
+                    if not claimed:
+                        raise
+                    break
         return claimed
+
+    async def _claim(self, run: Run) -> bool:
+        if not await self._take(run):
+            return False
+        if self._waiting.pop(run.run_id, None) is None:  # cancelled meanwhile
+            await self._free(run)
+            return False
+        run.status, run.attempt = RunStatus.RUNNING, run.attempt + 1
+        try:
+            await self._save_run(run)
+        except BaseException:  # it waits on, as the first of its thread
+            run.status, run.attempt = RunStatus.PENDING, run.attempt - 1
+            self._waiting = {run.run_id: run, **self._waiting}
+            self.let_go(run)
+            raise
+        return True
 
     async def finish(
         self,
@@ -257,16 +292,23 @@ class KeyValueRegistry:
     ) -> bool:
         run.status, run.error = status, error
         try:
-            await self._save_run(run)
-            self.outbox.put(run, result)
-            await self.set_thread_status(run.thread_id, thread_status, error)
+            await patiently(partial(self._end, run, thread_status))
         finally:
-            await self._let_go(run)
+            self.let_go(run)
+        self.outbox.put(run, result)
         return True
+
+    async def _end(self, run: Run, thread_status: ThreadStatus) -> None:
+        await self._save_run(run)
+        await self.set_thread_status(run.thread_id, thread_status, run.error)
+        await self._free(run)
 
     async def release(self, run: Run) -> None:
         # There is nobody to take it up: the client is told, and starts it again from the last checkpoint.
-        error = {"error": "ProcessStopped", "message": "the process stopped before the run ended; run again"}
+        error = {
+            "error": "ProcessStopped",
+            "message": "the process stopped, or lost its Valkey, before the run ended; run again",
+        }
         await self.finish(run, RunStatus.ERROR, error, ThreadStatus.ERROR)
 
     async def give_back(self, run_ids: Set[str]) -> None:
@@ -298,8 +340,8 @@ class KeyValueRegistry:
         await self._forget(thread_id, run_id)
 
     async def undo(self, run: Run) -> bool:
-        await self._forget(run.thread_id, run.run_id)
-        await self._let_go(run)
+        await patiently(partial(self._forget, run.thread_id, run.run_id))
+        await patiently(partial(self._free, run))
         return True
 
     async def _forget(self, thread_id: str, run_id: str) -> None:
@@ -357,7 +399,7 @@ class KeyValueRegistry:
 
     async def add_events(self, run_id: str, events: Sequence[Event]) -> None:
         values = [orjson.dumps([event.seq, event.event]) + b"\n" + event.data for event in events]
-        await self._documents.append(f"events:{run_id}", *values, ttl=self._ttl)
+        await patiently(partial(self._documents.append, f"events:{run_id}", *values, ttl=self._ttl))
 
     async def read_events(self, run_id: str, after: int) -> list[Event]:
         # They are numbered without a gap, because a run has one attempt here.
@@ -384,7 +426,7 @@ class KeyValueRegistry:
 
     async def retire(self) -> None:
         for run in list(self._held.values()):
-            await self._let_go(run)
+            await self._free(run)
 
 
 def _dump(document: Thread | Run) -> bytes:

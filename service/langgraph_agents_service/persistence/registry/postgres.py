@@ -52,7 +52,7 @@ class PostgresRegistry:
     def __init__(self, database: Database, *, lease_seconds: float, max_attempts: int) -> None:
         self.worker_id = str(uuid.uuid4())
         self._database = database
-        self._lease = lease_seconds
+        self.hold_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._healthy_since: float | None = None
         self._changes = Changes()
@@ -253,6 +253,9 @@ class PostgresRegistry:
     async def release(self, run: Run) -> None:
         await self._database.fetch(statements.RELEASE_RUN, (run.run_id, self.worker_id, run.attempt))
 
+    def let_go(self, run: Run) -> None:
+        return None  # the next beats find it, and give it back
+
     async def give_back(self, run_ids: Set[str]) -> None:
         if run_ids:
             names = {"run_ids": list(run_ids), "worker": self.worker_id, "max_attempts": self._max_attempts}
@@ -354,10 +357,10 @@ class PostgresRegistry:
 
     async def reap(self) -> None:
         # After an outage everybody's beat is old: who has just come back gives the others time to.
-        if self._healthy_since is None or time.monotonic() - self._healthy_since < self._lease:
+        if self._healthy_since is None or time.monotonic() - self._healthy_since < self.hold_seconds:
             return
         await self._database.fetch(
-            statements.REAP, {"lease": self._lease, "max_attempts": self._max_attempts}
+            statements.REAP, {"lease": self.hold_seconds, "max_attempts": self._max_attempts}
         )
 
     async def retire(self) -> None:

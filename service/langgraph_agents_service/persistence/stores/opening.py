@@ -8,7 +8,8 @@ from langgraph.store.base import BaseStore, TTLConfig
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.postgres.base import PostgresIndexConfig
 
-from langgraph_agents_service.persistence.database import PATIENCE_SECONDS, Database
+from langgraph_agents_service.persistence.database import Database
+from langgraph_agents_service.persistence.patience import PATIENCE_SECONDS
 from langgraph_agents_service.persistence.stores.scoped import ScopedStore
 
 REQUEST_PATIENCE_SECONDS = 1.0
