@@ -34,7 +34,7 @@ async def test_a_cron_runs_once_whoever_is_killed_when_it_is_due(postgres: local
             )
             for _ in range(KILLS):
                 await asyncio.sleep(SPREAD_SECONDS / KILLS)
-                victim = random.randrange(len(serving))  # noqa: S311
+                victim = random.randrange(len(serving))
                 serving[victim].kill()
                 serving[victim] = Process(database_uri=uri)
             for process in serving:

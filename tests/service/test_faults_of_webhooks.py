@@ -39,13 +39,13 @@ async def test_every_run_is_told_at_least_once_whoever_is_killed(
             run = await client.runs.create(
                 None,
                 "steps",
-                input={"seconds": random.uniform(0, 1.5), "tag": str(number)},  # noqa: S311
+                input={"seconds": random.uniform(0, 1.5), "tag": str(number)},
                 webhook=receiver.url,
             )
             begun.add(run["run_id"])
         for _ in range(KILLS):
             await asyncio.sleep(1.5)
-            victim = random.randrange(len(serving))  # noqa: S311
+            victim = random.randrange(len(serving))
             serving[victim].kill()
             serving[victim] = Process(**settings)
         for _ in range(1200):  # whoever was killed while it sent holds what it sent for a minute

@@ -121,6 +121,21 @@ async def test_one_broken_thread_fails_no_listing(served: Served) -> None:
         assert not found[broken["thread_id"]]["values"]
 
 
+async def test_who_joins_a_run_that_failed_gets_its_error_although_its_graph_cannot_be_looked_at(
+    served: Served,
+) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        run = await client.runs.create(thread_id, "factory", input={"how": "interrupt"})
+        async with asyncio.timeout(10):
+            while True:
+                if (await client.runs.get(thread_id, run["run_id"]))["status"] == "error":
+                    break
+                await asyncio.sleep(0.05)
+        answer: Any = await client.http.get(f"/threads/{thread_id}/runs/{run['run_id']}/join")
+        assert "KeyboardInterrupt" in answer["__error__"]["message"]
+
+
 @INTERRUPTS
 async def test_every_interrupt_that_waits_is_reported_until_it_is_answered(served: Served) -> None:
     async with served.client() as client:

@@ -43,7 +43,9 @@ async def outcome(service: Service, run: Run, owner: Owner, execution: Execution
             execution = None  # it goes on elsewhere
         run = await service.registry.get_run(run.thread_id, run.run_id, owner)
         if not run.status.active:
-            return Outcome(run.status, await _last_values(service, run), run.error)
+            # What is left of a run that failed is not asked for, and its graph may be what cannot be made.
+            values = None if run.error else await _last_values(service, run)
+            return Outcome(run.status, values, run.error)
         if _leaving(service):
             return Outcome(None)
         await asyncio.sleep(REMOTE_POLL_SECONDS)

@@ -113,3 +113,20 @@ _asking: Any = StateGraph(Answers)
 _asking.add_node("ask", _ask)
 _asking.add_conditional_edges(START, lambda _: [Send("ask", {"number": n}) for n in range(3)], ["ask"])
 asking = _asking.compile()
+
+
+class Twice(TypedDict, total=False):
+    seconds: float
+    answers: Annotated[list[str], operator.add]
+
+
+async def _ask_twice(state: Twice) -> Twice:
+    first = interrupt("first")
+    await asyncio.sleep(state["seconds"])
+    return {"answers": [first, interrupt("second")]}
+
+
+_asking_twice: Any = StateGraph(Twice)
+_asking_twice.add_node("ask", _ask_twice)
+_asking_twice.add_edge(START, "ask")
+asking_twice = _asking_twice.compile()
