@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import tarfile
 import tempfile
@@ -46,7 +45,7 @@ _PROGRAMS = ("catatonit", "ip", "nft", "redis-cli", "redis-server", "runc")
 """What is run by its name."""
 _NEEDLESS = re.compile(
     r"(etc|var|usr/lib/systemd|usr/share/(doc|man|locale|lintian|bug))(/|$)"
-    # Its compiler would need LLVM, twice the size of all the rest.
+    # Its compiler would need LLVM, half as large as all the rest.
     r"|usr/lib/postgresql/\d+/lib/(bitcode|pgxs|llvmjit)"
 )
 _RECIPE = "1"
@@ -124,7 +123,9 @@ def ensure(cache: Path) -> Debian:
     debian = find(cache)
     packages = pinned(_architecture())
     if not packages:
-        raise SandboxError(f"no packages are pinned for {os.uname().machine}: it takes {' or '.join(ARCHITECTURES)}")
+        raise SandboxError(
+            f"no packages are pinned for {os.uname().machine}: it takes {' or '.join(ARCHITECTURES)}"
+        )
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{debian.root.name}.lock"):
         if debian.root.exists():
@@ -147,7 +148,7 @@ def ensure(cache: Path) -> Debian:
 
 
 def use(debian: Debian) -> None:
-    """Let this process, and those that it starts, find the programs by their names. It is no error when there are none."""
+    """Let this process, and those that it starts, find the programs by their names; no error without any."""
     os.environ["PATH"] = f"{debian.programs}:{os.environ.get('PATH', '')}"
 
 
@@ -159,13 +160,13 @@ def pinned(architecture: str) -> list[Package]:
 
 
 def resolve(architecture: str, names: Sequence[str]) -> list[Package]:
-    """The packages as Debian has them today, by apt, which verifies Debian's signatures. Nothing of the machine changes.
+    """The packages as Debian has them today, by apt, which verifies who signed that. The machine stays as it is.
 
     Raises:
         SandboxError: apt or Debian's keys are missing, or apt fails; with its words.
     """
     if shutil.which("apt-get") is None or not _KEYRING.exists():
-        raise SandboxError(f"apt-get and {_KEYRING} are needed (Debian: apt install debian-archive-keyring)")
+        raise SandboxError(f"this takes apt-get and {_KEYRING}, as Debian has them")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for inner in ("etc/apt.conf.d", "etc/preferences.d", "state/lists/partial", "cache/archives/partial"):
@@ -201,8 +202,7 @@ def lock() -> None:
     """Write `debian.txt` anew."""
     lines = [f"# Debian {RELEASE} at {datetime.now(UTC):%Y%m%dT%H%M%SZ}, written by `make lock-packages`.\n"]
     for architecture in ARCHITECTURES.values():
-        for package in resolve(architecture, names()):
-            lines.append(f"{architecture} {package.path} {package.size} {package.sha256}\n")
+        lines += [f"{architecture} {p.path} {p.size} {p.sha256}\n" for p in resolve(architecture, names())]
     PINS.write_text("".join(lines))
 
 
@@ -238,7 +238,7 @@ def _gather(packages: Sequence[Package], folder: Path) -> list[Path]:
             try:
                 todays = resolve(packages[0].architecture, [package.name for package in packages])
             except SandboxError as error:
-                raise SandboxError(f"{gone} Nor does apt help: {error}") from gone
+                raise SandboxError(f"{gone}\n  Asked for the versions of today: {error}") from gone
             return list(_fetch(todays, folder, progress))
 
 
@@ -258,9 +258,7 @@ def _fetch(packages: Sequence[Package], folder: Path, progress: Step) -> Iterato
             pool.shutdown(cancel_futures=True)
 
 
-def _download(
-    client: httpx.Client, package: Package, folder: Path, archives: dict[str, list[str]]
-) -> Path:
+def _download(client: httpx.Client, package: Package, folder: Path, archives: dict[str, list[str]]) -> Path:
     archive, _, path = package.path.partition("/")
     reasons = []
     for source in archives[archive]:
@@ -275,13 +273,19 @@ def _download(
             return file
         reasons.append(f"{source}: what it sends is not what is pinned")
     what = f"{package.path} cannot be fetched:"
-    raise SandboxError("\n  ".join([what, *reasons, f"{_MIRROR} or a mirror of it in {_APT} has to be reachable."]))
+    raise SandboxError(
+        "\n  ".join([what, *reasons, f"{_MIRROR} or a mirror of it in {_APT} has to be reachable."])
+    )
 
 
 def _sources(archive: str) -> list[str]:
     """Where an archive is to be had: the machine's own mirrors, everybody's, and what keeps old versions."""
     files = [*_APT.glob("sources.list"), *sorted(_APT.glob("sources.list.d/*"))]
-    own = [uri.rstrip("/") for file in files for uri in re.findall(r"^[^#]*?(https?://\S+)", file.read_text(), re.M)]
+    own = [
+        uri.rstrip("/")
+        for file in files
+        for uri in re.findall(r"^[^#]*?(https?://\S+)", file.read_text(), re.M)
+    ]
     moment = re.match(r"# Debian \w+ at (\w+)", PINS.read_text())
     kept = [f"{_SNAPSHOTS}/{archive}/{moment[1]}"] if moment else []
     mirrors = [uri for uri in own if uri.rpartition("/")[2] == archive]
@@ -292,7 +296,9 @@ def _unpack(file: Path, root: Path) -> None:
     with DebFile(str(file)).data.tgz() as data:
         # No file of another owner, none outside; a Python that lacks it is as strict as its `tar`.
         data.extraction_filter = getattr(tarfile, "tar_filter", None)
-        data.extractall(root, [member for member in data if not _NEEDLESS.match(member.name.removeprefix("./"))])
+        for member in data:
+            if not _NEEDLESS.match(member.name.removeprefix("./")):
+                data.extract(member, root)
 
 
 def _relocate(root: Path, target: Path) -> None:
@@ -309,9 +315,7 @@ def _relocate(root: Path, target: Path) -> None:
                 # A script, or linked statically.
                 continue
             place = seen / loader.relative_to(root)
-            done = _patch(
-                "--set-interpreter", place, "--force-rpath", "--set-rpath", place.parent, file
-            )
+            done = _patch("--set-interpreter", place, "--force-rpath", "--set-rpath", place.parent, file)
             if done.returncode:
                 raise SandboxError(f"{file.name} cannot be moved: {done.stderr.strip()}")
 

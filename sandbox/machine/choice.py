@@ -9,6 +9,7 @@ from pathlib import Path
 from sandbox.common.errors import InputError
 from sandbox.common.namespaces import HIDDEN
 
+
 class Nodes(StrEnum):
     """What pods run on."""
 

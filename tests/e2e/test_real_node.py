@@ -16,6 +16,8 @@ import httpx
 import psutil
 import pytest
 
+from sandbox.__main__ import default_cache
+from sandbox.binaries import debian
 from sandbox.common import processes
 from sandbox.common.errors import InputError
 from sandbox.machine.choice import Nodes, choose
@@ -59,6 +61,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         choose(Nodes.REAL, (folder,))
     except InputError as obstacle:
         pytest.skip(str(obstacle))
+    # The tests look by `ip` and `nft` as well.
+    debian.use(debian.ensure(default_cache()))
     return folder
 
 
@@ -126,6 +130,18 @@ def test_the_printed_line_answers_as_it_is(real: Sandbox, first: Done) -> None:
     assert "42" in json.loads(done.stdout)["output"]["messages"][-1]["content"]
 
 
+def test_what_runs_is_what_was_unpacked_with_its_own_libraries(real: Sandbox, first: Done) -> None:
+    unpacked = {_identity(path) for path in debian.find(default_cache()).root.rglob("*") if path.is_file()}
+    found = processes.running(real.state.id)
+    roles = [role for role in found if role.startswith(("postgresql-", "redis-", "namespaces"))]
+    assert len(roles) == 3
+    for process in (process for role in roles for process in found[role]):
+        mapped = set((Path("/proc") / str(process.pid) / "map_files").iterdir())
+        programs = {_identity(file) for file in mapped if _is_code(file)}
+        assert programs
+        assert programs <= unpacked, process
+
+
 def test_the_pods_run_the_image_that_was_built_by_its_digest(real: Sandbox, first: Done) -> None:
     (deployment,) = real.objects("deployment")
     wanted = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -166,6 +182,20 @@ def test_down_leaves_nothing(real: Sandbox, first: Done, before: dict[str, Any])
     assert real.run("down").code == 0
     assert processes.running(owner) == {}
     assert footprint() == before
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_code(file: Path) -> bool:
+    try:
+        with file.open("rb") as content:
+            return content.read(4) == b"\x7fELF"
+    except OSError:
+        # Memory that is shared, under the name of a file that is gone.
+        return False
 
 
 def _kill(process: psutil.Process) -> None:

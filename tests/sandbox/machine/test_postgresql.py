@@ -10,6 +10,8 @@ from sandbox.common.errors import SandboxError
 from sandbox.machine.postgresql import initialise
 from sandbox.machine.stores import Store, Stores
 
+_BINARIES = Path("/run/debian/usr/lib/postgresql/17/bin")
+
 
 _BINARIES = Path("/run/debian/usr/lib/postgresql/17/bin")
 
