@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
+from components.pooling import pgbouncer
+from components.pooling.configuration import PORT
 from components.secrets.secrets import Secret, SecretArgs, SecretEntry
-from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs
+from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs, PooledEntryArgs
 from stacks.agent_settings import Agent, AgentSecret
 from stacks.platform import Platform
 from stacks.service import DATABASE_ADMIN_URI, DATABASE_URI, REDIS_URI
 from stacks.settings import Settings
-from stacks.vocabulary import SecretSource
+from stacks.vocabulary import Pooler, SecretSource
 
 ApiKeys = pulumi.Output[dict[str, dict[str, str]]]
 """``langgraph-agents:apiKeys``, secret: values by agent and name."""
@@ -37,15 +39,17 @@ class AgentSecrets:
     """For its server, and for the retention of its threads."""
     migration: SecretFiles
     """For the migration of its database, which alone may act as the database's administrator."""
+    login: tuple[str, pulumi.Output[str]]
+    """Name and password of its login, which is the name of its database too."""
 
 
 def deploy_secrets(
     agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys, opts: pulumi.ResourceOptions
 ) -> AgentSecrets:
     """Make the agent's database and an entry for each secret that nobody else owns."""
-    database = _database(agent, settings, platform, opts).secret
+    database = _database(agent, settings, platform, opts)
     made = {
-        DATABASE_URI: database,
+        DATABASE_URI: database.pooled,
         REDIS_URI: platform.cache.secrets[agent.data_name],
         **{
             secret.name: _entry(agent, secret, settings, platform, api_keys, opts)
@@ -58,9 +62,11 @@ def deploy_secrets(
     return AgentSecrets(
         server=SecretFiles({**_arns(made), **existing}, _version(*made.values())),
         migration=SecretFiles(
-            _arns({DATABASE_URI: database, DATABASE_ADMIN_URI: administrator}),
-            _version(database, administrator),
+            # PostgreSQL itself: what changes tables belongs to a session.
+            _arns({DATABASE_URI: database.secret, DATABASE_ADMIN_URI: administrator}),
+            _version(database.secret, administrator),
         ),
+        login=(_identifier(agent.data_name), database.password),
     )
 
 
@@ -78,6 +84,13 @@ def _database(
             secrets_kms_key_arn=platform.secrets_key_arn,
             recovery_window_days=settings.secret_recovery_days,
             protect=settings.production,
+            pooled=PooledEntryArgs(
+                secret_name=platform.secret_name(agent.data_name, "database-pooled"),
+                address=pgbouncer.host(settings.namespace),
+                port=PORT,
+            )
+            if settings.database.pooler is Pooler.PGBOUNCER
+            else None,
         ),
         opts,
     )

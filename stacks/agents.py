@@ -14,6 +14,7 @@ import pulumi
 
 from components.edge.ingress import AlbIngress, IngressArgs, TraefikIngress
 from components.naming import labels, selector_labels
+from components.pooling import pgbouncer
 from components.workload.autoscaling import Autoscaling, AutoscalingArgs
 from components.workload.container import ContainerResources
 from components.workload.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
@@ -28,7 +29,7 @@ from stacks.agent_settings import Agent
 from stacks.platform import Platform
 from stacks.platform_ingress import AlbPlatform
 from stacks.service import METRICS_PORT, PORT, plain_variables
-from stacks.settings import Ingress, Network, Settings
+from stacks.settings import Ingress, Settings
 
 __all__ = ["ApiKeys", "DeployedAgent", "deploy_agent"]
 
@@ -42,6 +43,8 @@ class DeployedAgent:
     """By digest."""
     secret_arns: Mapping[str, pulumi.Output[str]]
     """By the name of the file that each becomes."""
+    login: tuple[str, pulumi.Output[str]]
+    """Name and password of its login to PostgreSQL, which is the name of its database too."""
 
 
 def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys) -> DeployedAgent:
@@ -77,14 +80,14 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     serve = grant(
         agent.data_name, secrets.server, platform, settings.namespace, served, opts, statements=allowed
     )
-    policies = _network_policies(agent, settings.network, platform, opts)
+    policies = _network_policies(agent, settings, platform, opts)
     migration = _migration(agent, platform, image, variables, migrate, policies, opts)
     workload = _workload(agent, platform, image, variables, serve, (migration.job, policies.server), opts)
     _autoscaling(agent, platform, workload, opts)
     _retention(agent, platform, image, serve, workload, opts)
     url = _ingress(agent, settings.ingress, platform, workload, opts)
     group.register_outputs({"url": url})
-    return DeployedAgent(url=url, image=image, secret_arns=secrets.server.arns)
+    return DeployedAgent(url=url, image=image, secret_arns=secrets.server.arns, login=secrets.login)
 
 
 def _labels(agent: Agent, platform: Platform, component: str) -> dict[str, str]:
@@ -92,7 +95,7 @@ def _labels(agent: Agent, platform: Platform, component: str) -> dict[str, str]:
 
 
 def _network_policies(
-    agent: Agent, network: Network, platform: Platform, opts: pulumi.ResourceOptions
+    agent: Agent, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions
 ) -> NetworkPolicies:
     return NetworkPolicies(
         f"{agent.data_name}-network",
@@ -110,7 +113,8 @@ def _network_policies(
             name_servers=platform.name_servers,
             database_cidrs=platform.network.database_cidrs,
             vpc_cidrs=platform.network.cidrs,
-            endpoint_cidrs=platform.network.private_cidrs if network.interface_endpoints else (),
+            endpoint_cidrs=platform.network.private_cidrs if settings.network.interface_endpoints else (),
+            pooler_labels=pgbouncer.POD_LABELS if platform.pooler_certificate_secret else None,
             further=destinations(agent),
         ),
         opts,
@@ -168,6 +172,7 @@ def _workload(
             secret_provider_class=access.secret_provider_class,
             secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
+            pooler_certificate_secret=platform.pooler_certificate_secret,
             resources=ContainerResources(
                 cpu_request=requests.cpu,
                 memory_request=requests.memory,
@@ -226,6 +231,7 @@ def _retention(
             secret_provider_class=access.secret_provider_class,
             config_map=workload.config_map,
             certificates_config_map=platform.namespace.certificates_config_map,
+            pooler_certificate_secret=platform.pooler_certificate_secret,
             options=pod_options(agent, platform.registries),
             idle_days=agent.retention.idle_days,
             schedule=agent.retention.schedule,

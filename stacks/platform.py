@@ -23,6 +23,7 @@ from components.naming import (
 )
 from components.network.existing import ExistingNetwork, ExistingNetworkArgs
 from components.network.network import Network, NetworkArgs
+from components.pooling.pgbouncer import CERTIFICATE_SECRET
 from components.secrets.encryption import ImagesKey, LogsKey, LogsKeyArgs
 from components.secrets.secrets import SecretsKey, SecretsKeyArgs
 from components.stores.cache import Cache, CacheArgs, CacheClientArgs
@@ -38,7 +39,7 @@ from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
 from stacks.registries import Registries, deploy_registries
 from stacks.settings import Settings
-from stacks.vocabulary import Compute, IngressController
+from stacks.vocabulary import Compute, IngressController, Pooler
 
 PLATFORMS = {
     Architecture.X86_64: "linux/amd64",
@@ -61,6 +62,8 @@ class Platform:
     cluster: Cluster | ExistingCluster
     secrets_store: pulumi.Resource | None
     """Mounts secrets; None where it is there already."""
+    cert_manager: pulumi.Resource | None
+    """Issues certificates; None where it is there already."""
     database: Checkpointer | ExistingDatabase
     cache: Cache | ExistingCache
     secrets_key_arn: pulumi.Output[str]
@@ -70,6 +73,8 @@ class Platform:
     """Of the repositories that agents with a source have."""
     namespace: AgentNamespace
     registries: Registries
+    pooler_certificate_secret: str | None
+    """Whose ``ca.crt`` signs for PgBouncer; None where the agents connect to PostgreSQL itself."""
     ingress: TraefikPlatform | AlbPlatform
     callers: Sequence[Peer]
     """Where requests come from."""
@@ -153,6 +158,7 @@ def deploy_platform(
     if isinstance(cluster, Cluster):
         deploy_controllers(settings, name, region, network, cluster, tags, shared, on_kubernetes)
     traefik = settings.ingress.controller is IngressController.TRAEFIK
+    pooled = settings.database.pooler is Pooler.PGBOUNCER
     callers = (
         [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(network.public_cidrs)
     )
@@ -161,7 +167,7 @@ def deploy_platform(
         NamespaceArgs(
             namespace=settings.namespace,
             labels=shared,
-            quota=quota(settings.agents, certificate_solvers=traefik),
+            quota=quota(settings.agents, certificate_solvers=traefik, pooled=pooled),
             certificates=rds_ca(region),
             certificate_solver_peers=tuple(callers) if traefik else (),
         ),
@@ -176,6 +182,7 @@ def deploy_platform(
         network=network,
         cluster=cluster,
         secrets_store=addons.secrets_store if addons else None,
+        cert_manager=addons.cert_manager if addons else None,
         database=database,
         cache=cache,
         secrets_key_arn=secrets_key.arn,
@@ -183,6 +190,7 @@ def deploy_platform(
         images_key_arn=images_key.arn if images_key else None,
         namespace=namespace,
         registries=deploy_registries(settings, namespace, stack, on_kubernetes),
+        pooler_certificate_secret=CERTIFICATE_SECRET if pooled else None,
         ingress=deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
         callers=callers,
         scrapers=[namespace_peer("monitoring")],

@@ -12,12 +12,21 @@ from components.cluster.node_groups import Architecture
 from components.stores.max_connections import MEMORY_GIB, max_connections
 from components.workload.image_name import ImageName, image_name
 from stacks.agent_settings import LEAST_POOL, Agent
+from stacks.connections import (
+    LEAST_POOLED,
+    MAINTENANCE,
+    POOLERS,
+    RESERVED,
+    SURGE,
+    direct,
+    least_pooled,
+)
 from stacks.instance_types import is_arm
 from stacks.policy_exceptions import PolicyException
 from stacks.problems import Problem
 from stacks.service import SECRET_NAMES, plain_variables
 from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network, Registry
-from stacks.vocabulary import Compute, IngressController, Issuer, SecretSource
+from stacks.vocabulary import Compute, IngressController, Issuer, Pooler, SecretSource
 
 Agents = Mapping[int, Agent]
 ApiKeys = Mapping[str, Sequence[str]]
@@ -34,13 +43,6 @@ RULES: list[Rule] = []
 _CLOSED_ENDPOINT = "closed-cluster-endpoint"
 _OPEN_PREFIX = 9
 _PRODUCTION_PREFIX = 16
-
-# Connections that are not the agents': rds_superuser's reserve, RDS' own monitoring, a person with psql.
-_RESERVED_CONNECTIONS = 10
-# The migration Job and the retention CronJob of an agent, one connection each.
-_MAINTENANCE_CONNECTIONS = 2
-# A rolling update runs this many pods above the maximum.
-_SURGE = 1
 
 # Databases and roles that RDS has from the start, and objects of the namespace.
 _TAKEN_NAMES = frozenset(
@@ -199,17 +201,27 @@ def what_is_there_is_in_a_network_that_is_there(
 def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Problem]:
     """All pods at their maximum, with a rollout under way, can connect at once."""
     limit = max_connections(database.instance_class)
-    demand = {
-        agent.name: (agent.replicas.max + _SURGE) * agent.pool.max_size + _MAINTENANCE_CONNECTIONS
-        for agent in agents.values()
-    }
-    needed = sum(demand.values()) + _RESERVED_CONNECTIONS
+    pooled = least_pooled(len(agents))
+    if database.pooler is Pooler.PGBOUNCER:
+        if pooled > limit:
+            larger = _larger_class(database.instance_class, pooled)
+            yield Problem(
+                "database.instanceClass",
+                database.instance_class,
+                f"allows about {limit} connections, and {len(agents)} agents need {pooled} at least: {LEAST_POOLED} for"
+                f" an agent (one of each of {POOLERS} PgBouncers, one of its migration), reserve {RESERVED}."
+                f" {f'Take {larger} or a larger class, or give' if larger else 'Give'} some of the agents a stack of"
+                " their own",
+            )
+        return
+    demand = direct(list(agents.values()))
+    needed = sum(demand.values()) + RESERVED
     if needed > limit:
         shares = ", ".join(f"{name} {count}" for name, count in demand.items())
         yield Problem(
             "database.instanceClass",
             database.instance_class,
-            f"allows about {limit} connections, and {needed} may be needed: {shares}, reserve {_RESERVED_CONNECTIONS}"
+            f"allows about {limit} connections, and {needed} may be needed: {shares}, reserve {RESERVED}"
             " ((replicas.max + 1) x pool.maxSize + 2 for an agent)."
             f" {_fewer_connections(database.instance_class, needed, limit, agents)}",
         )
@@ -217,15 +229,13 @@ def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Probl
 
 def _fewer_connections(instance_class: str, needed: int, limit: int, agents: Agents) -> str:
     """What would make the agents' pools fit, with the numbers."""
-    family = instance_class.rpartition(".")[0]
-    larger = [
-        name
-        for name in sorted(MEMORY_GIB, key=MEMORY_GIB.__getitem__)
-        if name.rpartition(".")[0] == family and max_connections(name) >= needed
-    ]
-    pods = sum(agent.replicas.max + _SURGE for agent in agents.values())
-    pool = (limit - _RESERVED_CONNECTIONS - _MAINTENANCE_CONNECTIONS * len(agents)) // pods
-    ways = [f"take {larger[0]} or a larger class"] if larger else []
+    pods = sum(agent.replicas.max + SURGE for agent in agents.values())
+    pool = (limit - RESERVED - MAINTENANCE * len(agents)) // pods
+    ways = []
+    if least_pooled(len(agents)) <= limit:
+        ways.append(f"set database.pooler: {Pooler.PGBOUNCER}, which shares these {limit} among all pods")
+    if larger := _larger_class(instance_class, needed):
+        ways.append(f"take {larger} or a larger class")
     if pool >= LEAST_POOL:
         ways.append(f"set pool.maxSize to {pool} for every agent")
     ways.append(
@@ -235,6 +245,27 @@ def _fewer_connections(instance_class: str, needed: int, limit: int, agents: Age
     )
     text = ", or ".join(ways)
     return text[0].upper() + text[1:]
+
+
+def _larger_class(instance_class: str, needed: int) -> str | None:
+    """The smallest class of the same family that takes so many connections."""
+    family = instance_class.rpartition(".")[0]
+    fitting = (
+        name
+        for name in sorted(MEMORY_GIB, key=MEMORY_GIB.__getitem__)
+        if name.rpartition(".")[0] == family and max_connections(name) >= needed
+    )
+    return next(fitting, None)
+
+
+@rule
+def the_pooler_has_its_name_to_itself(database: Database, agents: Agents) -> Iterator[Problem]:
+    """Its objects are called so, and so is PgBouncer's own database, by which it is administered."""
+    for index, agent in agents.items():
+        if database.pooler is Pooler.PGBOUNCER and Pooler.PGBOUNCER in (agent.name, agent.data_name):
+            yield Problem(
+                f"agents[{index}].name", agent.name, "is that of database.pooler: choose another name"
+            )
 
 
 @rule

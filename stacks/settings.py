@@ -44,6 +44,7 @@ from stacks.vocabulary import (
     Model,
     Name,
     ObjectName,
+    Pooler,
     RegistryServer,
     Whole,
 )
@@ -238,7 +239,7 @@ class Database(Model):
     """The RDS PostgreSQL instance that holds the agents' checkpoints, a database for each."""
 
     existing: ExistingDatabase | None = None
-    """An instance of somebody else's, of which only ``instanceClass`` is said besides."""
+    """An instance of somebody else's, of which only ``instanceClass`` and ``pooler`` are said besides."""
     engine_version: EngineVersion = "17"
     """PostgreSQL's major version (17 or 18), or an exact one."""
     allow_major_upgrade: Flag = False
@@ -257,11 +258,13 @@ class Database(Model):
     """How far back a point-in-time restore reaches."""
     performance_insights: Flag = False
     """Which queries load it, kept for seven days."""
+    pooler: Pooler = Pooler.NONE
+    """What shares connections to it among the agents' pods: PgBouncer in transaction mode, or nothing."""
 
     @model_validator(mode="after")
     def _one_that_is_there_is_as_it_is(self) -> Self:
         if self.existing is not None:
-            _only(self, "instance_class")
+            _only(self, "instance_class", "pooler")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from components.stores.cache import Cache
 from components.stores.checkpointer import Checkpointer
 from stacks.platform import Platform
 from stacks.settings import Settings
+from stacks.vocabulary import Pooler
 
 # The engine's own function behind StackReference. Its answer is a value and no Output: settings decide which resources
 # there are, and have to be valid before the first one is made.
@@ -79,6 +80,11 @@ def shared(settings: Settings, platform: Platform) -> dict[str, pulumi.Input[Any
         else as_written("cluster"),
         "database": {
             "instanceClass": settings.database.instance_class,
+            **(
+                {"pooler": settings.database.pooler.value}
+                if settings.database.pooler is not Pooler.NONE
+                else {}
+            ),
             "existing": {
                 "identifier": database.identifier,
                 "adminSecretArn": database.admin_secret.arn,

@@ -7,8 +7,10 @@ import pulumi
 
 from stacks.agents import ApiKeys, deploy_agent
 from stacks.platform import deploy_platform
+from stacks.pooler import deploy_pooler
 from stacks.settings import Settings
 from stacks.sharing import shared
+from stacks.vocabulary import Pooler
 
 
 def compose(
@@ -27,6 +29,8 @@ def compose(
     """
     platform = deploy_platform(settings, stack=stack, region=region, account_ids=account_ids)
     agents = {agent.name: deploy_agent(agent, settings, platform, api_keys) for agent in settings.agents}
+    if settings.database.pooler is Pooler.PGBOUNCER and agents:
+        deploy_pooler(settings, platform, {name: agent.login for name, agent in agents.items()})
     others = {} if settings.agents else {"existing": shared(settings, platform)}
     return {
         **others,

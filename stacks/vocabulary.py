@@ -355,6 +355,14 @@ class Issuer(StrEnum):
     PRODUCTION = "letsencrypt-prod"
 
 
+class Pooler(StrEnum):
+    """What stands between the agents' pods and PostgreSQL: nothing, or PgBouncer, which shares few connections among
+    many."""
+
+    NONE = "none"
+    PGBOUNCER = "pgbouncer"
+
+
 class Compute(StrEnum):
     """Who runs the nodes: managed node groups of the stack file, with the Cluster Autoscaler or with Karpenter beside
     them, or EKS Auto Mode."""

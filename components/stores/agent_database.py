@@ -7,10 +7,25 @@ import pulumi
 import pulumi_random as random
 
 from components.secrets.secrets import Secret, SecretArgs
-from components.stores.database_uri import database_uri
+from components.stores.database_uri import CA_FILE, POOLER_CA_FILE, database_uri
 
 # What PostgreSQL takes as an identifier without quotes, of at most 63 bytes.
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledEntryArgs:
+    """The entry with the URI that leads to PgBouncer.
+
+    Attributes:
+        secret_name: its name.
+        address: PgBouncer's host name, which its certificate has.
+        port: its port.
+    """
+
+    secret_name: str
+    address: str
+    port: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +41,7 @@ class AgentDatabaseArgs:
         secrets_kms_key_arn: the key of that entry.
         recovery_window_days: how long the deleted entry can be restored.
         protect: keep the entry from being deleted.
+        pooled: the entry of who connects by PgBouncer; None where there is none.
     """
 
     database: str
@@ -36,6 +52,7 @@ class AgentDatabaseArgs:
     secrets_kms_key_arn: pulumi.Input[str]
     recovery_window_days: int
     protect: bool
+    pooled: PooledEntryArgs | None = None
 
     def __post_init__(self) -> None:
         for field, value in (("database", self.database), ("username", self.username)):
@@ -54,9 +71,13 @@ class AgentDatabase(pulumi.ComponentResource):
 
     Attributes:
         secret: holds the URI.
+        pooled: holds the URI that leads to PgBouncer; the same entry where there is none.
+        password: the login's.
     """
 
     secret: Secret
+    pooled: Secret
+    password: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: AgentDatabaseArgs, opts: pulumi.ResourceOptions | None = None
@@ -65,17 +86,37 @@ class AgentDatabase(pulumi.ComponentResource):
         password = random.RandomPassword(
             f"{name}-password", length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
-        self.secret = Secret(
-            f"{name}-uri",
+        self.password = password.result
+        self.secret = self._entry(f"{name}-uri", args, args.secret_name, args.address, args.port, CA_FILE)
+        self.pooled = self.secret
+        if (pooled := args.pooled) is not None:
+            self.pooled = self._entry(
+                f"{name}-pooled-uri", args, pooled.secret_name, pooled.address, pooled.port, POOLER_CA_FILE
+            )
+        self.register_outputs({"secret_arn": self.secret.arn})
+
+    def _entry(
+        self,
+        name: str,
+        args: AgentDatabaseArgs,
+        secret_name: str,
+        address: pulumi.Input[str],
+        port: pulumi.Input[int],
+        ca_file: str,
+    ) -> Secret:
+        through = "" if ca_file == CA_FILE else " through PgBouncer"
+        return Secret(
+            name,
             SecretArgs(
-                secret_name=args.secret_name,
-                description=f"Connection URI of the database {args.database}, for its owner",
+                secret_name=secret_name,
+                description=f"Connection URI of the database {args.database}{through}, for its owner",
                 value=database_uri(
                     username=args.username,
-                    password=password.result,
-                    address=args.address,
-                    port=args.port,
+                    password=self.password,
+                    address=address,
+                    port=port,
                     database=args.database,
+                    ca_file=ca_file,
                 ),
                 kms_key_arn=args.secrets_kms_key_arn,
                 recovery_window_days=args.recovery_window_days,
@@ -83,4 +124,3 @@ class AgentDatabase(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.register_outputs({"secret_arn": self.secret.arn})

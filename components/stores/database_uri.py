@@ -4,6 +4,8 @@ import pulumi
 
 #: Where a pod finds the root certificates of RDS.
 CA_FILE = "/etc/langgraph-agents/rds-ca.pem"
+#: And that of PgBouncer, where there is one.
+POOLER_CA_FILE = "/etc/langgraph-agents/pgbouncer-ca.pem"
 
 
 def database_uri(
@@ -13,8 +15,9 @@ def database_uri(
     address: pulumi.Input[str],
     port: pulumi.Input[int],
     database: str,
+    ca_file: str = CA_FILE,
 ) -> pulumi.Output[str]:
-    """A libpq URI, secret; the server has to prove who it is by a certificate from `CA_FILE`.
+    """A libpq URI, secret; the server has to prove who it is by a certificate from ``ca_file``.
 
     Args:
         username: letters, digits and underscores, so that nothing has to be escaped.
@@ -28,6 +31,6 @@ def database_uri(
             address,
             port,
             database,
-            CA_FILE,
+            ca_file,
         )
     )

@@ -103,6 +103,8 @@ class RetentionArgs:
     secret_provider_class: pulumi.Input[str]
     config_map: pulumi.Input[str]
     certificates_config_map: pulumi.Input[str]
+    pooler_certificate_secret: pulumi.Input[str] | None = None
+    """Whose ``ca.crt`` signed PgBouncer's certificate, where the database is reached by it."""
     options: PodOptions = field(default_factory=PodOptions)
     """Of which only the placement counts."""
     idle_days: int
@@ -125,6 +127,7 @@ class Retention(pulumi.ComponentResource):
             secret_provider_class=args.secret_provider_class,
             config_map=args.config_map,
             certificates_config_map=args.certificates_config_map,
+            pooler_certificate_secret=args.pooler_certificate_secret,
             resources=RESOURCES,
             options=args.options.placement(),
             labels=args.labels,

@@ -12,6 +12,7 @@ Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgs
 Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgs
 
 POSTGRES_PORT = 5432
+POOLER_PORT = 6432
 CACHE_PORT = 6379
 # EKS Pod Identity's agent, for model providers on AWS (the EKS user guide, "How EKS Pod Identity works").
 _POD_IDENTITY_AGENT = "169.254.170.23/32"
@@ -78,6 +79,8 @@ class NetworkPoliciesArgs:
     """Who resolves names, on port 53."""
     database_cidrs: Sequence[pulumi.Input[str]]
     """The subnets of RDS and ElastiCache."""
+    pooler_labels: Mapping[str, str] | None = None
+    """Select the pods of PgBouncer in the namespace; None where there is none."""
     vpc_cidrs: pulumi.Input[Sequence[str]]
     """Private addresses that HTTPS to the internet does not include."""
     endpoint_cidrs: Sequence[pulumi.Input[str]] = ()
@@ -104,6 +107,11 @@ class NetworkPolicies(pulumi.ComponentResource):
         database = Egress(
             to=cidr_peers(args.database_cidrs), ports=[Port(port=POSTGRES_PORT, protocol="TCP")]
         )
+        # Beside the database itself: pods of before a change to PgBouncer are connected to it until they are replaced.
+        databases = [database]
+        if args.pooler_labels:
+            pooler = Peer(pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.pooler_labels)))
+            databases.append(Egress(to=[pooler], ports=[Port(port=POOLER_PORT, protocol="TCP")]))
         cache = Egress(to=cidr_peers(args.database_cidrs), ports=[Port(port=CACHE_PORT, protocol="TCP")])
         https = Egress(
             to=[
@@ -120,7 +128,7 @@ class NetworkPolicies(pulumi.ComponentResource):
             ports=[Port(port=443, protocol="TCP")],
         )
         credentials = Egress(to=cidr_peers([_POD_IDENTITY_AGENT]), ports=[Port(port=80, protocol="TCP")])
-        egress = [dns, database, cache, https, credentials]
+        egress = [dns, *databases, cache, https, credentials]
         if args.endpoint_cidrs:
             egress.append(Egress(to=cidr_peers(args.endpoint_cidrs), ports=[Port(port=443, protocol="TCP")]))
 
@@ -162,7 +170,7 @@ class NetworkPolicies(pulumi.ComponentResource):
                     ],
                 ),
                 policy_types=["Ingress", "Egress"],
-                egress=[dns, database],
+                egress=[dns, *databases],
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

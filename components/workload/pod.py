@@ -50,6 +50,8 @@ class PodArgs:
     """Its keys become environment variables."""
     certificates_config_map: pulumi.Input[str]
     """Mounted at ``CERTIFICATES_DIR``."""
+    pooler_certificate_secret: pulumi.Input[str] | None = None
+    """Whose ``ca.crt`` is mounted there too, as ``pgbouncer-ca.pem``."""
     resources: ContainerResources
     labels: Mapping[str, str]
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
@@ -160,10 +162,7 @@ def pod_template(
                         volume_attributes={"secretProviderClass": args.secret_provider_class},
                     ),
                 ),
-                k8s.core.v1.VolumeArgs(
-                    name="certificates",
-                    config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=args.certificates_config_map),
-                ),
+                _certificates(args),
                 # The root file system is read-only, and some libraries want a place for a moment.
                 k8s.core.v1.VolumeArgs(
                     name="tmp",
@@ -173,5 +172,31 @@ def pod_template(
                 ),
                 *(each.volume for each in options.volumes),
             ],
+        ),
+    )
+
+
+def _certificates(args: PodArgs) -> k8s.core.v1.VolumeArgs:
+    """Whom connections to PostgreSQL trust."""
+    if args.pooler_certificate_secret is None:
+        return k8s.core.v1.VolumeArgs(
+            name="certificates",
+            config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=args.certificates_config_map),
+        )
+    return k8s.core.v1.VolumeArgs(
+        name="certificates",
+        projected=k8s.core.v1.ProjectedVolumeSourceArgs(
+            sources=[
+                k8s.core.v1.VolumeProjectionArgs(
+                    config_map=k8s.core.v1.ConfigMapProjectionArgs(name=args.certificates_config_map)
+                ),
+                k8s.core.v1.VolumeProjectionArgs(
+                    secret=k8s.core.v1.SecretProjectionArgs(
+                        name=args.pooler_certificate_secret,
+                        # Not its key.
+                        items=[k8s.core.v1.KeyToPathArgs(key="ca.crt", path="pgbouncer-ca.pem")],
+                    )
+                ),
+            ]
         ),
     )

@@ -34,6 +34,8 @@ class WorkloadArgs:
     secrets_version: pulumi.Input[str]
     """Changes whenever a secret does, which rolls the pods."""
     certificates_config_map: pulumi.Input[str]
+    pooler_certificate_secret: pulumi.Input[str] | None = None
+    """Whose ``ca.crt`` signed PgBouncer's certificate, where the database is reached by it."""
     resources: ContainerResources
     options: PodOptions = field(default_factory=PodOptions)
     port: int
@@ -87,6 +89,7 @@ class Workload(pulumi.ComponentResource):
             secret_provider_class=args.secret_provider_class,
             config_map=config_map.metadata.name,
             certificates_config_map=args.certificates_config_map,
+            pooler_certificate_secret=args.pooler_certificate_secret,
             resources=args.resources,
             options=args.options,
             labels=args.labels,

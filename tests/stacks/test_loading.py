@@ -174,14 +174,15 @@ CASES: list[tuple[str, str, Any, str, str]] = [
         "agents.0.pool",
         {"maxSize": 100},
         "database.instanceClass",
-        "Take db.t4g.large or a larger class, or set pool.maxSize to 96 for every agent, or lower replicas.max",
+        "Set database.pooler: pgbouncer, which shares these 399 among all pods, or take db.t4g.large or a larger class,"
+        " or set pool.maxSize to 96 for every agent, or lower replicas.max",
     ),
     (
         "dev",
         "agents.0",
         {"name": "support", "host": "support.dev.agents.example.com", "replicas": {"max": 900}},
         "database.instanceClass",
-        "Lower replicas.max, or give some of the agents a stack of their own",
+        "which shares these 399 among all pods, or lower replicas.max",
     ),
     ("dev", "agents.0.lifetimes", {"gracePeriod": 310}, "agents[0].lifetimes", "set it to 320 or more"),
     (

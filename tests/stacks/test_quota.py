@@ -26,7 +26,7 @@ def agent(replicas: int, cpu: str, memory: str) -> Agent:
 
 def test_the_quota_of_one_agent_is_its_pods_twice_one_more_and_its_maintenance() -> None:
     # 3 that serve, 3 that finish their runs, 1 of the surge; 3 of maintenance at 100m to 500m and 256Mi to 512Mi.
-    assert quota([agent(3, "500m", "1Gi")], certificate_solvers=False) == {
+    assert quota([agent(3, "500m", "1Gi")], certificate_solvers=False, pooled=False) == {
         "pods": "10",
         "requests.cpu": "3800m",
         "requests.memory": "7936Mi",
@@ -37,8 +37,8 @@ def test_the_quota_of_one_agent_is_its_pods_twice_one_more_and_its_maintenance()
 
 def test_each_agent_has_room_for_the_solver_of_its_certificate_at_full_load() -> None:
     agents = [agent(3, "500m", "1Gi")] * 2
-    without = quota(agents, certificate_solvers=False)
-    with_solvers = quota(agents, certificate_solvers=True)
+    without = quota(agents, certificate_solvers=False, pooled=False)
+    with_solvers = quota(agents, certificate_solvers=True, pooled=False)
     room = {name: quantity(with_solvers[name]) - quantity(without[name]) for name in without}
     assert room == {
         "pods": 2,
@@ -61,7 +61,7 @@ def test_each_agent_has_room_for_the_solver_of_its_certificate_at_full_load() ->
     )
 )
 def test_every_agent_can_be_replaced_whole_at_its_maximum(sizes: list[tuple[int, str, str]]) -> None:
-    hard = quota([agent(*size) for size in sizes], certificate_solvers=True)
+    hard = quota([agent(*size) for size in sizes], certificate_solvers=True, pooled=False)
     assert int(hard["pods"]) > sum(2 * replicas + 1 for replicas, _, _ in sizes)
     needed = {
         "cpu": sum(((2 * replicas + 1) * quantity(cpu) for replicas, cpu, _ in sizes), Decimal(0)),

@@ -1,0 +1,1 @@
+"""PgBouncer between the agents' pods and PostgreSQL."""

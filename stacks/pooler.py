@@ -1,0 +1,111 @@
+"""PgBouncer of a stack: between its agents and their databases."""
+
+import hashlib
+from collections.abc import Mapping
+
+import pulumi
+
+from components.naming import labels
+from components.pooling.configuration import PooledDatabase, logins
+from components.pooling.pgbouncer import IMAGE_CONTEXT, LOGINS, NAME, PgBouncer, PgBouncerArgs
+from components.secrets.secrets import Secret, SecretArgs
+from components.stores.max_connections import max_connections
+from components.workload.image import DEPLOYED, Image, ImageArgs
+from stacks.agent_access import grant
+from stacks.agent_secrets import SecretFiles
+from stacks.connections import POOLERS, max_clients, pool_sizes, pooler_resources
+from stacks.platform import PLATFORMS, Platform
+from stacks.service import METRICS_PORT
+from stacks.settings import Settings
+
+
+def deploy_pooler(
+    settings: Settings, platform: Platform, passwords: Mapping[str, tuple[str, pulumi.Output[str]]]
+) -> None:
+    """Make PgBouncer, for the logins that the agents have.
+
+    Args:
+        passwords: by agent its login, which is the name of its database too, and its password.
+    """
+    group = pulumi.ComponentResource(
+        "langgraph-agents:stacks:Pooler", "pooler", opts=pulumi.ResourceOptions(providers=platform.providers)
+    )
+    opts = pulumi.ResourceOptions(parent=group)
+    named = labels(name=NAME, component="pooler", instance=platform.stack)
+    secret = Secret(
+        "pooler-logins",
+        SecretArgs(
+            secret_name=platform.secret_name("database", "pooler"),
+            description="Logins of the agents, for PgBouncer",
+            value=pulumi.Output.all(**dict(passwords.values())).apply(
+                lambda known: logins({login: known[login] for login in sorted(known)})
+            ),
+            kms_key_arn=platform.secrets_key_arn,
+            recovery_window_days=settings.secret_recovery_days,
+            protect=settings.production,
+        ),
+        opts,
+    )
+    access = grant(
+        NAME,
+        SecretFiles(
+            {LOGINS: secret.arn},
+            secret.version_id.apply(lambda version: hashlib.sha256(version.encode()).hexdigest()[:16]),
+        ),
+        platform,
+        settings.namespace,
+        named,
+        opts,
+    )
+    sizes = pool_sizes(settings.agents, max_connections(settings.database.instance_class))
+    PgBouncer(
+        "pgbouncer",
+        PgBouncerArgs(
+            namespace=platform.namespace.namespace,
+            namespace_name=settings.namespace,
+            image=_image(settings, platform, opts),
+            replicas=POOLERS,
+            labels=named,
+            clients={"app.kubernetes.io/part-of": named["app.kubernetes.io/part-of"]},
+            databases=[
+                PooledDatabase(name=passwords[agent.name][0], connections=sizes[agent.name])
+                for agent in settings.agents
+            ],
+            max_clients=max_clients(settings.agents),
+            metrics_port=METRICS_PORT,
+            scrapers=platform.scrapers,
+            address=platform.database.address,
+            port=platform.database.port,
+            database_cidrs=platform.network.database_cidrs,
+            name_servers=platform.name_servers,
+            certificates_config_map=platform.namespace.certificates_config_map,
+            service_account=access.service_account,
+            secret_provider_class=access.secret_provider_class,
+            secrets_version=access.version,
+            resources=pooler_resources(settings.agents),
+            certificates_ready=platform.cert_manager,
+            run_after=(access.granted, *platform.pods_ready),
+        ),
+        opts,
+    )
+    group.register_outputs({})
+
+
+def _image(settings: Settings, platform: Platform, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    shared = settings.image.repository
+    return Image(
+        "pooler-image",
+        ImageArgs(
+            repository_name=shared or f"{platform.name}/{NAME}",
+            existing=shared is not None,
+            tag=f"{DEPLOYED}-{NAME}" if shared else DEPLOYED,
+            context=IMAGE_CONTEXT,
+            dockerfile=None,
+            platforms=[PLATFORMS[settings.cluster.architecture]],
+            region=platform.region,
+            keep_images=settings.image.keep,
+            force_delete=not settings.production,
+            protect=settings.production,
+        ),
+        opts,
+    ).ref
