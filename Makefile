@@ -68,8 +68,9 @@ lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict --exclude tests/e2e/programs .
 
-reference: $(INSTALLED) ## write the settings reference anew from the models
+reference: $(INSTALLED) ## write the settings reference and the schema of stack files anew from the models
 	@$(BIN)/python -m stacks.reference
+	@$(BIN)/python -m stacks.schema
 
 lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt

@@ -36,6 +36,10 @@ A stack file, `Pulumi.<stack>.yaml`, holds under `config:`
 Only `true` and `false` are booleans, numbers stand without quotes and versions in quotes (`"1.30"`, for `1.30` is the
 number 1.3), and a key may stand once in an object.
 
+Editors with a YAML language server complete, explain and check the file as you write it, by
+[stacks/stack.schema.json](../stacks/stack.schema.json): the first line of the repository's own stack files names it
+(`# yaml-language-server: $schema=stacks/stack.schema.json`).
+
 A setting without a default has to be set. What stands under `defaults` holds for every agent that does not set it
 itself; objects merge, lists and values replace.
 
