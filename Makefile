@@ -18,7 +18,7 @@ UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put th
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down agent preview dockerfile lock-source bench test e2e nightly lint reference lock lock-packages
+.PHONY: help venv up rehearse status down doctor agent preview dockerfile lock-source bench test e2e nightly lint reference lock lock-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ rehearse: $(INSTALLED) ## deploy BASE=<git ref>, then the working tree over it, 
 
 down: $(INSTALLED) ## end what `make up` started and remove its state (STACK=... for one)
 	@$(BIN)/python -m sandbox down $(if $(STACK),--stack $(STACK))
+
+doctor: $(INSTALLED) ## say what this machine can do, what it lacks, and the one command that mends it (JSON=1)
+	@$(BIN)/python -m sandbox doctor $(if $(JSON),--json)
 
 agent: $(INSTALLED) ## serve the reference agent on this machine, or the LangGraph project of PROJECT=<folder> (PORT=8000)
 	@$(BIN)/python -W ignore -m langgraph_agents_service.local $(if $(PROJECT),--project "$(PROJECT)") $(if $(PORT),--port $(PORT))

@@ -1,4 +1,4 @@
-"""`make up`, `make status`, `make down`.
+"""`make up`, `make status`, `make down`, `make doctor`.
 
 Exit codes: 0 done, 1 failed, 2 bad input (a stack file, a setting, an option), 130 interrupted.
 """
@@ -167,6 +167,18 @@ def down(options: argparse.Namespace) -> int:
     return 0
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """Say what this machine can do and lacks; 1 when `make up` would not end with an agent that answers."""
+    from sandbox.doctor import examine
+
+    diagnosis = examine(options.project.resolve(), options.state.resolve(), options.cache)
+    if options.json:
+        print(json.dumps(diagnosis.for_programs(), indent=2))
+    else:
+        console.print(diagnosis.for_people(), markup=False)
+    return 0 if diagnosis.fine else 1
+
+
 def put_secret_value(options: argparse.Namespace) -> int:
     """Give an entry of the emulated Secrets Manager another value, from standard input, as a rotation does."""
     here = State(options.state.resolve(), _stack(options, "dev"))
@@ -242,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
         ("rehearse", rehearse, "deploy a change over its base on real pods, under load"),
         ("status", status, "show what runs"),
         ("down", down, "end what runs and remove its state"),
+        ("doctor", doctor, "say what this machine can do, what it lacks, and what mends it"),
         (
             "put-secret-value",
             put_secret_value,
@@ -272,7 +285,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--output", type=Path, default=Path("build/rehearsal"), help="the folder of the reports"
             )
-        if name in ("up", "status", "rehearse"):
+        if name in ("up", "status", "rehearse", "doctor"):
             sub.add_argument(
                 "--json", action="store_true", help="print JSON; progress goes to standard error"
             )

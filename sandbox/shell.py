@@ -16,7 +16,8 @@ def write(state: State, engine: Engine, reached: Sequence[tuple[Agent, Reached]]
         state.env,
         f"""# . {state.env}
 export KUBECONFIG={shlex.quote(str(state.kubeconfig))}
-PATH={shlex.quote(str(engine.kubernetes))}:$PATH
+# curl last: the machine's own is preferred, where there is one.
+PATH={shlex.quote(str(engine.kubernetes))}:$PATH:{shlex.quote(str(engine.debian.programs))}
 export PATH
 # ask AGENT PATH [options of curl]
 ask() {{

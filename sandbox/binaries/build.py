@@ -178,15 +178,9 @@ def find_or_build(cache: Path, *, real_node: bool = False) -> Engine:
         SandboxError: something is missing and cannot be built; the message holds the builder's words.
     """
     pulumi = _pulumi_on_path()
-    wanted = [
-        KUBERNETES,
-        *([] if pulumi else [PULUMI]),
-        MANIFESTS,
-        *([NODE, CONTAINERS] if real_node else []),
-    ]
     if real_node:
         debian.ensure(cache)
-    ensure(cache, wanted)
+    ensure(cache, _wanted(pulumi, real_node=real_node))
     return Engine(
         pulumi_root=None if pulumi else cache / PULUMI.key,
         pulumi_origin=pulumi or f"pulumi {PULUMI.version} built from its Go module",
@@ -196,6 +190,22 @@ def find_or_build(cache: Path, *, real_node: bool = False) -> Engine:
         containers=cache / CONTAINERS.key / "bin",
         debian=debian.find(cache),
     )
+
+
+def unbuilt(cache: Path, *, real_node: bool) -> list[str]:
+    """What `find_or_build` would build, each with its version."""
+    wanted = _wanted(_pulumi_on_path(), real_node=real_node)
+    return [f"{module.folder} {module.version}" for module in wanted if not (cache / module.key).exists()]
+
+
+def _wanted(pulumi: str | None, *, real_node: bool) -> list[Module]:
+    """The modules, in the order in which they are needed; `pulumi` is the one that is there already."""
+    return [
+        KUBERNETES,
+        *([] if pulumi else [PULUMI]),
+        MANIFESTS,
+        *([NODE, CONTAINERS] if real_node else []),
+    ]
 
 
 def ensure(cache: Path, modules: Iterable[Module]) -> None:

@@ -41,7 +41,7 @@ _SNAPSHOTS = "https://snapshot.debian.org/archive"
 _APT = Path("/etc/apt")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
-_PROGRAMS = ("catatonit", "ip", "nft", "redis-cli", "redis-server", "runc")
+_PROGRAMS = ("catatonit", "curl", "ip", "nft", "redis-cli", "redis-server", "runc")
 """What is run by its name."""
 _NEEDLESS = re.compile(
     r"(etc|var|usr/lib/systemd|usr/share/(doc|man|locale|lintian|bug))(/|$)"
@@ -243,7 +243,7 @@ def _gather(packages: Sequence[Package], folder: Path) -> list[Path]:
 
 
 def _fetch(packages: Sequence[Package], folder: Path, progress: Step) -> Iterator[Path]:
-    archives = {archive: _sources(archive) for archive in _ARCHIVES}
+    archives = {archive: mirrors(archive) for archive in _ARCHIVES}
     with (
         httpx.Client(follow_redirects=True, timeout=20) as client,
         ThreadPoolExecutor(8) as pool,
@@ -278,7 +278,7 @@ def _download(client: httpx.Client, package: Package, folder: Path, archives: di
     )
 
 
-def _sources(archive: str) -> list[str]:
+def mirrors(archive: str) -> list[str]:
     """Where an archive is to be had: the machine's own mirrors, everybody's, and what keeps old versions."""
     files = [*_APT.glob("sources.list"), *sorted(_APT.glob("sources.list.d/*"))]
     own = [
@@ -288,8 +288,8 @@ def _sources(archive: str) -> list[str]:
     ]
     moment = re.match(r"# Debian \w+ at (\w+)", PINS.read_text())
     kept = [f"{_SNAPSHOTS}/{archive}/{moment[1]}"] if moment else []
-    mirrors = [uri for uri in own if uri.rpartition("/")[2] == archive]
-    return list(dict.fromkeys([*mirrors, f"{_MIRROR}/{archive}", *kept]))
+    near = [uri for uri in own if uri.rpartition("/")[2] == archive]
+    return list(dict.fromkeys([*near, f"{_MIRROR}/{archive}", *kept]))
 
 
 def _unpack(file: Path, root: Path) -> None:

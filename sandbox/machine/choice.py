@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,23 +32,41 @@ def choose(wanted: str | None, folders: tuple[Path, ...]) -> tuple[Nodes, str]:
         raise InputError(f"NODES is {wanted!r}: give {' or '.join(Nodes)}, or leave it out")
     if wanted == Nodes.SIMULATED:
         return Nodes.SIMULATED, ""
-    obstacle = _obstacle(folders)
-    if wanted == Nodes.REAL and obstacle:
-        raise InputError(f"NODES=real cannot work here: {obstacle}")
-    return (Nodes.SIMULATED, obstacle) if obstacle else (Nodes.REAL, "")
+    found = obstacle(folders)
+    if wanted == Nodes.REAL and found:
+        raise InputError(f"NODES=real cannot work here: {found}")
+    return (Nodes.SIMULATED, str(found)) if found else (Nodes.REAL, "")
 
 
-def _obstacle(folders: tuple[Path, ...]) -> str:
-    """Why a real node cannot work here, with the remedy; empty when it can."""
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a real node cannot work on a machine."""
+
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.remedy}"
+
+
+def obstacle(folders: tuple[Path, ...]) -> Obstacle | None:
+    """Why a real node cannot work here; None when it can.
+
+    Args:
+        folders: where the sandbox keeps its state and its binaries.
+    """
     if sys.platform != "linux":
-        return f"a kubelet needs Linux, and this is {sys.platform}"
+        return Obstacle(
+            f"a kubelet needs Linux, and this is {sys.platform}", "run it in a virtual machine with Linux"
+        )
     if os.geteuid() != 0:
-        return "namespaces and mounts need root: run as root (sudo -E make up)"
+        return Obstacle("namespaces and mounts need root", "run as root (sudo -E make up)")
     for folder in folders:
         for hidden in HIDDEN:
             if folder.resolve().is_relative_to(hidden):
-                return (
-                    f"{folder} lies in {hidden}, which the node's namespaces hide: use a checkout elsewhere"
+                return Obstacle(
+                    f"{folder} lies in {hidden}, which the node's namespaces hide",
+                    "use a checkout elsewhere, and XDG_CACHE_HOME for the cache",
                 )
     tried = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/run"],
@@ -56,5 +75,7 @@ def _obstacle(folders: tuple[Path, ...]) -> str:
         check=False,
     )
     if tried.returncode:
-        return f"this machine gives no namespaces ({tried.stderr.strip()}): a container needs --privileged"
-    return ""
+        return Obstacle(
+            f"this machine gives no namespaces ({tried.stderr.strip()})", "a container needs --privileged"
+        )
+    return None

@@ -127,10 +127,10 @@ def test_the_machines_own_mirror_is_asked_first(
         "Types: deb\nURIs: https://far.example.com/debian-security\n"
     )
     pin()
-    first, *rest = debian._sources("debian")
+    first, *rest = debian.mirrors("debian")
     assert first == "http://near.example.com/debian"
     assert rest == [f"{mirror.url}/debian", f"{mirror.url}/snapshots/debian/20261127T000000Z"]
-    assert debian._sources("debian-security")[0] == "https://far.example.com/debian-security"
+    assert debian.mirrors("debian-security")[0] == "https://far.example.com/debian-security"
 
 
 @pytest.mark.skipif(MACHINE not in debian.ARCHITECTURES, reason="a machine that the packages are not for")
