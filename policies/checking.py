@@ -1,9 +1,10 @@
 """Runs all rules on a plan."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Protocol
 
+from policies import day
 from policies import exceptions as excuses
 from policies.model import Finding, Resource, ResourceRule, Severity, Stack
 from policies.rules import RULES
@@ -34,15 +35,15 @@ def check(
     Raises:
         ExceptionsError: an exception names no rule, or no resource of the plan.
     """
-    day = today or datetime.now(UTC).date()
+    judged_on = today or day.today()
     resources = plan.resources.values()
     excuses.verify(exceptions, {rule.id for rule in RULES}, resources)
     findings = [
         finding
-        for finding in _findings(Stack(resources, day), production=plan.production)
-        if not excuses.excused(finding, exceptions, day)
+        for finding in _findings(Stack(resources, judged_on), production=plan.production)
+        if not excuses.excused(finding, exceptions, judged_on)
     ]
-    findings += excuses.expired(exceptions, resources, day)
+    findings += excuses.expired(exceptions, resources, judged_on)
     return sorted(findings, key=lambda f: (_WORST_FIRST.index(f.severity), f.rule, f.urn, f.message))
 
 

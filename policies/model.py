@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Any, Protocol
+
+from policies import day
 
 
 class Severity(StrEnum):
@@ -97,7 +99,7 @@ class Stack:
 
     def __init__(self, resources: Iterable[Resource], today: date | None = None) -> None:
         self.resources = tuple(resources)
-        self.today = today or datetime.now(UTC).date()
+        self.today = today or day.today()
         self._by_type: dict[str, list[Resource]] = {}
         for resource in self.resources:
             self._by_type.setdefault(resource.type, []).append(resource)

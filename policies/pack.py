@@ -6,7 +6,6 @@ What it does not know yet is ``UNKNOWN`` here; the same rules run again when it 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
@@ -23,6 +22,7 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
+from policies import day
 from policies import exceptions as excuses
 from policies.model import UNKNOWN, Finding, ResourceRule, Rule, Stack, StackRule
 from policies.rules import RULES
@@ -92,7 +92,7 @@ def _stack_validation(rule: StackRule) -> Callable[[StackValidationArgs, ReportV
 
 
 def _report(findings: Sequence[Finding], rule: Rule, report: ReportViolation) -> None:
-    settings, today = _settings(), datetime.now(UTC).date()
+    settings, today = _settings(), day.today()
     if rule.production_only and not settings.production:
         return
     for finding in findings:
@@ -108,7 +108,7 @@ def _validate_exceptions(args: StackValidationArgs, report: ReportViolation) -> 
     except excuses.ExceptionsError as error:
         report(str(error), None)
         return
-    for finding in excuses.expired(exceptions, resources, datetime.now(UTC).date()):
+    for finding in excuses.expired(exceptions, resources, day.today()):
         report(f"{finding.resource}: {finding.message}: {finding.remedy}", finding.urn)
 
 

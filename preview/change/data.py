@@ -1,7 +1,10 @@
 """Data that stays where it is, and that nobody reaches any more."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from preview.change.diff import Change, PlanDiff, Status, former_urns
 from preview.recording.plan import Plan, PlannedResource
@@ -10,8 +13,16 @@ from preview.recording.values import Difference
 _DATABASE = "aws:rds/instance:Instance"
 _DATABASE_OF_AGENT = "langgraph-agents:components:AgentDatabase"
 _CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
-_CHECKPOINTER = "data.CHECKPOINTER"
 _PREFIX = "CACHE_KEY_PREFIX"
+_CRON_JOB = "kubernetes:batch/v1:CronJob"
+_CLASS = "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
+_KEYS = "API_KEYS"
+_CHECKPOINTER = "data.CHECKPOINTER"
+_STORES = (
+    ("database_endpoint", "what is in the database", ". Move it with pg_dump and pg_restore"),
+    ("cache_endpoint", "what is in the cache", ""),
+)
+_COMMAND = "spec.jobTemplate.spec.template.spec.containers[0].command"
 
 
 def out_of_reach(diff: PlanDiff) -> Iterator[str]:
@@ -22,6 +33,7 @@ def out_of_reach(diff: PlanDiff) -> Iterator[str]:
             f"{left.agent} {goes}: {left.what}, where no agent reaches them. Move them with pg_dump and pg_restore, or"
             " drop that database once they are not wanted"
         )
+    yield from _other_stores(diff.before, diff.after)
     for change in diff.changes:
         yield from _other_prefix(change)
         yield from _other_checkpointer(change, diff.after)
@@ -103,6 +115,15 @@ def _prefix(plan: Plan, agent: str) -> str:
     return ""
 
 
+def _other_stores(before: Plan, after: Plan) -> Iterator[str]:
+    """A database or a cache of another address, as the stack's outputs have it."""
+    stay = ", ".join(agent for agent in after.agents if agent in before.agents)
+    for output, lies, how in _STORES:
+        old, new = before.outputs.get(output), after.outputs.get(output)
+        if stay and old and new and old != new:
+            yield f"{stay}: {lies} stays in {old} and is out of reach, for {new} is asked instead{how}"
+
+
 def _other_prefix(change: Change) -> Iterator[str]:
     if change.resource.type == "aws:elasticache/user:User" and change.status is Status.UPDATED:
         for difference in _of(change, "accessString"):
@@ -121,6 +142,44 @@ def _other_checkpointer(change: Change, after: Plan) -> Iterator[str]:
                 f"{agent} keeps checkpoints in {difference.after}: its threads in {difference.before} stay"
                 " there and are out of reach until it is changed back"
             )
+
+
+def deleted_sooner(change: Change) -> Iterator[str]:
+    """Threads that an agent's shorter retention deletes."""
+    if change.resource.type != _CRON_JOB or change.status is not Status.UPDATED:
+        return
+    for difference in change.differences:
+        before, after = _days(difference.before), _days(difference.after)
+        if difference.path.startswith(_COMMAND) and before and after and after < before:
+            yield (
+                f"{change.resource.name}, idleDays: at its next run threads are deleted that were idle for more than"
+                f" {after} days, {before} until now"
+            )
+
+
+def _days(argument: object) -> int:
+    """Of the retention's command, such as ``30d``; 0 of another argument."""
+    found = re.fullmatch(r"(\d+)d", str(argument))
+    return int(found[1]) if found else 0
+
+
+def new_keys(diff: PlanDiff) -> Iterator[str]:
+    """Agents whose callers need other keys than they have."""
+    for change in diff.changes:
+        if change.resource.type != _CLASS or change.before is None or change.after is None:
+            continue
+        old, new = (_entry_of_keys(resource.inputs) for resource in (change.before, change.after))
+        if old and new and old != new:
+            agent = diff.after.agent(change.after)
+            yield f"{agent} reads API_KEYS from another entry: callers that send a key that is not in it are refused"
+
+
+def _entry_of_keys(inputs: Mapping[str, Any]) -> str:
+    try:
+        objects = json.loads(inputs["spec"]["parameters"]["objects"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return next((str(entry["objectName"]) for entry in objects if entry.get("objectAlias") == _KEYS), "")
 
 
 def _of(change: Change, path: str) -> list[Difference]:

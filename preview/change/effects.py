@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from preview.change.data import deleted_sooner
 from preview.change.diff import Change, Status
 from preview.recording.plan import Plan
 from sandbox.emulated import changes
@@ -21,6 +22,27 @@ class Effect:
     """The paths that change."""
     row: Row | None
     """None where it is not known what they do."""
+    in_window: bool = False
+    """Whether it waits for the maintenance window."""
+
+    def __str__(self) -> str:
+        """``failover, 2 minutes, in the maintenance window``."""
+        if self.row is None:
+            return "not known"
+        parts = [self.row.does.value]
+        if self.row.minutes:
+            parts.append(f"{self.row.minutes} minute{'s' if self.row.minutes > 1 else ''}")
+        if self.in_window:
+            parts.append("in the maintenance window")
+        return ", ".join(parts)
+
+    @property
+    def told(self) -> str:
+        """What a report says of it; "" of what nobody notices."""
+        if self.row is None or (self.row.does is Does.IN_PLACE and not self.row.says):
+            return ""
+        says = f": {self.row.says}" if self.row.says else ""
+        return f"{_tops(self.properties)}: {self}{says}"
 
 
 def effects(change: Change, after: Plan) -> tuple[Effect, ...]:
@@ -34,7 +56,11 @@ def effects(change: Change, after: Plan) -> tuple[Effect, ...]:
     for difference in change.differences:
         row = changes.row(new.type, difference.path, old.inputs, new.inputs, context)
         found.setdefault(row, []).append(difference.path)
-    return tuple(Effect(new.name, tuple(paths), row) for row, paths in found.items())
+    at_once = bool(new.inputs.get("applyImmediately"))
+    return tuple(
+        Effect(new.name, tuple(paths), row, bool(row and row.in_window and not at_once))
+        for row, paths in found.items()
+    )
 
 
 def worst(found: tuple[Effect, ...]) -> Effect | None:
@@ -44,6 +70,11 @@ def worst(found: tuple[Effect, ...]) -> Effect | None:
         return _ORDER.index(effect.row.does) if effect.row else _ORDER.index(Does.REFUSED) - 0.5
 
     return max(found, key=weight, default=None)
+
+
+def is_refused(found: tuple[Effect, ...]) -> bool:
+    """Whether AWS will not do it: then nothing else happens to the resource either."""
+    return any(effect.row and effect.row.does is Does.REFUSED for effect in found)
 
 
 @dataclass(frozen=True)
@@ -76,9 +107,12 @@ def refusals(change: Change, found: tuple[Effect, ...]) -> Iterator[Refusal]:
 
 def one_way_doors(change: Change, found: tuple[Effect, ...]) -> Iterator[str]:
     """What of a change cannot be undone."""
+    if is_refused(found):
+        return
     for effect in found:
-        if effect.row and effect.row.one_way and effect.row.does is not Does.REFUSED:
+        if effect.row and effect.row.one_way:
             yield f"{effect.name}, {_tops(effect.properties)}: {effect.row.one_way}"
+    yield from deleted_sooner(change)
     if change.irrecoverable:
         verb = "deleted" if change.status is Status.DELETED else "replaced"
         yield f"{change.resource.name} is {verb}: {change.loses}"

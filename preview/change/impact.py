@@ -4,9 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.change.data import lost_by_name, out_of_reach, renamed, single_pods
+from preview.change.data import lost_by_name, new_keys, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status, former_urns
-from preview.change.effects import Effect, Refusal, effects, one_way_doors, refusals, unknown, worst
+from preview.change.effects import (
+    Effect,
+    Refusal,
+    effects,
+    is_refused,
+    one_way_doors,
+    refusals,
+    unknown,
+    worst,
+)
 from preview.exposure import INTERNET, Edge, Exposure, Relation
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.values import is_at_or_below
@@ -18,7 +27,18 @@ _DATABASE = "aws:rds/instance:Instance"
 _CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
 
 _NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
-_TEMPLATE_OF_NODES = "aws:ec2/launchTemplate:LaunchTemplate"
+_CLUSTER = "aws:eks/cluster:Cluster"
+_PROVIDER = "pulumi:providers:aws"
+_RELEASE = "kubernetes:helm.sh/v3:Release"
+_NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
+# What nodes are made by: when it changes, so do they.
+_MAKERS_OF_NODES = (
+    _NODE_GROUP,
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    _CLUSTER,
+    _NODE_CLASS,
+    "kubernetes:karpenter.sh/v1:NodePool",
+)
 # What keeps a store from answering for a while.
 _AWAY = (Does.RESTART, Does.FAILOVER, Does.OUTAGE)
 _SERVICE = "kubernetes:core/v1:Service"
@@ -26,7 +46,6 @@ _SERVICE = "kubernetes:core/v1:Service"
 _ON_THE_WAY: Mapping[str, str] = {
     _SERVICE: "requests find no pods",
     "kubernetes:networking.k8s.io/v1:Ingress": "the ingress controller does not know the host",
-    "kubernetes:helm.sh/v3:Release": "the load balancer has no pods behind it",
     "kubernetes:core/v1:Namespace": "everything in the namespace goes with it",
     "aws:eks/cluster:Cluster": "everything in the cluster goes with it",
     "aws:ec2/vpc:Vpc": "everything in the network goes with it",
@@ -90,7 +109,10 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
     opened, closed = _exposure_changes(diff, before, after)
     judged = [(change, effects(change, diff.after)) for change in diff.changes]
     failures = [sentence for change, found in judged for sentence in _failures(change, found, diff.after)]
-    failures += _cut_off(diff.after, closed)
+    failures += [*_cut_off(diff.after, closed), *new_keys(diff)]
+    if any(change.resource.type == _PROVIDER and is_refused(found) for change, found in judged):
+        # Nothing of its resources is done then.
+        failures = []
     moved = _moved(judged, diff)
     failures += _alone(moved, diff.after)
     return Impact(
@@ -127,7 +149,7 @@ def _moved(judged: list[tuple[Change, tuple[Effect, ...]]], diff: PlanDiff) -> t
     why = [
         f"nodes of {change.resource.name}: {', '.join(effect.properties)}"
         for change, found in judged
-        if change.resource.type in (_NODE_GROUP, _TEMPLATE_OF_NODES)
+        if change.resource.type in _MAKERS_OF_NODES
         for effect in found
         if effect.row and effect.row.does in (Does.MOVES_PODS, Does.REPLACED)
     ]
@@ -136,12 +158,12 @@ def _moved(judged: list[tuple[Change, tuple[Effect, ...]]], diff: PlanDiff) -> t
         for change in diff.of(Status.DELETED)
         if change.resource.type == _NODE_GROUP
     ]
+    # Karpenter takes the newest image of the cluster's version, and nodes of an older one drift.
     why += [
-        f"nodes of {change.resource.name}: {', '.join(effect.properties)}"
-        for change, found in judged
-        if change.resource.type == "aws:eks/cluster:Cluster"
-        for effect in found
-        if effect.row and effect.row.does is Does.MOVES_PODS
+        f"nodes of {made.name}: version of {change.resource.name}"
+        for change in diff.of(Status.UPDATED)
+        if change.resource.type == _CLUSTER and any(d.path == "version" for d in change.differences)
+        for made in diff.after.of_type(_NODE_CLASS)
     ]
     stay = [agent for agent in diff.after.agents if agent in diff.before.agents]
     return tuple(Restart(agent, tuple(why)) for agent in stay) if why else ()
@@ -197,8 +219,7 @@ def _how(change: Change, found: tuple[Effect, ...]) -> str:
         return "changed in place, without a restart"
     names = [path for effect in away for path in effect.properties]
     longest = max(effect.row.minutes for effect in away if effect.row)
-    window = all(effect.row.in_window for effect in away if effect.row)
-    waits = window and not change.resource.inputs.get("applyImmediately")
+    waits = all(effect.in_window for effect in away)
     when = f"in the maintenance window ({_window(change.resource.inputs)})" if waits else "at once"
     verb = "changes" if len(names) == 1 else "change"
     return f"{', '.join(names)} {verb}: {_break(refused.row, longest)}, {when}"
@@ -222,11 +243,15 @@ def _window(inputs: Mapping[str, Any]) -> str:
 
 def _failures(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[str]:
     resource = change.resource
+    if is_refused(found):
+        return
     if change.beside and resource.type in (_DEPLOYMENT, _SERVICE):
         yield from _begins_alone(resource, after)
     elif change.status in (Status.DELETED, Status.REPLACED) and change.before is not None:
         verb = "goes" if change.status is Status.DELETED else "is replaced"
-        if resource.type in _ON_THE_WAY:
+        if resource.type == _RELEASE and resource.inputs.get("chart") == "traefik":
+            yield f"{resource.name} {verb}: the load balancer has no pods behind it"
+        elif resource.type in _ON_THE_WAY:
             yield f"{resource.name} {verb}: {_ON_THE_WAY[resource.type]}"
         elif resource.type == _DEPLOYMENT:
             until = "for good" if change.status is Status.DELETED else "until the new pods are ready"
@@ -236,6 +261,11 @@ def _failures(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterato
             yield from _rollout(change, after)
         elif resource.type in (_DATABASE, _CACHE) and _away(found):
             yield f"{resource.name} restarts: requests wait for it, and fail after their time-out"
+        yield from (
+            f"{resource.name} changes: {effect.row.callers}"
+            for effect in found
+            if effect.row and effect.row.callers
+        )
 
 
 def _begins_alone(resource: PlannedResource, after: Plan) -> Iterator[str]:

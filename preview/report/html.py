@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from preview.change import wording
 from preview.change.diff import Change, Status
+from preview.change.effects import effects
 from preview.exposure import INTERNET, Edge, Relation
 from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
@@ -68,6 +69,7 @@ def _environment(review: Review) -> Environment:
     plans = [review.plan, *([review.comparison.diff.before] if review.comparison else [])]
     environment.filters |= {
         "edge": lambda edge: wording.edge(edge, *plans),
+        "effects": lambda change: effects(change, review.plan),
         "value": wording.value,
         "properties": wording.properties,
         "code_spans": _code_spans,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from preview.change.diff import Change
-from preview.recording.plan import PlannedResource, Secret
+from preview.change.effects import Effect, effects
+from preview.recording.plan import Plan, PlannedResource, Secret
 from preview.recording.values import ABSENT
 from preview.report.explain import Explanation
 from preview.report.review import Review
@@ -39,7 +40,7 @@ def review_as_json(review: Review, files: dict[str, str]) -> str:
         document["comparison"] = {
             "base": comparison.base,
             "counts": comparison.diff.counts,
-            "changes": [_change(change) for change in comparison.diff.changes],
+            "changes": [_change(change, comparison.diff.after) for change in comparison.diff.changes],
             "impact": comparison.impact,
             "cost": comparison.cost,
         }
@@ -56,7 +57,7 @@ def error_as_json(message: str) -> str:
     return _text({"error": message})
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change, after: Plan) -> dict[str, Any]:
     return {
         "status": change.status,
         "urn": change.resource.urn,
@@ -68,6 +69,21 @@ def _change(change: Change) -> dict[str, Any]:
         "reasons": change.reasons,
         "notes": change.notes,
         "differences": [_fields(difference) for difference in change.differences],
+        "effects": [_effect(effect) for effect in effects(change, after)],
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    row = effect.row
+    return {
+        "properties": effect.properties,
+        "does": row.does if row else "not known",
+        "when": "window" if effect.in_window else "at once",
+        "minutes": row.minutes if row else None,
+        "says": row.says if row else "",
+        "instead": row.instead if row else "",
+        "one_way": row.one_way if row else "",
+        "source": row.source if row else "",
     }
 
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from preview.change import wording
 from preview.change.diff import SIGNS, Change, Status
+from preview.change.effects import effects
 from preview.exposure import INTERNET
 from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
@@ -120,6 +121,7 @@ def _macros(review: Review) -> Any:
         "code": _code,
         "codes": lambda values: ", ".join(map(_code, values)),
         "count": wording.count,
+        "effects": lambda change: effects(change, review.plan),
         "edge": lambda edge: wording.edge(edge, *plans),
         "sentence": _sentence,
         "short_list": _short_list,

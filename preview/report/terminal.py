@@ -11,6 +11,7 @@ from rich.tree import Tree
 
 from preview.change import wording
 from preview.change.diff import SIGNS, Change, Status
+from preview.change.effects import effects
 from preview.exposure import INTERNET, Edge
 from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
@@ -134,7 +135,7 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
     for sentence in impact.out_of_reach:
         console.print(f"  [bold red]out of reach[/] {escape(sentence)}")
     for change in comparison.diff.changes:
-        _show_change(change, console)
+        _show_change(change, review.plan, console)
     if comparison.diff.changes:
         _heading(console, "Impact")
         for sentence in impact.renamed:
@@ -159,7 +160,7 @@ def _edges(
         console.print(f"  {word}: {escape(wording.edge(edge, review.plan, comparison.diff.before))}")
 
 
-def _show_change(change: Change, console: Console) -> None:
+def _show_change(change: Change, plan: Plan, console: Console) -> None:
     colour = _COLOURS[change.status]
     resource = change.resource
     guarded = (
@@ -184,6 +185,9 @@ def _show_change(change: Change, console: Console) -> None:
         )
     if (left := len(change.differences) - _PROPERTIES) > 0:
         console.print(f"      [dim]and {left} more properties[/]")
+    for effect in effects(change, plan):
+        if effect.told:
+            console.print(f"      {escape(effect.told)}")
 
 
 def _show_exposure(review: Review, console: Console) -> None:

@@ -45,6 +45,8 @@ class Row:
     """What to do instead of what is refused."""
     one_way: str = ""
     """Why it cannot be undone; "" where it can."""
+    callers: str = ""
+    """How requests can fail meanwhile; "" where they cannot, or where that depends on more than the property."""
     replaces: bool = False
     """Whether the provider makes a new resource."""
 
@@ -69,7 +71,7 @@ def row(type_: str, path: str, old: Properties, new: Properties, context: Proper
     """
     for candidate in _rows(type_):
         for name in candidate.properties:
-            if _is_within(path, name) and _holds(candidate, _at(old, name), _at(new, name), new, context):
+            if _is_within(path, name) and _holds(candidate, name, old, new, context):
                 return candidate
     return None
 
@@ -79,14 +81,29 @@ def replaced(type_: str, old: Properties, new: Properties, context: Properties) 
     found: dict[str, None] = {}
     for candidate in _rows(type_):
         for name in candidate.properties:
-            before, after = _at(old, name), _at(new, name)
-            if before != after and candidate.replaces and _holds(candidate, before, after, new, context):
+            differs = _at(old, name) != _at(new, name)
+            if differs and candidate.replaces and _holds(candidate, name, old, new, context):
                 found[name] = None
     return list(found)
 
 
-def _holds(candidate: Row, before: Any, after: Any, new: Properties, context: Properties) -> bool:
-    return not candidate.condition or _CONDITIONS[candidate.condition](before, after, new, context)
+@dataclass(frozen=True)
+class _Change:
+    """What a condition looks at."""
+
+    before: Any
+    """The property before."""
+    after: Any
+    old: Properties
+    """The inputs before."""
+    new: Properties
+    context: Properties
+
+
+def _holds(candidate: Row, name: str, old: Properties, new: Properties, context: Properties) -> bool:
+    if not candidate.condition:
+        return True
+    return _CONDITIONS[candidate.condition](_Change(_at(old, name), _at(new, name), old, new, context))
 
 
 def _is_within(path: str, name: str) -> bool:
@@ -104,37 +121,42 @@ def _numbers(version: object) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", str(version)))
 
 
-def _lower(before: Any, after: Any, new: Properties, context: Properties) -> bool:
-    old, wanted = _numbers(before), _numbers(after)
+def _lower(change: _Change) -> bool:
+    old, wanted = _numbers(change.before), _numbers(change.after)
     # 17 stands for the newest of 17, so that only what both name is compared.
     shared = min(len(old), len(wanted))
-    return before is not None and after is not None and wanted[:shared] < old[:shared]
+    return bool(shared) and wanted[:shared] < old[:shared]
 
 
-def _another_major(before: Any, after: Any, new: Properties, context: Properties) -> bool:
-    return _numbers(before)[:1] != _numbers(after)[:1]
+def _another_major(change: _Change) -> bool:
+    return _numbers(change.before)[:1] != _numbers(change.after)[:1]
 
 
-def _skips_a_minor(before: Any, after: Any, new: Properties, context: Properties) -> bool:
-    old, wanted = _numbers(before), _numbers(after)
+def _skips_a_minor(change: _Change) -> bool:
+    old, wanted = _numbers(change.before), _numbers(change.after)
     return len(old) > 1 and len(wanted) > 1 and (wanted[0] != old[0] or wanted[1] > old[1] + 1)
 
 
-def _unallowed_major(before: Any, after: Any, new: Properties, context: Properties) -> bool:
-    return _another_major(before, after, new, context) and not new.get("allowMajorVersionUpgrade")
+def _both(change: _Change, name: str) -> bool:
+    """Whether it is switched on before and after: what only comes, or goes, does not help meanwhile."""
+    return bool(change.old.get(name)) and bool(change.new.get(name))
 
 
-_CONDITIONS: Mapping[str, Callable[[Any, Any, Properties, Properties], bool]] = {
+_CONDITIONS: Mapping[str, Callable[[_Change], bool]] = {
     "lower": _lower,
-    "shorter": lambda before, after, new, context: len(after or ()) < len(before or ()),
+    "shorter": lambda change: len(change.after or ()) < len(change.before or ()),
+    "none stays": lambda change: not set(change.before or ()) & set(change.after or ()),
     "another major version": _another_major,
-    "another major version that is not allowed": _unallowed_major,
+    "another major version that is not allowed": lambda change: (
+        _another_major(change) and not change.new.get("allowMajorVersionUpgrade")
+    ),
     "skips a minor version": _skips_a_minor,
-    "has a standby": lambda before, after, new, context: bool(new.get("multiAz")),
-    "has replicas": lambda before, after, new, context: bool(new.get("automaticFailoverEnabled")),
-    "from Valkey to Redis OSS": lambda before, after, new, context: (before, after) == ("valkey", "redis"),
-    "ConfigMaps are replaced": lambda before, after, new, context: (
-        str(context.get("enableConfigMapMutable")).lower() != "true"
+    "has a standby": lambda change: _both(change, "multiAz"),
+    "has replicas": lambda change: _both(change, "automaticFailoverEnabled"),
+    "runs its nodes": lambda change: bool((change.new.get("computeConfig") or {}).get("enabled")),
+    "from Valkey to Redis OSS": lambda change: (change.before, change.after) == ("valkey", "redis"),
+    "ConfigMaps are replaced": lambda change: (
+        str(change.context.get("enableConfigMapMutable")).lower() != "true"
     ),
 }
 
@@ -160,6 +182,7 @@ def _entry(entry: Mapping[str, Any], source: str) -> Iterator[Row]:
             minutes=written.get("minutes", 0),
             instead=written.get("instead", ""),
             one_way=written.get("one way", ""),
+            callers=written.get("callers", ""),
             replaces=written.get("replaces", does is Does.REPLACED),
         )
     yield Row(tuple(entry.get("replaced", ())), Does.REPLACED, source, replaces=True)

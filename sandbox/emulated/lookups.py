@@ -1,6 +1,7 @@
 """Functions that look something up."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -101,14 +102,15 @@ def _ecr_image(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _secret_version(args: Mapping[str, Any]) -> dict[str, Any]:
-    """A login, which is all that the program reads of Secrets Manager."""
+    """A login, which is all that the program reads of Secrets Manager; another one in each entry."""
+    password = hashlib.sha256(str(args["secretId"]).encode()).hexdigest()[:32]
     return {
         "arn": args["secretId"],
         "createdDate": "2026-01-01T00:00:00Z",
         "id": f"{args['secretId']}|AWSCURRENT",
         "region": str(args["secretId"]).split(":")[3],
         "secretBinary": "",
-        "secretString": '{"username": "emulated", "password": "emulated"}',
+        "secretString": json.dumps({"username": "emulated", "password": password}),
         "versionId": "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE",
         "versionStages": ["AWSCURRENT"],
     }

@@ -5,7 +5,16 @@ from datetime import date
 import pytest
 
 from policies import check
-from tests.policies.plans import Made, MadePlan
+from tests.policies.plans import Made, MadePlan, plan_of
+
+
+def test_a_stack_that_is_fine_today_has_a_finding_on_the_day_after_its_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The day of all tests is one on which it is; whatever is judged without a day asks this function."""
+    assert check(plan_of("dev")) == []
+    monkeypatch.setattr("policies.day.today", lambda: date(2027, 8, 3))
+    assert {finding.rule for finding in check(plan_of("dev"))} == {"supported-versions"}
 
 
 def messages(type_: str, inputs: dict[str, str], today: date) -> list[str]:

@@ -56,6 +56,10 @@ def test_with_a_base_nothing_is_listed_but_what_changes(resized: Review) -> None
     text = markdown.render(resized)
     assert "database-instance" in text
     assert "instanceClass`: `db.t4g.medium` → `db.t4g.large" in text
+    assert (
+        "**instanceClass: restart, 5 minutes, in the maintenance window: connections are cut and made again**"
+        in text
+    )
     assert "network-vpc" not in text
     assert "traefik" not in text
 
