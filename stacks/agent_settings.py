@@ -9,6 +9,7 @@ from stacks.container_settings import Resources, Variables
 from stacks.pod_settings import Egress, Pod
 from stacks.vocabulary import (
     Checkpointer,
+    CheckpointHistory,
     CronSchedule,
     Days,
     Durability,
@@ -181,6 +182,8 @@ class AgentDefaults(Model):
     """Where checkpoints go."""
     checkpoint_ttl: Annotated[Whole, Field(ge=60, le=31_536_000)] = 3600
     """Seconds that the ``valkey`` checkpointer keeps a thread."""
+    checkpoint_history: CheckpointHistory = CheckpointHistory.ALL
+    """Which checkpoints of a thread stay between its runs. ``keep_latest`` needs the ``postgres`` checkpointer."""
     durability: Durability = Durability.ASYNC
     """When checkpoints are written."""
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.REJECT
@@ -247,6 +250,18 @@ class Agent(AgentDefaults):
     def data_name(self) -> str:
         """The name of its data, and of its resources in Pulumi: the first that the agent had."""
         return self.renamed_from or self.name
+
+    @model_validator(mode="after")
+    def _the_checkpointer_can_shorten_threads(self) -> Self:
+        if (
+            self.checkpoint_history is CheckpointHistory.KEEP_LATEST
+            and self.checkpointer is not Checkpointer.POSTGRES
+        ):
+            raise ValueError(
+                f"checkpointHistory keep_latest needs checkpointer postgres, and it is {self.checkpointer}: remove"
+                " checkpointHistory, or change the checkpointer"
+            )
+        return self
 
     @property
     def images(self) -> tuple[str, ...]:

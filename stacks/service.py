@@ -26,6 +26,7 @@ def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
         "MAX_ITERATIONS": str(agent.max_iterations),
         "CHECKPOINTER": agent.checkpointer,
         "CHECKPOINT_TTL_SECONDS": str(agent.checkpoint_ttl),
+        "CHECKPOINT_HISTORY": agent.checkpoint_history,
         "DURABILITY": agent.durability,
         "MULTITASK_STRATEGY": agent.multitask_strategy,
         "DATABASE_POOL_MIN_SIZE": str(agent.pool.min_size),

@@ -322,6 +322,13 @@ class Durability(StrEnum):
     EXIT = "exit"
 
 
+class CheckpointHistory(StrEnum):
+    """Which checkpoints of a thread stay: all, or the latest and what it needs."""
+
+    ALL = "all"
+    KEEP_LATEST = "keep_latest"
+
+
 class MultitaskStrategy(StrEnum):
     """What a second run on a thread that has one gets: refused, or a place behind it."""
 

@@ -18,7 +18,12 @@ from langgraph_agents_service.access.keys import Access
 from langgraph_agents_service.access.remembered import Remembered
 from langgraph_agents_service.configuration import secret_files
 from langgraph_agents_service.configuration.describe import faults
-from langgraph_agents_service.configuration.settings import Checkpointer, Settings, load
+from langgraph_agents_service.configuration.settings import (
+    Checkpointer,
+    CheckpointHistory,
+    Settings,
+    load,
+)
 from langgraph_agents_service.observability import langsmith
 from langgraph_agents_service.observability.health import Check, Health
 from langgraph_agents_service.persistence import valkey_client
@@ -27,6 +32,7 @@ from langgraph_agents_service.persistence.assistants.keyvalue import KeyValueAss
 from langgraph_agents_service.persistence.assistants.postgres import PostgresAssistants
 from langgraph_agents_service.persistence.background import BackgroundLoop
 from langgraph_agents_service.persistence.checkpointers.memory import MemorySaver
+from langgraph_agents_service.persistence.checkpointers.removal import CAN_KEEP_LATEST
 from langgraph_agents_service.persistence.checkpointers.serializer import Serializer
 from langgraph_agents_service.persistence.crons.base import Crons
 from langgraph_agents_service.persistence.crons.keyvalue import KeyValueCrons
@@ -231,7 +237,7 @@ class Service:
         return stores.in_memory(self._whose, index=wanted.index_of(self.graphs))
 
     def _sweeping(self) -> list[asyncio.Task[None]]:
-        """Removes what has had its time, for as long as the process lives."""
+        """Removes what has had its time, for as long as the process lives. Raises StartError."""
         project = self.graphs.project
         threads = (project.checkpointer and project.checkpointer.ttl) or ThreadTtl()
         if self.database is None or self.settings.checkpointer is not Checkpointer.POSTGRES:
@@ -240,9 +246,14 @@ class Service:
                     "checkpointer.ttl is not applied: threads are removed by CHECKPOINTER=postgres only"
                 )
             return []
-        sweeping = [
-            keep_sweeping("threads", threads.sweep_interval_minutes, partial(sweep, self.database, threads))
-        ]
+        keep_latest = self.settings.checkpoint_history is CheckpointHistory.KEEP_LATEST
+        if keep_latest and not CAN_KEEP_LATEST:
+            raise StartError(
+                "CHECKPOINT_HISTORY=keep_latest needs langgraph-checkpoint-postgres 3.2 or newer in the project; "
+                "allow it there, or set CHECKPOINT_HISTORY=all"
+            )
+        once = partial(sweep, self.database, threads, keep_latest=keep_latest)
+        sweeping = [keep_sweeping("threads", threads.sweep_interval_minutes, once)]
         if self.store is not None and self.store.sweep is not None:
             minutes = wanted.sweep_minutes(project)
             sweeping.append(keep_sweeping("store", minutes, self.store.sweep))

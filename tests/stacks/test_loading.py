@@ -127,6 +127,18 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "ingress.email", "me", "ingress.email", "e-mail"),
     ("dev", "ingress.issuer", "letsencrypt", "ingress.issuer", "letsencrypt-staging"),
     ("dev", "image.context", "nowhere", "image.context", "no Dockerfile, and support would run it"),
+    (
+        "dev",
+        "agents.0",
+        {
+            "name": "support",
+            "host": "support.dev.example.com",
+            "checkpointer": "valkey",
+            "checkpointHistory": "keep_latest",
+        },
+        "agents[0]",
+        "keep_latest needs checkpointer postgres, and it is valkey",
+    ),
     ("dev", "agents.0.name", "Support", "agents[0].name", "lower-case"),
     ("dev", "agents.0.name", "postgres", "agents[0].name", "taken"),
     ("dev", "agents.0.name", "default", "agents[0].name", "taken"),

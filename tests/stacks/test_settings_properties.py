@@ -22,6 +22,7 @@ agents = st.fixed_dictionaries(
         "maxIterations": st.integers(1, 1000),
         "logLevel": st.sampled_from(["debug", "info", "warning", "error"]),
         "checkpointer": st.sampled_from(["postgres", "valkey"]),
+        "checkpointHistory": st.sampled_from(["all", "keep_latest"]),
         "durability": st.sampled_from(["sync", "async", "exit"]),
         "replicas": st.fixed_dictionaries({"min": st.integers(1, 4), "max": st.integers(1, 8)}),
         "lifetimes": st.fixed_dictionaries(

@@ -215,6 +215,13 @@ EFFECTS: list[tuple[str, Any, str, str, Any]] = [
         "spec.maxReplicas",
         7,
     ),
+    (
+        "agents.0.checkpointHistory",
+        "keep_latest",
+        "kubernetes:core/v1:ConfigMap",
+        "data.CHECKPOINT_HISTORY",
+        "keep_latest",
+    ),
     ("agents.0.maxIterations", 99, "kubernetes:core/v1:ConfigMap", "data.MAX_ITERATIONS", "99"),
     ("agents.0.env", {"REGION_HINT": "eu"}, "kubernetes:core/v1:ConfigMap", "data.REGION_HINT", "eu"),
     (

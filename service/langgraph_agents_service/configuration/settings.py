@@ -77,6 +77,13 @@ class Durability(StrEnum):
     EXIT = "exit"
 
 
+class CheckpointHistory(StrEnum):
+    """Which checkpoints of a thread stay; the latter in LangGraph's word."""
+
+    ALL = "all"
+    KEEP_LATEST = "keep_latest"
+
+
 class MultitaskStrategy(StrEnum):
     """What happens to a run that meets another one on its thread."""
 
@@ -231,6 +238,11 @@ class Settings(ModelSettings, DatabaseSettings):
         Durability.ASYNC,
         description="When a checkpoint is written: before the next step, beside it, at the end.",
     )
+    checkpoint_history: CheckpointHistory = Field(
+        CheckpointHistory.ALL,
+        description="Which checkpoints of a thread stay between its runs. `keep_latest`: none that only time travel "
+        "needs.",
+    )
     multitask_strategy: MultitaskStrategy = Field(
         MultitaskStrategy.ENQUEUE,
         description="A second run on a busy thread, where the request does not say: refuse it, or queue it.",
@@ -332,6 +344,14 @@ class Settings(ModelSettings, DatabaseSettings):
             problems.append(
                 f"PROCESS_ROLE={self.process_role} needs runs that all processes see, and "
                 f"CHECKPOINTER={self.checkpointer} is not postgres; use postgres, or PROCESS_ROLE=all"
+            )
+        if (
+            self.checkpoint_history is CheckpointHistory.KEEP_LATEST
+            and self.checkpointer is not Checkpointer.POSTGRES
+        ):
+            problems.append(
+                f"CHECKPOINT_HISTORY=keep_latest needs CHECKPOINTER=postgres, and it is {self.checkpointer}; "
+                "set CHECKPOINT_HISTORY=all"
             )
         if self.require_api_key_with_auth and not self.keys:
             problems.append("API_KEYS is empty, and REQUIRE_API_KEY_WITH_AUTH needs it; set keys")

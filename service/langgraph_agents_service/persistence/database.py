@@ -136,16 +136,19 @@ class Database:
         return await retry(attempt, PATIENCE_SECONDS if patient else 1)
 
     @asynccontextmanager
-    async def alone(self, name: str) -> AsyncIterator[None]:
+    async def alone(self, name: str, *, wait: bool = True) -> AsyncIterator[bool]:
         """Hold the only lock of this name on the database. It is a row, and no connection is held with it: whoever
         holds one needs others, and behind a pooler there may be a single one. What a process held that died is free
-        after LOCK_SECONDS."""
+        after LOCK_SECONDS. Yields whether it is held, which without `wait` it need not be."""
         values = {"name": name, "holder": uuid.uuid4(), "seconds": LOCK_SECONDS}
-        while not await self.fetch(_LOCK, values):  # noqa: ASYNC110 (another process may have it)
+        while not (held := bool(await self.fetch(_LOCK, values))) and wait:  # noqa: ASYNC110 (another process may have it)
             await asyncio.sleep(_LOOK_SECONDS)
+        if not held:
+            yield False
+            return
         keeping = asyncio.create_task(self._keep(values))
         try:
-            yield
+            yield True
         finally:
             keeping.cancel()
             # What cannot be given back now ends by itself.

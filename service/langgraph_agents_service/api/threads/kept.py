@@ -23,9 +23,9 @@ from langgraph_agents_service.api.schemas import (
 from langgraph_agents_service.api.threads import searching
 from langgraph_agents_service.api.threads.state import take_steps
 from langgraph_agents_service.api.wire import json, page, selected
-from langgraph_agents_service.persistence.checkpointers.removal import keep_latest
 from langgraph_agents_service.persistence.checkpointers.threads import copy_thread
 from langgraph_agents_service.persistence.registry.base import NotFoundError, Thread, ThreadBusyError
+from langgraph_agents_service.persistence.shortening import shorten_one
 from langgraph_agents_service.service import Service
 
 router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute, responses=ANSWERS)
@@ -55,7 +55,8 @@ async def create(body: ThreadCreate, service: ThreadsDep, caller: CallerDep) -> 
     if body.supersteps:
         updater = await caller.may("threads", "update", {"thread_id": asked["thread_id"]})
         made = await service.registry.get_thread(made.thread_id, updater)
-        await take_steps(service, made, body.supersteps)
+        async with service.registry.alone(made.thread_id):
+            await take_steps(service, made, body.supersteps)
         return json(await searching.with_state(service, made))
     return json(searching.document(made))
 
@@ -104,8 +105,8 @@ async def _pruned(service: Service, caller: Caller, thread_id: str, strategy: st
             thread = await service.registry.get_thread(thread_id, owner)
             if thread.status == "busy":
                 raise ThreadBusyError
-            if service.saver is not None:
-                await keep_latest(service.saver, thread_id)
+            if service.database is not None:
+                return await shorten_one(service.database, thread_id, thread.updated_at)
     except (NotFoundError, ThreadBusyError):
         return False
     except NotImplementedError as error:

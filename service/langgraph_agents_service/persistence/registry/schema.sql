@@ -17,6 +17,8 @@ ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS ttl_minutes double precision;
 ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS ttl_strategy text;
 -- When its older checkpoints were last removed (`keep_latest`).
 ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS swept_at timestamptz;
+CREATE INDEX IF NOT EXISTS agent_threads_unswept ON agent_threads (updated_at)
+  WHERE swept_at IS NULL OR swept_at < updated_at;
 -- Of its assistants and runs; how its last run failed; when its state last changed (NULL: with the thread).
 ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS config jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE agent_threads ADD COLUMN IF NOT EXISTS error text;
