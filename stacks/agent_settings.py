@@ -188,7 +188,7 @@ class AgentDefaults(Model):
     """When checkpoints are written."""
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.REJECT
     """What a second run on a busy thread gets, where the client does not say."""
-    max_request_bytes: Annotated[Whole, Field(ge=1024, le=100 * 2**20)] = 1_048_576
+    max_request_bytes: Annotated[Whole, Field(ge=1024, le=100 * 2**20)] = 16_777_216
     """The largest request body."""
     requests_per_minute: Annotated[Whole, Field(ge=1, le=1_000_000)] = 600
     """What one API key may ask of one pod."""

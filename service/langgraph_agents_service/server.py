@@ -21,6 +21,9 @@ SERVE_AFTER_SIGTERM_SECONDS = 2.0
 """After SIGTERM, how long new requests are still served while load balancers see that /ready has fallen. It is
 part of DRAIN_TIMEOUT_SECONDS."""
 
+WEBSOCKET_BYTES = 1_048_576
+"""Of a message over a WebSocket at most: it is in memory before it could wait for room, as larger bodies do."""
+
 OBSERVE_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
@@ -91,7 +94,7 @@ async def serve(settings: Settings) -> None:
         server_header=False,
         # Above the idle timeout of common load balancers (60 s), so that it is never this side that closes first.
         timeout_keep_alive=75,
-        ws_max_size=settings.max_request_bytes,
+        ws_max_size=min(settings.max_request_bytes, WEBSOCKET_BYTES),
         timeout_graceful_shutdown=2,
         lifespan="off",
     )

@@ -31,6 +31,7 @@ UNSET = {
     "REQUIRE_API_KEY_WITH_AUTH",
     "STORE_SHARED",
     "STREAM_BUFFER_BYTES",
+    "MAX_REQUEST_BYTES_AT_ONCE",
     "MAX_RUN_ATTEMPTS",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     # Secrets of the agent's own, where its team names them.

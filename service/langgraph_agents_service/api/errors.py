@@ -31,7 +31,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         413: "The body is larger than MAX_REQUEST_BYTES.",
         422: "What is wrong with the request.",
         429: "More requests than RATE_LIMIT_PER_MINUTE, or runs than MAX_CONCURRENT_RUNS_PER_CALLER.",
-        503: "No place or no storage; try again after `Retry-After` seconds.",
+        503: "No place, no room for the body, or no storage; try again after `Retry-After` seconds.",
     }.items()
 }
 """What any route may answer, for the OpenAPI."""

@@ -12,10 +12,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from langgraph_agents_service.access import callers, inside
+from langgraph_agents_service.access.identification import IN_PROCESS
 from langgraph_agents_service.api.authentication import SECRET_HEADERS
-from langgraph_agents_service.api.errors import ApiError, answer
+from langgraph_agents_service.api.errors import RETRY_AFTER, ApiError, answer
 from langgraph_agents_service.api.paths import OPEN_PATHS
 from langgraph_agents_service.observability import logs, metrics
+from langgraph_agents_service.runs import bodies
+from langgraph_agents_service.runs.bodies import Held, NoRoomError, Room
 from langgraph_agents_service.service import Service
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
@@ -23,8 +26,8 @@ _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 log = logging.getLogger("langgraph_agents_service.access.keys")
 
 
-class BodyTooLargeError(ApiError):
-    pass
+class BodyRefusedError(ApiError):
+    """A body is too large, or there is no room for it."""
 
 
 class Gateway:
@@ -32,11 +35,14 @@ class Gateway:
         self._app = app
         self._service = service
         self._headers = service.graphs.project.http.logging_headers
+        settings = service.settings
+        self._room = Room(settings.bodies_bytes, patience=settings.queue_timeout_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Tasks inherit the context of the request before on the same connection, where requests are pipelined.
         callers.current.set(None)
         inside.here.set(self._service.serving)
+        bodies.held.set(None)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -47,6 +53,7 @@ class Gateway:
         logs.request_id.set(request_id)
         status = 500
         started = False
+        body: _Body | None = None
 
         async def send_on(message: Message) -> None:
             nonlocal status, started
@@ -60,18 +67,20 @@ class Gateway:
 
         metrics.active_requests.inc()
         try:
-            limit = self._service.settings.max_request_bytes
             # The server has refused what is no number, and takes in no more than it says.
-            length = int(headers.get(b"content-length", b"0"))
-            if length > limit:
-                raise BodyTooLargeError(413, f"the body has {length} bytes, more than {limit}")
-            if b"content-length" not in headers:
-                receive = _limited(receive, limit)
+            length = int(headers[b"content-length"]) if b"content-length" in headers else None
+            limit = self._service.settings.max_request_bytes
+            if length is not None and length > limit:
+                raise BodyRefusedError(413, f"the body has {length} bytes, more than {limit}")
+            # What a graph asks for in this process is in memory already.
+            if (length is None or length > bodies.SMALL) and IN_PROCESS not in scope:
+                body = _Body(receive, self._room, length, limit)
+                receive = body.receive
             await self._app(scope, receive, send_on)
-        except BodyTooLargeError as error:
+        except BodyRefusedError as error:
             if started:
                 raise
-            await answer(error.status_code, error.detail)(scope, receive, send_on)
+            await answer(error.status_code, error.detail, dict(error.headers or {}))(scope, receive, send_on)
         except ClientDisconnect:
             status = 499  # as proxies count a client that left before it had sent all
         except Exception as error:
@@ -86,6 +95,8 @@ class Gateway:
                 scope, receive, send_on
             )
         finally:
+            if body is not None:
+                body.answered()
             metrics.active_requests.dec()
             self._count(scope, status, time.perf_counter() - begin)
 
@@ -107,17 +118,41 @@ class Gateway:
             log.info("request", extra=extra)
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Count a body that does not say its length while it comes in."""
-    size = 0
+class _Body:
+    """A large body, or one that does not say how large it is. It waits for its part of the room when it is first asked
+    for: by then the caller is known, and until then the server takes in no more than a little of it."""
 
-    async def receive_on() -> Message:
-        nonlocal size
-        message = await receive()
-        if message["type"] == "http.request":
-            size += len(message.get("body", b""))
-            if size > limit:
-                raise BodyTooLargeError(413, f"the body has more than {limit} bytes")
+    def __init__(self, receive: Receive, room: Room, length: int | None, limit: int) -> None:
+        self._receive = receive
+        self._room = room
+        self._length = length
+        self._limit = limit
+        self._size = 0
+        self._held: Held | None = None
+
+    async def receive(self) -> Message:
+        if self._length is not None and self._held is None:
+            await self._take(self._length)
+        message = await self._receive()
+        if self._length is None and message["type"] == "http.request":
+            self._size += len(message.get("body", b""))
+            if self._size > self._limit:
+                raise BodyRefusedError(413, f"the body has more than {self._limit} bytes")
+            if self._size > bodies.SMALL and self._held is None:
+                await self._take(self._limit)
+            if self._held is not None and not message.get("more_body", False):
+                self._held.shrink(self._size)
         return message
 
-    return receive_on
+    async def _take(self, size: int) -> None:
+        try:
+            self._held = await self._room.take(size)
+        except NoRoomError:
+            raise BodyRefusedError(
+                503, "as many bytes of requests as there is room for are in progress; try again", RETRY_AFTER
+            ) from None
+        bodies.held.set(self._held)
+
+    def answered(self) -> None:
+        if self._held is not None:
+            self._held.let_go()

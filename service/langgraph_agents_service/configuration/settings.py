@@ -323,7 +323,13 @@ class Settings(ModelSettings, DatabaseSettings):
     rate_limit_per_minute: int = Field(
         600, ge=0, description="Requests of one key or user in a minute; 0 for no limit."
     )
-    max_request_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
+    max_request_bytes: int = Field(16_777_216, ge=1024, description="Largest request body.")
+    max_request_bytes_at_once: int = Field(
+        0,
+        ge=0,
+        description="Bodies above 64 KiB that one process holds until they are answered and their runs have ended; "
+        "more wait QUEUE_TIMEOUT_SECONDS, then 503. 0: four of the largest.",
+    )
     cors_origins: str = Field(
         "",
         description="Origins that browsers may call from, comma-separated. Empty: none.",
@@ -352,6 +358,11 @@ class Settings(ModelSettings, DatabaseSettings):
             problems.append(
                 f"CHECKPOINT_HISTORY=keep_latest needs CHECKPOINTER=postgres, and it is {self.checkpointer}; "
                 "set CHECKPOINT_HISTORY=all"
+            )
+        if 0 < self.max_request_bytes_at_once < self.max_request_bytes:
+            problems.append(
+                f"MAX_REQUEST_BYTES_AT_ONCE is {self.max_request_bytes_at_once}, below MAX_REQUEST_BYTES "
+                f"{self.max_request_bytes}; raise it, or leave it out"
             )
         if self.require_api_key_with_auth and not self.keys:
             problems.append("API_KEYS is empty, and REQUIRE_API_KEY_WITH_AUTH needs it; set keys")
@@ -415,6 +426,11 @@ class Settings(ModelSettings, DatabaseSettings):
     def cors(self) -> tuple[str, ...]:
         """The origins of CORS_ORIGINS, without blanks."""
         return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
+
+    @property
+    def bodies_bytes(self) -> int:
+        """For large bodies that are held at a time."""
+        return self.max_request_bytes_at_once or 4 * self.max_request_bytes
 
     @property
     def threads(self) -> int:

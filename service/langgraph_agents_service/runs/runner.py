@@ -26,7 +26,7 @@ from langgraph_agents_service.persistence.registry.base import (
     now,
 )
 from langgraph_agents_service.persistence.text import clean
-from langgraph_agents_service.runs import guard
+from langgraph_agents_service.runs import bodies, guard
 from langgraph_agents_service.runs.driver import Driver
 from langgraph_agents_service.runs.endings import Endings
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
@@ -191,8 +191,12 @@ class Runner:
 
     def _spawn(self, execution: Execution) -> Execution:
         self._enter(execution)
+        if (body := bodies.held.get()) is not None:
+            body.keep()
         execution.task = asyncio.create_task(self._execute(execution))
         execution.task.add_done_callback(lambda _task: self._leave(execution))
+        if body is not None:
+            execution.task.add_done_callback(lambda _task: body.let_go())
         return execution
 
     def _enter(self, execution: Execution) -> None:
