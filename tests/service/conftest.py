@@ -51,7 +51,20 @@ def in_memory() -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(params=["on_postgres", "on_valkey", "in_memory"])
+@pytest.fixture(scope="session")
+def split(postgres: local.Postgres) -> Iterator[Served]:
+    """A process that answers, with another one that executes its runs."""
+    uri = migrated(postgres, "split")
+    with (
+        serving(database_uri=uri, process_role="answer") as served,
+        serving(database_uri=uri, process_role="execute"),
+    ):
+        yield served
+
+
+@pytest.fixture(
+    params=["on_postgres", "on_valkey", "in_memory", pytest.param("split", marks=pytest.mark.nightly)]
+)
 def served(request: pytest.FixtureRequest) -> Served:
     """The service on each checkpointer in turn."""
     found: Served = request.getfixturevalue(request.param)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from langgraph_agents_service import local
 from langgraph_agents_service.configuration.settings import Settings
 from tests.service.databases import migrated
 from tests.service.processes import Process, agent, processes
-from tests.service.serving import Served, serving
+from tests.service.serving import GRAPHS, Served, serving
 from tests.service.test_faults import HEADERS, STEPS, journal_of, until
 
 
@@ -108,6 +108,88 @@ def test_a_role_of_its_own_needs_runs_that_all_processes_see() -> None:
     for role in ("answer", "execute"):
         with pytest.raises(ValueError, match=f"PROCESS_ROLE={role} needs runs that all processes see"):
             Settings(checkpointer="memory", host="127.0.0.1", process_role=role)
+
+
+ANSWERS = GRAPHS.with_name("answers.json")
+
+
+@pytest.fixture(scope="module")
+def alone(postgres: local.Postgres) -> Iterator[Served]:
+    with serving(database_uri=migrated(postgres, "roles_all"), langgraph_config=ANSWERS) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def beside_another(postgres: local.Postgres) -> Iterator[Served]:
+    uri = migrated(postgres, "roles_answers")
+    with (
+        serving(database_uri=uri, langgraph_config=ANSWERS, process_role="answer") as served,
+        serving(database_uri=uri, langgraph_config=ANSWERS, process_role="execute"),
+    ):
+        yield served
+
+
+@pytest.fixture(params=["alone", "beside_another"])
+def either(request: pytest.FixtureRequest) -> Served:
+    """A service that does all in one process, and one that leaves its runs to another."""
+    found: Served = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def asked(either: Served) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=either.url, headers=HEADERS, timeout=30) as client:
+        yield client
+
+
+async def thread(client: httpx.AsyncClient) -> str:
+    return f"/threads/{(await client.post('/threads', json={})).json()['thread_id']}"
+
+
+@pytest.mark.parametrize(
+    ("graph", "answer"), [("narrow", {"question": "why", "answer": "why!"}), ("function", "why!")]
+)
+async def test_an_answer_is_the_same_whichever_process_executed_the_run(
+    asked: httpx.AsyncClient, graph: str, answer: Any
+) -> None:
+    body = {"assistant_id": graph, "input": {"question": "why"}}
+    assert (await asked.post(f"{await thread(asked)}/runs/wait", json=body)).json() == answer
+    assert (await asked.post("/runs/wait", json=body)).json() == answer
+    assert (await asked.post("/invoke", json=body)).json()["output"] == answer
+    path = f"{await thread(asked)}/runs"
+    run = (await asked.post(path, json=body)).json()
+    assert (await asked.get(f"{path}/{run['run_id']}/join")).json() == answer
+
+
+async def test_each_of_the_runs_that_wait_for_one_thread_has_its_own_answer(asked: httpx.AsyncClient) -> None:
+    path = f"{await thread(asked)}/runs/wait"
+    bodies = [
+        {"assistant_id": "narrow", "input": {"question": str(number)}, "multitask_strategy": "enqueue"}
+        for number in range(5)
+    ]
+    answers = await asyncio.gather(*(asked.post(path, json=body) for body in bodies))
+    assert [answer.json()["answer"] for answer in answers] == [f"{number}!" for number in range(5)]
+
+
+async def test_an_input_that_the_graph_refuses_is_the_clients_mistake(asked: httpx.AsyncClient) -> None:
+    body = {"assistant_id": "narrow", "input": 3}
+    for path in (f"{await thread(asked)}/runs/wait", "/runs/wait", "/invoke"):
+        answer = await asked.post(path, json=body)
+        assert answer.status_code == 422
+        assert "the graph refuses this input" in answer.text
+
+
+async def test_who_waits_for_a_run_that_is_stopped_gets_nothing(asked: httpx.AsyncClient) -> None:
+    path = f"{await thread(asked)}/runs"
+    body = {"assistant_id": "narrow", "input": {"question": "why", "seconds": 20}}
+    waiting = asyncio.create_task(asked.post(f"{path}/wait", json=body))
+    while True:
+        runs = (await asked.get(path)).json()
+        if runs and runs[0]["status"] == "running":
+            break
+        await asyncio.sleep(0.05)
+    await asked.post(f"{path}/{runs[0]['run_id']}/cancel")
+    assert (await waiting).json() is None
 
 
 @contextmanager

@@ -40,7 +40,11 @@ async def test_a_thread_remembers_its_earlier_runs(client: LangGraphClient) -> N
     assert [m["content"] for m in values["messages"] if m["type"] == "human"] == ["first", "second"]
 
 
-async def test_a_run_without_a_thread_answers_and_keeps_nothing(client: LangGraphClient) -> None:
+async def test_a_run_without_a_thread_answers_and_keeps_nothing(
+    served: Served, client: LangGraphClient
+) -> None:
+    if not served.service.settings.process_role.executes:
+        pytest.skip("where runs are executed by another process, its thread goes a minute later")
     before = await client.threads.count()
     values = await wait(client, None, input=ask("hello"))
     assert values["messages"][-1]["content"] == "You said: hello"
@@ -291,10 +295,14 @@ async def test_a_failing_step_fails_the_run_with_its_words(client: LangGraphClie
     assert error == {"error": "RuntimeError", "message": "one failed"}
 
 
-async def test_an_input_that_the_graph_cannot_take_is_refused(client: LangGraphClient) -> None:
+async def test_an_input_that_the_graph_cannot_take_is_refused(
+    served: Served, client: LangGraphClient
+) -> None:
     thread_id = await new_thread(client)
     with pytest.raises(Exception, match="422"):
         await wait(client, thread_id, "steps", input=5)
+    if not served.service.settings.process_role.executes:
+        pytest.skip("where runs are executed by another process, a stream begins before its run does")
     with pytest.raises(UnprocessableEntityError, match="refuses this input"):
         await events(client, thread_id, "steps", input="text")
     with pytest.raises(UnprocessableEntityError, match="refuses this input"):

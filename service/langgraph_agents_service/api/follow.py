@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from langgraph_agents_service.api import states
 from langgraph_agents_service.api.errors import RETRY_AFTER, ApiError
-from langgraph_agents_service.persistence.registry.base import Event, NotFoundError, Owner, Run
+from langgraph_agents_service.persistence.registry.base import Event, NotFoundError, Owner, Run, RunStatus
 from langgraph_agents_service.runs.driver import with_interrupts
 from langgraph_agents_service.runs.execution import Execution, Outcome, Stop
 from langgraph_agents_service.runs.runner import UNAVAILABLE
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 async def outcome(service: Service, run: Run, owner: Owner, execution: Execution | None) -> Outcome:
     """Wait until the run has ended anywhere. Raises NotFoundError if it is deleted meanwhile."""
+    waited = False
     while True:
         execution = execution or service.runner.find(run.run_id)
         if execution is not None:
@@ -43,9 +44,13 @@ async def outcome(service: Service, run: Run, owner: Owner, execution: Execution
             execution = None  # it goes on elsewhere
         run = await service.registry.get_run(run.thread_id, run.run_id, owner)
         if not run.status.active:
-            # What is left of a run that failed is not asked for, and its graph may be what cannot be made.
-            values = None if run.error else await _last_values(service, run)
-            return Outcome(run.status, values, run.error)
+            # What is left of a run that failed is not asked for, and its graph may be what cannot be made. Who waits
+            # for one that is stopped gets nothing; who comes later, how far it got.
+            stopped = waited and run.status is RunStatus.INTERRUPTED
+            values = None if run.error or stopped else await _last_values(service, run)
+            refused = bool(run.error and run.error.get("refused"))
+            return Outcome(run.status, values, run.error, refused=refused)
+        waited = True
         if _leaving(service):
             return Outcome(None)
         await asyncio.sleep(REMOTE_POLL_SECONDS)
@@ -63,8 +68,14 @@ async def _last_values(service: Service, run: Run) -> Any:
     graph = service.graphs.find(run.graph_id)
     if graph is None:
         return None
-    compiled = await service.runner.driver.compiled(graph, states.config_of(run.thread_id))
-    snapshot = await compiled.aget_state(states.config_of(run.thread_id))
+    config = states.config_of(run.thread_id)
+    compiled = await service.runner.driver.compiled(graph, config)
+    snapshot = await compiled.aget_state(config)
+    if service.saver is not None and (snapshot.metadata or {}).get("run_id") not in (None, run.run_id):
+        # Another run of the thread has gone on from there.
+        own: Any = {"run_id": run.run_id}
+        async for last in service.saver.alist(config, filter=own, limit=1):
+            snapshot = await compiled.aget_state(last.config)
     return with_interrupts(snapshot.values, snapshot.interrupts)
 
 

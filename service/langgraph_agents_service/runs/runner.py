@@ -138,6 +138,8 @@ class Runner:
     async def submit(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
         """Execute a run as soon as there is a place for it, here or on another process."""
         run.owner = owner.name
+        if not self._executes and self.watchers.watched(run.thread_id):
+            run.record_events = True  # it may begin and end elsewhere before anybody asks for them
         start = self._executes and not self._places.full and not self.draining and not run.after_seconds
         if start:
             await self._places.take(run)
@@ -385,7 +387,9 @@ class Runner:
         elif outcome.status is RunStatus.INTERRUPTED or execution.waits:
             thread_status = ThreadStatus.INTERRUPTED
         result = _result(execution, outcome) if run.webhook else None
-        if not await self.registry.finish(run, outcome.status, outcome.error, thread_status, result):
+        # Whoever follows the run on another process answers as this one does.
+        error = {**(outcome.error or {}), "refused": True} if outcome.refused else outcome.error
+        if not await self.registry.finish(run, outcome.status, error, thread_status, result):
             log.warning("another process holds this run by now; its outcome counts")
         elif run.payload.get("temporary"):
             self._endings.forget_later(run)

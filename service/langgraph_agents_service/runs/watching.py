@@ -33,6 +33,10 @@ class Watchers:
     def has_told(self, run_id: str) -> bool:
         return run_id in self._told
 
+    def watched(self, thread_id: str) -> bool:
+        """Whether somebody reads along on the thread here."""
+        return thread_id in self._watches
+
     def enter(self, execution: Execution) -> None:
         for watch in self._watches.get(execution.run.thread_id, ()):
             watch.executions[execution.run.run_id] = execution

@@ -74,7 +74,7 @@ async def test_a_thread_tells_its_assistant_config_and_when_its_state_changed(
     config: Any = {"recursion_limit": 50, "configurable": {"c": 1}}
     await client.runs.wait(thread_id, "steps", input={}, config=config)
     thread: Any = await client.threads.get(thread_id)
-    (assistant,) = await client.assistants.search(graph_id="steps")
+    (assistant,) = await client.assistants.search(graph_id="steps", metadata={"created_by": "system"})
     assert thread["metadata"] == {"graph_id": "steps", "assistant_id": assistant["assistant_id"]}
     assert thread["config"] == {"recursion_limit": 50, "configurable": {}}
     assert thread["error"] is None

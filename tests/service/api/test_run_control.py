@@ -112,6 +112,14 @@ async def test_a_run_begins_only_after_its_time(client: LangGraphClient) -> None
     assert time.monotonic() - asked >= 1
 
 
+async def is_taken_up(client: LangGraphClient, thread_id: str, run_id: str) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if (await client.runs.get(thread_id, run_id))["status"] != "pending":
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_many_runs_are_cancelled_by_their_ids_or_their_status(served: Served) -> None:
     async with served.client() as client, served.client(OTHER_KEY) as other:
         threads = [await new_thread(client) for _ in range(2)]
@@ -119,6 +127,8 @@ async def test_many_runs_are_cancelled_by_their_ids_or_their_status(served: Serv
         waits = (await client.runs.create(threads[0], "steps", input={}))["run_id"]
         theirs = await new_thread(other)
         kept = (await other.runs.create(theirs, "steps", input=given(seconds=30)))["run_id"]
+        for thread_id, run_id in zip(threads, runs, strict=True):
+            await is_taken_up(client, thread_id, run_id)
         await client.runs.cancel_many(status="pending")
         assert (await client.runs.get(threads[0], waits))["status"] == "interrupted"
         assert (await client.runs.get(threads[0], runs[0]))["status"] == "running"

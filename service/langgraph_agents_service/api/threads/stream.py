@@ -101,6 +101,7 @@ async def told(
     Ends when the thread goes, or the process does: the SDK comes again."""
     since = 0 if past is not None else after[0] if after else number_of(now())
     known = set(past or ())
+    asked = set(known)
     changed = thread.state_updated_at
     with service.runner.watchers.watching(thread.thread_id, service.runner.running) as watch:
         while not service.health.draining:
@@ -109,6 +110,9 @@ async def told(
                 runs = await service.registry.list_runs(
                     thread.thread_id, owner, limit=50, offset=0, status=None
                 )
+                if not service.settings.process_role.executes:
+                    await _ask_for_events(service, [run for run in runs if run.run_id not in asked])
+                    asked.update(run.run_id for run in runs)
                 due = [
                     run for run in reversed(runs) if run.run_id not in known and _is_due(run, since, after)
                 ]
@@ -131,6 +135,13 @@ async def told(
                     await asyncio.wait_for(watch.news.wait(), POLL_SECONDS)
                 except TimeoutError:
                     continue
+
+
+async def _ask_for_events(service: Service, runs: Iterable[Run]) -> None:
+    """Of runs that still wait: once one has begun on another process, its first events are gone."""
+    for run in runs:
+        if run.status == "pending":
+            await service.registry.ask_for_events(run.run_id)
 
 
 def _is_due(run: Run, since: int, after: tuple[int, int] | None) -> bool:
