@@ -4,7 +4,7 @@
     python -m preview explain NAME --stack prod
 
 Exit codes: 0 fine, 1 a policy has findings, or a change would be refused or lose data by mistake, 2 there is no preview
-(what was given is wrong, or the program fails).
+(what was given is wrong, or the program fails), 3 Pulumi's own preview says otherwise, whatever else was found.
 """
 
 from preview.recording.start import fast_start
@@ -17,7 +17,7 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import NoReturn  # noqa: E402
+from typing import TYPE_CHECKING, NoReturn  # noqa: E402
 
 from preview.recording.base import base_plan  # noqa: E402
 from preview.recording.plan import Plan  # noqa: E402
@@ -25,8 +25,12 @@ from preview.recording.program import make_plan  # noqa: E402
 from sandbox.common.errors import InputError, SandboxError  # noqa: E402
 from sandbox.engine import stackfile  # noqa: E402
 
+if TYPE_CHECKING:
+    from preview.change.engine import EnginePreview
+
 _FINDINGS = 1
 _USAGE = 2
+_OTHERWISE = 3
 # Characters of a GitHub comment.
 _COMMENT = 65_536
 # Of what goes to a file or a pipe, which have no width of their own.
@@ -54,12 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _preview(options: argparse.Namespace) -> int:
     project_dir: Path = options.project.resolve()
     out: Path = options.out or project_dir / "build" / "preview" / options.stack
+    engine = _engine(options, project_dir)
     plan, base = _plans(options, project_dir)
     # Imported once the program has run: the base's program runs meanwhile, and bad input is reported sooner.
     from preview.report.files import write
     from preview.report.review import review
 
-    reviewed = review(plan, project_dir, base, options.base or "")
+    reviewed = review(plan, project_dir, base, options.base or "", engine)
     files = write(reviewed, out, options.limit)
     if options.json:
         from preview.report.machine import review_as_json
@@ -75,9 +80,23 @@ def _preview(options: argparse.Namespace) -> int:
             console.width = _WIDTH
         (show_briefly if options.brief else show)(reviewed, console)
         console.print(f"Written to {_short(out)}: {', '.join(path.name for path in files.values())}")
+    if reviewed.comparison and reviewed.comparison.engine and reviewed.comparison.engine.disagreements:
+        return _OTHERWISE
     impact = reviewed.comparison.impact if reviewed.comparison else None
     wrong = impact is not None and (impact.refused or impact.errors)
     return _FINDINGS if reviewed.findings or wrong else 0
+
+
+def _engine(options: argparse.Namespace, project_dir: Path) -> "EnginePreview | None":
+    if options.pulumi_preview is None:
+        return None
+    if not options.base:
+        raise InputError(
+            "--pulumi-preview is of a change: name by --base what is deployed, a git ref or the plan.json of a preview"
+        )
+    from preview.change.engine import read
+
+    return read(options.pulumi_preview, stackfile.project_name(project_dir), options.stack)
 
 
 def _plans(options: argparse.Namespace, project_dir: Path) -> tuple[Plan, Plan | None]:
@@ -132,10 +151,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m preview",
         description=(__doc__ or "").split("\n", 1)[0],
         epilog="Exit codes: 0 fine, 1 a policy has findings, or a change would be refused or lose data by mistake,"
-        " 2 there is no preview.",
+        " 2 there is no preview, 3 Pulumi's own preview says otherwise.",
     )
     _common(parser, stack="dev", project=Path.cwd(), json=False)
     parser.add_argument("--base", help="compare with a git ref, or with the plan.json of another preview")
+    parser.add_argument(
+        "--pulumi-preview",
+        metavar="FILE",
+        type=Path,
+        help="compare with what `pulumi preview --json` wrote of the same change",
+    )
     parser.add_argument(
         "--limit", type=int, default=_COMMENT, help=f"characters of report.md: a comment's ({_COMMENT})"
     )

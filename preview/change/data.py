@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from preview.change.diff import Change, PlanDiff, Status, former_urns
+from preview.exposure.workloads import workloads
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.values import Difference
 
@@ -174,12 +175,30 @@ def new_keys(diff: PlanDiff) -> Iterator[str]:
             yield f"{agent} reads API_KEYS from another entry: callers that send a key that is not in it are refused"
 
 
+def is_mounted(entry: PlannedResource, service_account: PlannedResource, plan: Plan) -> bool:
+    """Whether pods that run as ``service_account`` mount an entry of Secrets Manager."""
+    account = (service_account.inputs.get("metadata") or {}).get("name")
+    names = {
+        (volume.get("csi") or {}).get("volumeAttributes", {}).get("secretProviderClass")
+        for workload in workloads(plan)
+        if workload.service_account == account
+        for volume in workload.spec.get("volumes") or ()
+    }
+    classes = (r.inputs for r in plan.of_type(_CLASS) if r.inputs.get("metadata", {}).get("name") in names)
+    return entry.id in {mounted for inputs in classes for mounted in _mounted(inputs).values()}
+
+
 def _entry_of_keys(inputs: Mapping[str, Any]) -> str:
+    return _mounted(inputs).get(_KEYS, "")
+
+
+def _mounted(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """The entries that a SecretProviderClass mounts, by file."""
     try:
         objects = json.loads(inputs["spec"]["parameters"]["objects"])
+        return {str(entry["objectAlias"]): str(entry["objectName"]) for entry in objects}
     except (KeyError, TypeError, ValueError):
-        return ""
-    return next((str(entry["objectName"]) for entry in objects if entry.get("objectAlias") == _KEYS), "")
+        return {}
 
 
 def _of(change: Change, path: str) -> list[Difference]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.change.data import lost_by_name, new_keys, out_of_reach, renamed, single_pods
+from preview.change.data import is_mounted, lost_by_name, new_keys, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status, former_urns
 from preview.change.effects import (
     Effect,
@@ -311,7 +311,7 @@ def _cut_off(after: Plan, closed: tuple[Edge, ...]) -> Iterator[str]:
             source, target = after.resources[edge.source], after.resources[edge.target]
             if edge.relation is Relation.CONNECTS:
                 yield f"{source.name} no longer reaches {target.name} ({edge.by})"
-            elif edge.relation is Relation.READS:
+            elif edge.relation is Relation.READS and is_mounted(target, source, after):
                 yield f"{source.name} may no longer read {target.name}"
 
 

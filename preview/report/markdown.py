@@ -45,6 +45,8 @@ def _sections(review: Review) -> Iterator[str]:
     if review.comparison and _warns(review.comparison):
         yield str(say.warnings(review.comparison.impact)).strip()
     yield say.headline(review, figures)
+    if review.comparison and review.comparison.engine:
+        yield str(say.engine(review.comparison.engine)).strip()
     yield say.introduction(review, figures)
     if review.comparison:
         yield from _changes(review, review.comparison, say)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import policies
 from policies.model import Finding
@@ -17,6 +18,10 @@ from preview.report.nodes import PackedNodes, packed_nodes
 from sandbox.engine import stackfile
 from stacks.policy_exceptions import PolicyException
 
+if TYPE_CHECKING:
+    # Only who gives a file needs it.
+    from preview.change.engine import EngineComparison, EnginePreview
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -28,6 +33,8 @@ class Comparison:
     impact: Impact
     cost: cost.CostReport | None
     """Of the base; None where the base has a size without a price, which is for the base to answer."""
+    engine: "EngineComparison | None" = None
+    """What Pulumi's own preview says of the same change, where it was given."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,17 @@ class Review:
         return [resource for resource in self.plan.resources.values() if resource.custom]
 
 
-def review(plan: Plan, project_dir: Path, base: Plan | None = None, base_name: str = "") -> Review:
+def review(
+    plan: Plan,
+    project_dir: Path,
+    base: Plan | None = None,
+    base_name: str = "",
+    engine: "EnginePreview | None" = None,
+) -> Review:
     """Judge a plan, and compare it with ``base`` where there is one.
+
+    Args:
+        engine: Pulumi's own preview of the change from ``base``.
 
     Raises:
         InputError: an exception of the stack file is wrong, or a price is not known.
@@ -64,7 +80,13 @@ def review(plan: Plan, project_dir: Path, base: Plan | None = None, base_name: s
     comparison = None
     if base is not None:
         diff = compare(base, plan)
-        comparison = Comparison(base_name, diff, impact(diff, exposure(base), reached), _cost(base))
+        comparison = Comparison(
+            base_name,
+            diff,
+            impact(diff, exposure(base), reached),
+            _cost(base),
+            engine.compared(diff) if engine else None,
+        )
     return Review(
         plan=plan,
         exposure=reached,

@@ -149,6 +149,10 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
             console.print(f"    {escape(sentence)}")
         for path in impact.unknown:
             console.print(f"  not known what this does: {escape(path)}")
+    if comparison.engine:
+        console.print(f"  Pulumi's own preview ({escape(comparison.engine.file)}) {comparison.engine}")
+        for disagreement in comparison.engine.disagreements:
+            console.print(f"    [bold red]otherwise[/] {escape(str(disagreement))}")
     _edges(console, "opened", impact.opened, comparison, review)
     _edges(console, "closed", impact.closed, comparison, review)
 

@@ -174,7 +174,9 @@ def _project(
     content = yaml.safe_load(file.read_text())
     content["config"].update(config or {})
     file.write_text(yaml.safe_dump(content))
-    (made / "examples").symlink_to(ROOT / "examples")
+    # What images are built of.
+    for part in ("components", "examples"):
+        (made / part).symlink_to(ROOT / part)
     return made
 
 

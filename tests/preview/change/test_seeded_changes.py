@@ -1,7 +1,7 @@
 """Changes that a pull request may bring, each reported exactly: what happens to what, why, and who notices."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -288,6 +288,16 @@ def test_a_rotated_secret_is_seen_although_nobody_can_read_it(tmp_path: Path) ->
     assert (replaced.resource.name, replaced.reasons) == ("support-openai-api-key-version", ("secretString",))
     [updated] = diff.of(Status.UPDATED)
     assert updated.resource.name == "support-workload-deployment"
+
+
+def test_a_secret_that_pods_mount_and_may_no_longer_read_is_reported(dev: Plan) -> None:
+    policy = next(
+        r for r in dev.of_type("aws:iam/rolePolicy:RolePolicy") if r.name == "support-identity-policy"
+    )
+    changed = replace(policy, inputs={**policy.inputs, "policy": '{"Statement": []}'})
+    after = replace(dev, resources={**dev.resources, policy.urn: changed})
+    found = impact(compare(dev, after), exposure(dev), exposure(after))
+    assert "support-workload-service-account may no longer read support-api-keys-entry" in found.failures
 
 
 def test_a_store_that_a_policy_no_longer_lets_through_is_reported(tmp_path: Path, dev: Plan) -> None:
