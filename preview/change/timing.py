@@ -1,7 +1,7 @@
-"""How long a first deployment takes: the longest path through what waits for what."""
+"""How long a deployment takes, the first one or one change: the longest path through what waits for what."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from graphlib import TopologicalSorter
@@ -10,7 +10,10 @@ from typing import Any
 
 import yaml
 
+from preview.change.diff import Change, PlanDiff, Status
+from preview.change.effects import effects
 from preview.recording.plan import Plan, PlannedResource
+from sandbox.emulated.changes import Does
 
 # Savings below this are noise beside the spread of the figures themselves, seconds.
 _WORTH_MENTIONING = 10.0
@@ -62,6 +65,37 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class UpdateStep:
+    """When the update comes to a resource that changes, in seconds from its start."""
+
+    urn: str
+    name: str
+    type: str
+    what: str
+    """created, updated, replaced or deleted."""
+    start: float
+    seconds: float
+    critical: bool
+    """Whether the whole takes longer when this does."""
+    noticed: tuple[str, ...]
+    """How callers can notice it."""
+
+
+@dataclass(frozen=True)
+class UpdateTiming:
+    """What one update does, in its order."""
+
+    total: float
+    """Seconds."""
+    steps: tuple[UpdateStep, ...]
+    """Every resource that changes, by its start."""
+    later: tuple[str, ...]
+    """What happens after it, in a maintenance window."""
+    as_of: date
+    """When the figures were written down."""
+
+
+@dataclass(frozen=True)
 class _Graph:
     """What takes how long, and waits for what; by URN, in an order in which nothing comes before what it waits for."""
 
@@ -95,6 +129,110 @@ def estimate(plan: Plan) -> Timing:
         schedule=tuple(sorted((s for s in steps.values() if s.seconds), key=lambda s: (s.start, s.urn))),
         as_of=table["asOf"],
     )
+
+
+def estimate_update(diff: PlanDiff, failures: Iterable[str] = ()) -> UpdateTiming:
+    """Estimate the update from one plan to the other.
+
+    Pulumi makes and changes what it can side by side, each when what it waits for is done, and deletes at the end: what
+    goes, and what was replaced by something beside it, those first that others do not depend on.
+
+    Args:
+        failures: how requests can fail, by sentences that begin with the name of a resource.
+    """
+    table = _table()
+    changed = {change.after.urn: change for change in diff.changes if change.after is not None}
+    seconds = {
+        urn: _update_seconds(changed[urn], diff.after, table) if urn in changed else 0.0
+        for urn in diff.after.resources
+    }
+    waits_for = {
+        urn: frozenset(_awaited(diff.after, resource)) for urn, resource in diff.after.resources.items()
+    }
+    # Names of steps of their own: the new one of a replaced resource has the same URN.
+    leaving = {f"{_DELETED}{old.urn}": old for old in _leaving(diff)}
+    waits_for[_DELETED] = frozenset(diff.after.resources)
+    dependents: dict[str, set[str]] = {key: {_DELETED} for key in leaving}
+    for key, old in leaving.items():
+        for urn in _awaited(diff.before, old):
+            if f"{_DELETED}{urn}" in leaving:
+                dependents[f"{_DELETED}{urn}"].add(key)
+    waits_for |= {key: frozenset(others) for key, others in dependents.items()}
+    seconds |= {_DELETED: 0.0, **{key: _seconds_of(old, "delete", table) for key, old in leaving.items()}}
+    order = list(TopologicalSorter(waits_for).static_order())
+    graph = _Graph({key: seconds[key] for key in order}, waits_for)
+    ends = graph.ends()
+    critical = _critical(graph, ends)
+    said = list(failures)
+    # What callers notice of these, they notice later.
+    waiting = {
+        change.resource.urn
+        for change in diff.changes
+        if any(effect.in_window for effect in effects(change, diff.after))
+    }
+
+    def step(key: str, resource: PlannedResource, what: str) -> UpdateStep:
+        noticed = tuple(
+            sentence
+            for sentence in said
+            if sentence.startswith(f"{resource.name} ") and resource.urn not in waiting
+        )
+        began = ends[key] - seconds[key]
+        return UpdateStep(
+            resource.urn, resource.name, resource.type, what, began, seconds[key], key in critical, noticed
+        )
+
+    steps = [step(urn, diff.after.resources[urn], change.status.value) for urn, change in changed.items()]
+    gone = {change.resource.urn for change in diff.of(Status.DELETED)}
+    steps += [
+        step(key, old, "deleted" if old.urn in gone else "deleted after it was replaced")
+        for key, old in leaving.items()
+    ]
+    return UpdateTiming(
+        total=max(ends.values(), default=0.0),
+        steps=tuple(sorted(steps, key=lambda each: (each.start, -each.seconds, each.urn, each.what))),
+        later=tuple(_later(diff)),
+        as_of=table["asOf"],
+    )
+
+
+_DELETED = "deleted "
+
+
+def _leaving(diff: PlanDiff) -> Iterator[PlannedResource]:
+    """What is deleted at the end of the update."""
+    for change in diff.changes:
+        if change.before is not None and (change.status is Status.DELETED or change.beside):
+            yield change.before
+
+
+def _update_seconds(change: Change, after: Plan, table: Mapping[str, Any]) -> float:
+    """How long the update is at a resource that is there after it."""
+    resource = change.resource
+    if change.status is Status.MOVED or not resource.custom:
+        return 0.0
+    if change.status is Status.CREATED or change.beside:
+        return _seconds(resource, table)
+    if change.status is Status.REPLACED:
+        return _seconds_of(resource, "delete", table) + _seconds(resource, table)
+    found = [effect for effect in effects(change, after) if effect.row and not effect.in_window]
+    noticed = max((effect.row.minutes * 60.0 for effect in found if effect.row), default=0.0)
+    moves = any(effect.row and effect.row.does is Does.MOVES_PODS for effect in found)
+    return max(_seconds_of(resource, "update", table), noticed, float(table["movesPods"]) if moves else 0.0)
+
+
+def _seconds_of(resource: PlannedResource, operation: str, table: Mapping[str, Any]) -> float:
+    """Of an update or a deletion: the type's figure, else its package's, which is that of a creation."""
+    entry = table["types"].get(resource.type) or {}
+    return float(entry.get(operation, table["packages"].get(resource.package, table["default"])))
+
+
+def _later(diff: PlanDiff) -> Iterator[str]:
+    for change in diff.changes:
+        for effect in effects(change, diff.after):
+            if effect.in_window:
+                window = change.resource.inputs.get("maintenanceWindow") or "of AWS's choice"
+                yield f"{effect.name}: {effect} ({window})"
 
 
 def _graph(plan: Plan, table: Mapping[str, Any]) -> _Graph:

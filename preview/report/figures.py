@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from preview.change.timing import Step, Timing
+from preview.change.timing import Step, Timing, UpdateTiming
 from preview.cost import CostReport, Range
 from preview.report.review import Review
 
 _BARS = 40
 _CUTS = 5
+_STEPS = 25
 _MINUTE = 60
 # A step of the chain that takes less than this part of the whole is not worth its name.
 _WORTH_NAMING = 0.03
@@ -121,6 +122,55 @@ def time_lines(review: Review) -> list[str]:
         for cut in timing.cuts[:_CUTS]
     ]
     return [f"{duration(review)}, by typical times as of {timing.as_of}", f"longest chain: {chain}", *cuts]
+
+
+def update_rows(update: UpdateTiming) -> list[tuple[str, str, str, str]]:
+    """When, how long, what, and how callers can notice: the steps that take long, and those that can be noticed."""
+    longest = sorted(update.steps, key=lambda step: (not step.noticed, -step.seconds, step.urn))[:_STEPS]
+    return [
+        (
+            f"after {minutes(step.start)}" if step.start else "at once",
+            minutes(step.seconds),
+            f"{step.name} is {step.what}",
+            "; ".join(step.noticed),
+        )
+        for step in update.steps
+        if step in longest
+    ]
+
+
+def update_lines(update: UpdateTiming) -> list[str]:
+    """For a terminal."""
+    lines = [
+        f"{when:>12}  {lasts:>6}  {what}{f': callers can notice, {noticed}' if noticed else ''}"
+        for when, lasts, what, noticed in update_rows(update)
+    ]
+    if (left := len(update.steps) - len(lines)) > 0:
+        lines.append(f"and {left} shorter steps")
+    return [*lines, *(f"later, {sentence}" for sentence in update.later)]
+
+
+def update_bars(update: UpdateTiming) -> dict[str, Any]:
+    """For the report in HTML: a bar for each of the steps that ``update_rows`` has."""
+    whole = update.total or 1
+    longest = sorted(update.steps, key=lambda step: (not step.noticed, -step.seconds, step.urn))[:_STEPS]
+    return {
+        "total": minutes(update.total),
+        "bars": [
+            {
+                "name": f"{step.name} is {step.what}",
+                "critical": step.critical and step.seconds > 0,
+                "left": _percent(step.start / whole),
+                "width": _percent(step.seconds / whole),
+                "text": minutes(step.seconds),
+                "noticed": step.noticed,
+            }
+            for step in update.steps
+            if step in longest
+        ],
+        "left": max(0, len(update.steps) - len(longest)),
+        "later": update.later,
+    }
 
 
 def timeline(review: Review) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def render(review: Review) -> str:
             nodes=review.nodes,
             cost=figures.cost_chart(review),
             time=figures.timeline(review),
+            update=figures.update_bars(comparison.timing) if comparison else None,
             groups=_groups(plan),
             with_properties=len(review.resources) <= _MOST_WITH_PROPERTIES,
         )

@@ -43,6 +43,7 @@ def review_as_json(review: Review, files: dict[str, str]) -> str:
             "changes": [_change(change, comparison.diff.after) for change in comparison.diff.changes],
             "impact": comparison.impact,
             "cost": comparison.cost,
+            "timing": comparison.timing,
             "pulumi": comparison.engine,
         }
     return _text(document)

@@ -66,6 +66,7 @@ def _changes(review: Review, comparison: Comparison, say: Any) -> Iterator[str]:
         yield say.guarded(guarded[number : number + _LONGEST_LIST])
     if changes:
         yield say.impact(comparison.impact)
+        yield say.update(comparison.timing, figures)
     yield from _findings(review, say)
     if rows := figures.cost_rows(comparison.cost, review.cost):
         yield say.cost(rows[:_LONGEST_LIST])

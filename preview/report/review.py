@@ -33,6 +33,8 @@ class Comparison:
     impact: Impact
     cost: cost.CostReport | None
     """Of the base; None where the base has a size without a price, which is for the base to answer."""
+    timing: timing.UpdateTiming
+    """What the update does, in its order."""
     engine: "EngineComparison | None" = None
     """What Pulumi's own preview says of the same change, where it was given."""
 
@@ -80,11 +82,13 @@ def review(
     comparison = None
     if base is not None:
         diff = compare(base, plan)
+        found = impact(diff, exposure(base), reached)
         comparison = Comparison(
             base_name,
             diff,
-            impact(diff, exposure(base), reached),
+            found,
             _cost(base),
+            timing.estimate_update(diff, found.failures),
             engine.compared(diff) if engine else None,
         )
     return Review(

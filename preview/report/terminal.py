@@ -153,6 +153,10 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
         console.print(f"  Pulumi's own preview ({escape(comparison.engine.file)}) {comparison.engine}")
         for disagreement in comparison.engine.disagreements:
             console.print(f"    [bold red]otherwise[/] {escape(str(disagreement))}")
+    if comparison.diff.changes:
+        _heading(console, f"Order and time of this change: {figures.minutes(comparison.timing.total)}")
+        for line in figures.update_lines(comparison.timing):
+            console.print(f"  {escape(line)}")
     _edges(console, "opened", impact.opened, comparison, review)
     _edges(console, "closed", impact.closed, comparison, review)
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from preview.change import timing
-from preview.change.timing import Timing, estimate
+from preview.change.diff import compare
+from preview.change.timing import Timing, UpdateTiming, estimate, estimate_update
 from preview.recording.plan import Plan, PlannedResource
 from tests.policies.plans import plan_of
 
@@ -178,3 +179,89 @@ def test_the_table_says_when_and_from_where_its_figures_are() -> None:
     assert table["asOf"].year >= 2026
     assert all(source.startswith("https://") for source in table["sources"].values())
     assert all(entry["seconds"] >= 0 for entry in table["types"].values())
+
+
+def plan_with(*resources: PlannedResource) -> Plan:
+    return Plan("p", "s", "eu-central-1", False, {r.urn: r for r in resources}, {})
+
+
+def updated(before: Iterable[PlannedResource], after: Iterable[PlannedResource]) -> UpdateTiming:
+    return estimate_update(
+        compare(plan_with(*before), plan_with(*after)), ["last restarts: requests wait for it"]
+    )
+
+
+def figure(type_: str, operation: str) -> float:
+    return float(timing._table()["types"][type_][operation])
+
+
+def test_an_update_takes_what_changes_and_waits_through_what_stays() -> None:
+    first, between, last = (
+        resource("first", CLUSTER),
+        resource("b", ADDON, ["first"]),
+        resource("last", ADDON, ["b"]),
+    )
+    changed = [
+        replace(first, inputs={"version": "1.36"}),
+        between,
+        replace(last, inputs={"addonVersion": "2"}),
+    ]
+
+    result = updated([replace(first, inputs={"version": "1.35"}), between, last], changed)
+
+    assert [(step.name, step.what, step.start) for step in result.steps] == [
+        ("first", "updated", 0),
+        ("last", "updated", figure(CLUSTER, "update")),
+    ]
+    assert result.total == figure(CLUSTER, "update") + figure(ADDON, "update")
+    assert [step.noticed for step in result.steps] == [(), ("last restarts: requests wait for it",)]
+
+
+def test_deletions_come_last_and_what_others_depend_on_goes_after_them() -> None:
+    below, above = resource("below", CLUSTER), resource("above", ADDON, ["below"])
+    new = resource("new", KEY)
+
+    result = updated([below, above], [new])
+
+    made, deleted = seconds(KEY), figure(ADDON, "delete")
+    assert [(step.name, step.what, step.start) for step in result.steps] == [
+        ("new", "created", 0),
+        ("above", "deleted", made),
+        ("below", "deleted", made + deleted),
+    ]
+    assert result.total == made + deleted + figure(CLUSTER, "delete")
+
+
+def test_what_is_replaced_beside_goes_last_and_what_has_a_fixed_name_goes_first() -> None:
+    group = "aws:eks/nodeGroup:NodeGroup"
+    old = [
+        resource("beside", group, inputs={"instanceTypes": ["a"]}),
+        resource("fixed", group, inputs={"instanceTypes": ["a"], "nodeGroupName": "n"}),
+    ]
+
+    result = updated(old, [replace(each, inputs={**each.inputs, "instanceTypes": ["b"]}) for each in old])
+
+    made, gone = seconds(group), figure(group, "delete")
+    assert {(step.name, step.what): (step.start, step.seconds) for step in result.steps} == {
+        ("beside", "replaced"): (0, made),
+        ("fixed", "replaced"): (0, gone + made),
+        ("beside", "deleted after it was replaced"): (gone + made, gone),
+    }
+
+
+def test_what_waits_for_its_window_is_later_and_takes_no_time_of_the_update() -> None:
+    database = "aws:rds/instance:Instance"
+    old = resource(
+        "d", database, inputs={"instanceClass": "a", "multiAz": True, "maintenanceWindow": "sun:03:30"}
+    )
+
+    result = updated([old], [replace(old, inputs={**old.inputs, "instanceClass": "b"})])
+
+    assert result.later == ("d: failover, 2 minutes, in the maintenance window (sun:03:30)",)
+    assert result.total == figure(database, "update")
+
+
+def test_nothing_to_change_takes_no_time() -> None:
+    key = resource("key", KEY)
+
+    assert (updated([key], [key]).total, updated([key], [key]).steps) == (0, ())

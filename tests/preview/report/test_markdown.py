@@ -60,6 +60,12 @@ def test_with_a_base_nothing_is_listed_but_what_changes(resized: Review) -> None
         "**instanceClass: restart, 5 minutes, in the maintenance window: connections are cut and made again**"
         in text
     )
+    assert "### Order and time of this change: 1 min" in text
+    assert re.search(r"\| after \d+ s \| 1 min \| database-instance is updated \|  \|", text)
+    assert (
+        "- **Later:** database-instance: restart, 5 minutes, in the maintenance window (sun:03:30-sun:04:30)"
+        in text
+    )
     assert "network-vpc" not in text
     assert "traefik" not in text
 
