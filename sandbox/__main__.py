@@ -29,6 +29,7 @@ from sandbox.machine.choice import Nodes, choose
 
 if TYPE_CHECKING:
     from sandbox.binaries.build import Engine
+    from sandbox.cluster.agents import Agent, Reached
     from sandbox.engine.deploy import Result
     from sandbox.machine.assembly import Machine
 
@@ -95,7 +96,13 @@ def up(options: argparse.Namespace) -> int:
                     # They take minutes to build, and agents answer without them.
                     report.show_first(_ways(api, here, binaries, machine))
                 machine.addons.ensure(api)
-            ways = _ways(api, here, binaries, machine)
+            if machine is None:
+                from sandbox.local_agents import LocalAgents
+
+                reached = LocalAgents(here, api).ensure(source.sources(name))
+                ways = _written(here, binaries, reached, real=False)
+            else:
+                ways = _ways(api, here, binaries, machine)
         finally:
             api.close()
         report.show_first(ways)
@@ -197,13 +204,19 @@ def put_secret_value(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ways(api: Api, here: State, binaries: "Engine", machine: "Machine | None") -> report.Ways:
-    """The ways from this machine to the stack's agents, which a shell gets as well."""
+def _ways(api: Api, here: State, binaries: "Engine", machine: "Machine") -> report.Ways:
+    """The ways from this machine to the stack's pods."""
+    return _written(here, binaries, machine.reachable_agents(api), real=True)
+
+
+def _written(
+    here: State, binaries: "Engine", reached: "Sequence[tuple[Agent, Reached]]", *, real: bool
+) -> report.Ways:
+    """The ways, which a shell gets as well."""
     from sandbox import shell
 
-    reached = machine.reachable_agents(api) if machine else []
     shell.write(here, binaries, reached)
-    return report.Ways.ask(here, reached)
+    return report.Ways.ask(here, reached, pods=real)
 
 
 def _show_changes(here: State, result: "Result") -> None:

@@ -33,7 +33,8 @@ _ALWAYS = (
 )
 
 _SIMULATED = (
-    ("nodes and pods", "simulated", "pods turn ready or complete, nothing runs"),
+    ("nodes and pods", "simulated", "pods turn ready or complete, nothing runs in them"),
+    ("agents", "processes", "with the stack's settings and stores of their own"),
     ("add-ons, Helm releases", "emulated", "their CRDs are real, no controller acts"),
     ("NetworkPolicies, HPA", "accepted", "not enforced, not scaled"),
     ("AWS, random, docker-build", "emulated", "plausible answers"),
@@ -124,12 +125,16 @@ class Ways:
     """The file that gives a shell `kubectl` and `ask`."""
     agents: Sequence[tuple[Agent, Reached, str]]
     """Each agent that answers, how it is reached, and a question that it takes, as JSON."""
+    logs: str
+    """The folder of what processes say."""
+    pods: bool
+    """Whether pods answer; else processes of this machine do."""
 
     @classmethod
-    def ask(cls, state: State, reached: Sequence[tuple[Agent, Reached]]) -> "Ways":
+    def ask(cls, state: State, reached: Sequence[tuple[Agent, Reached]], *, pods: bool) -> "Ways":
         """Ask each agent what it takes."""
         agents = [(agent, way, asyncio.run(_question(way))) for agent, way in reached]
-        return cls(os.path.relpath(state.env), agents)
+        return cls(os.path.relpath(state.env), agents, os.path.relpath(state.logs), pods)
 
     @property
     def first(self) -> str:
@@ -140,9 +145,13 @@ class Ways:
         return f". {self.env} && ask {agent.name} /invoke -d {shlex.quote(question)}"
 
     def for_programs(self) -> dict[str, Any]:
-        """`{first, agents: {name: {url, service, question}}}`: `url` is what callers use, `service` works from here."""
+        """`{first, answered_by, agents: {name: {url, service, question}}}`.
+
+        `answered_by` is `pods` or `processes`, `url` what callers use, `service` the address in the cluster.
+        """
         return {
             "first": self.first,
+            "answered_by": "pods" if self.pods else "processes",
             "agents": {
                 agent.name: {"url": _url(way), "service": agent.service, "question": json.loads(question)}
                 for agent, way, question in self.agents
@@ -152,8 +161,13 @@ class Ways:
 
 def show_first(ways: Ways) -> None:
     """Print the one line to try."""
+    by = (
+        ""
+        if ways.pods
+        else " It is a process with the stack's settings and stores of its own; its pods are simulated."
+    )
     for agent, way, _ in ways.agents:
-        console.print(f"\n{agent.name} answers at {_url(way)}, from this machine alone.", markup=False)
+        console.print(f"\n{agent.name} answers at {_url(way)}, from this machine alone.{by}", markup=False)
     console.print("\n[bold]Try this:[/]\n")
     console.print(f"  {ways.first}", markup=False)
 
@@ -165,9 +179,13 @@ def show_agents(ways: Ways) -> None:
         lines = [
             f"\nThat shell then has kubectl, and ask, which is curl with the address and key of {agent.name}:",
             f"  ask {agent.name} /threads/search -d '{{}}'      # its threads",
-            f"  {kubectl} logs -f deployment/{agent.name}",
-            f"  {kubectl} port-forward deployment/{agent.name} 9090:metrics      # http://127.0.0.1:9090/metrics",
         ]
+        if ways.pods:
+            lines.append(f"  {kubectl} logs -f deployment/{agent.name}")
+            metrics = "9090:metrics      # http://127.0.0.1:9090/metrics"
+            lines.append(f"  {kubectl} port-forward deployment/{agent.name} {metrics}")
+        else:
+            lines.append(f"  tail -f {ways.logs}/agent-{agent.name}.log")
         console.print("\n".join(lines), markup=False)
 
 

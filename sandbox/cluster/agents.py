@@ -14,6 +14,11 @@ from sandbox.cluster.api import Api
 SERVER = {"app.kubernetes.io/component": "server"}
 """The labels of what answers, among the objects of an agent."""
 
+LOCAL = "agent-"
+"""How the roles of agents begin that are processes of this machine."""
+LOCAL_GRACE = 30.0
+"""Seconds that they have to end: killed before, they would leave their stores behind."""
+
 
 @dataclass(frozen=True)
 class Agent:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from sandbox.cluster import addons, pki
+from sandbox.cluster.agents import LOCAL, LOCAL_GRACE
 from sandbox.cluster.api import Api, Endpoint
 from sandbox.cluster.kubeconfig import kubeconfig
 from sandbox.cluster.nodes import SIMULATED
@@ -295,6 +296,8 @@ def stop(state: State) -> list[psutil.Process]:
         Namespaces(state).stop()
     # What writes goes before what stores: etcd last.
     last = alive.pop("etcd", [])
+    local = [process for role, group in alive.items() if role.startswith(LOCAL) for process in group]
+    processes.stop(local, LOCAL_GRACE)
     others = [process for group in alive.values() for process in group]
     processes.stop(others)
     processes.stop(last)

@@ -24,8 +24,15 @@ def marks(sandbox_id: str, role: str) -> dict[str, str]:
     return {OWNER: sandbox_id, ROLE: role}
 
 
-def start(sandbox_id: str, role: str, command: Sequence[str | Path], log: Path) -> "subprocess.Popen[bytes]":
-    """Start a process that outlives this one, with its output in `log`.
+def start(
+    sandbox_id: str,
+    role: str,
+    command: Sequence[str | Path],
+    log: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Start a process that outlives this one, with its output in `log`, and `environment` beside this one's.
 
     It leads a session of its own, so that Ctrl-C in the terminal does not reach it.
     """
@@ -36,7 +43,7 @@ def start(sandbox_id: str, role: str, command: Sequence[str | Path], log: Path) 
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **marks(sandbox_id, role)},
+            env={**os.environ, **(environment or {}), **marks(sandbox_id, role)},
         )
 
 

@@ -53,6 +53,16 @@ class StackFile(reading.StackFile):
             region, zones, _ARCHITECTURES.get(architecture, architecture), tuple(self._node_groups(project))
         )
 
+    def sources(self, project: str) -> dict[str, Path | None]:
+        """The LangGraph project of each agent that is built from this checkout; None for the reference agent."""
+        settings = self.config.get(f"{project}:settings")
+        listed = settings.get("agents") if isinstance(settings, dict) else None
+        agents = [agent for agent in listed or () if isinstance(agent, dict) and not agent.get("image")]
+        return {
+            str(agent.get("name")): self.path.parent / str(agent["source"]) if agent.get("source") else None
+            for agent in agents
+        }
+
     def _node_groups(self, project: str) -> Iterator[NodeGroup]:
         """The node groups whose size is known; what is wrong with others is said by the program.
 

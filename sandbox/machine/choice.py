@@ -60,7 +60,7 @@ def obstacle(folders: tuple[Path, ...]) -> Obstacle | None:
             f"a kubelet needs Linux, and this is {sys.platform}", "run it in a virtual machine with Linux"
         )
     if os.geteuid() != 0:
-        return Obstacle("namespaces and mounts need root", "run as root (sudo -E make up)")
+        return Obstacle("namespaces and mounts need root", "sudo -E make up")
     for folder in folders:
         for hidden in HIDDEN:
             if folder.resolve().is_relative_to(hidden):

