@@ -11,6 +11,7 @@ from images.context import Context
 from images.dockerfile import dockerfile
 from images.resolution import Resolution
 from images.source import Source, read_source
+from tests.service.allocators import allocator
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,12 @@ def test_it_holds_the_service_the_project_and_its_packages(project: Source, tmp_
     assert not [
         path for path in folder.rglob("*") if "planted" in (path.read_text() if path.is_file() else "")
     ]
+
+
+def test_its_image_gives_back_the_memory_of_a_peak_as_the_reference_agents_does(project: Source) -> None:
+    set_there = allocator(dockerfile(project, repositories=False))
+    assert set_there == allocator()
+    assert set(set_there) == {"MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
 
 
 def test_its_revision_changes_with_any_file_and_the_platform_and_with_nothing_else(

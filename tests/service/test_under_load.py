@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from langgraph_agents_service import local
+from tests.service.allocators import allocator
 from tests.service.databases import migrated
 from tests.service.load_cases import CASES, Case, project
 from tests.service.processes import Process
@@ -56,7 +57,8 @@ async def test_every_run_ends_once_and_as_it_does_undisturbed(
         with Fleet(tmp_path, database_uri=database_uri, langgraph_config=project(tmp_path)) as fleet:
             undisturbed = await Load(fleet, random.Random(seed)).each_once()
             expected = {case: found for case, found in undisturbed if not case.chance}
-            began = await fleet.settled(0)
+            await asyncio.sleep(2)
+            began = fleet.memory
             load = Load(fleet, random.Random(seed + 1))
             stop = asyncio.Event()
             killing = asyncio.create_task(fleet.disturb(random.Random(seed + 2), stop))
@@ -102,10 +104,7 @@ class Fleet:
             "lease_seconds": 5,
             "max_run_attempts": 100,
             "drain_timeout_seconds": 5,
-            # As the image has them.
-            "malloc_arena_max": 2,
-            "malloc_trim_threshold_": 131072,
-            "malloc_mmap_threshold_": 131072,
+            **allocator(),
         }
         self.spared, *self._others = (self._start() for _ in range(PROCESSES))
         self.kills = 0
@@ -150,15 +149,18 @@ class Fleet:
             self.kills += 1
             self._others[place] = self._start(process.port)
 
-    async def settled(self, wanted: float) -> float:
-        """Memory of the process that is spared, in bytes: the least within ten seconds, or what is below `wanted`."""
-        least = float("inf")
-        for _ in range(20):
-            least = min(least, psutil.Process(self.spared.pid).memory_info().rss)
-            if least < wanted:
+    @property
+    def memory(self) -> int:
+        """Of the process that is spared, in bytes."""
+        return int(psutil.Process(self.spared.pid).memory_info().rss)
+
+    async def settled(self, wanted: float) -> int:
+        """Its memory as soon as it is below that, or after fifteen seconds."""
+        for _ in range(30):
+            if self.memory < wanted:
                 break
             await asyncio.sleep(0.5)
-        return least
+        return self.memory
 
 
 @dataclass

@@ -14,6 +14,9 @@ QUIET_TURNS = 5
 and steps of other runs where something does. Those then share a statement, which costs as much as a step. With one
 turn ten clients get a tenth less through; with twenty they all wait for one another."""
 
+BATCH_BYTES = 16_777_216
+"""What a batch weighs at most, unless it is one item: psycopg and libpq each have a copy of it."""
+
 
 class Batcher(Generic[Item, Result]):
     """Collects concurrent items and hands them to `flush` in order, one batch at a time.
@@ -23,9 +26,16 @@ class Batcher(Generic[Item, Result]):
     alone; a batch that fails for lack of a database fails as a whole.
     """
 
-    def __init__(self, flush: Callable[[list[Item]], Awaitable[list[Result]]], limit: int = 200) -> None:
+    def __init__(
+        self,
+        flush: Callable[[list[Item]], Awaitable[list[Result]]],
+        limit: int = 200,
+        weigh: Callable[[Item], int] = lambda _: 0,
+    ) -> None:
+        """`limit`: items of a batch. `weigh`: the bytes of an item."""
         self._flush = flush
         self._limit = limit
+        self._weigh = weigh
         self._queue: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -45,7 +55,8 @@ class Batcher(Generic[Item, Result]):
     async def _work(self) -> None:
         while self._queue:
             await self._gather()
-            batch, self._queue = self._queue[: self._limit], self._queue[self._limit :]
+            count = self._fitting()
+            batch, self._queue = self._queue[:count], self._queue[count:]
             try:
                 _resolve(batch, await self._flush([item for item, _ in batch]))
             except Exception as error:
@@ -53,6 +64,15 @@ class Batcher(Generic[Item, Result]):
                     _fail(batch, error)
                 else:
                     await self._one_by_one(batch)
+
+    def _fitting(self) -> int:
+        """How many of those that wait make a batch."""
+        bytes_ = 0
+        for count, (item, _) in enumerate(self._queue[: self._limit]):
+            bytes_ += self._weigh(item)
+            if count and bytes_ > BATCH_BYTES:
+                return count
+        return self._limit
 
     async def _gather(self) -> None:
         """Let whoever is about to submit come along."""

@@ -54,7 +54,14 @@ class Driver:
         run, payload = execution.run, execution.run.payload
         callers.current.set(callers.of_run(run.owner, payload.get("user")))
         fence.current.set(
-            Fence(run.thread_id, run.run_id, self._registry.worker_id, run.attempt, execution.over)
+            Fence(
+                run.thread_id,
+                run.run_id,
+                self._registry.worker_id,
+                run.attempt,
+                execution.over,
+                execution.backlog,
+            )
         )
         graph = self.graphs.find(run.graph_id)
         if graph is None:
@@ -110,6 +117,7 @@ class Driver:
                 if run.record_events:
                     await execution.events.record(self._registry, run.run_id)
                 await execution.events.room()
+                await execution.backlog.room()
         if keys := payload.get("feedback_keys"):
             execution.publish("feedback", dumps(await langsmith.feedback_urls(run.run_id, keys)))
         values = translator.values

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from langgraph_agents_service.persistence.checkpointers.backlog import Backlog
 from langgraph_agents_service.persistence.registry.base import ATTEMPT_STRIDE, Json, Run, RunStatus
 from langgraph_agents_service.runs.events import Events
 
@@ -70,6 +71,7 @@ class Execution:
         self.stopped: Stop | None = None
         self.over = threading.Event()
         """Set when nothing that the graph still does may be kept."""
+        self.backlog = Backlog()
         self.outlived = False
         """Whether the run has ended for everybody although its graph goes on."""
         self.overdue: Callable[[Execution], None] = lambda _: None

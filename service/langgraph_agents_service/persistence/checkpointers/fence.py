@@ -4,6 +4,8 @@ import threading
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from langgraph_agents_service.persistence.checkpointers.backlog import Backlog
+
 
 @dataclass(frozen=True, slots=True)
 class Fence:
@@ -16,6 +18,7 @@ class Fence:
     attempt: int
     over: threading.Event = field(compare=False, hash=False)
     """Set when the run has ended for everybody although its graph goes on."""
+    backlog: Backlog = field(default_factory=Backlog, compare=False, hash=False)
 
 
 current: ContextVar[Fence | None] = ContextVar("fence", default=None)

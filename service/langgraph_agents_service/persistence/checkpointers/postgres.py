@@ -108,6 +108,8 @@ class _Rows:
     new_writes: Sequence[Row] = ()
     control_writes: Sequence[Row] = ()
     held: Fence | None = None
+    size: int = 0
+    """Bytes, but for what is small."""
 
 
 class _Table:
@@ -142,7 +144,7 @@ class GroupCommitSaver(AsyncPostgresSaver):
         # The base class takes this lock around every statement although each has its own connection here.
         self.lock = cast(asyncio.Lock, nullcontext())
         self._database = database
-        self._batcher: Batcher[_Rows, None] = Batcher(self._flush)
+        self._batcher: Batcher[_Rows, None] = Batcher(self._flush, weigh=lambda rows: rows.size)
 
     async def aput(
         self,
@@ -168,22 +170,24 @@ class GroupCommitSaver(AsyncPostgresSaver):
         versions = {channel: version for channel, version in new_versions.items() if channel in blobs}
         with naming_fields(self.serde, blobs.items()):
             rows = self._dump_blobs(thread_id, namespace, blobs, versions) if versions else []
-        await self._batcher.submit(
-            _Rows(
-                held=held(thread_id),
-                blobs=rows,
-                checkpoints=[
-                    (
-                        thread_id,
-                        namespace,
-                        checkpoint["id"],
-                        config["configurable"].get("checkpoint_id") or "",
-                        _json({**checkpoint, "channel_values": inline}),
-                        _json(get_serializable_checkpoint_metadata(config, metadata)),
-                    )
-                ],
-            )
+        fence = held(thread_id)
+        row = (
+            thread_id,
+            namespace,
+            checkpoint["id"],
+            config["configurable"].get("checkpoint_id") or "",
+            _json({**checkpoint, "channel_values": inline}),
+            _json(get_serializable_checkpoint_metadata(config, metadata)),
         )
+        size = len(row[4]) + _size(rows)
+        try:
+            await self._batcher.submit(_Rows(held=fence, blobs=rows, checkpoints=[row], size=size))
+        except BaseException:
+            if fence:
+                fence.backlog.give_up()
+            raise
+        if fence:
+            fence.backlog.keep(namespace, checkpoint["id"])
         return {
             "configurable": {
                 "thread_id": thread_id,
@@ -206,11 +210,13 @@ class GroupCommitSaver(AsyncPostgresSaver):
                 where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"], task_id, task_path, writes
             )
         rows = [(*row[:5], str(row[5]), *row[6:]) for row in dumped]
-        fence = held(where["thread_id"])
+        fence, size = held(where["thread_id"]), _size(rows)
+        if fence:
+            fence.backlog.add(where["checkpoint_ns"], where["checkpoint_id"], size)
         if all(channel in WRITES_IDX_MAP for channel, _ in writes):
-            await self._batcher.submit(_Rows(control_writes=rows, held=fence))
+            await self._batcher.submit(_Rows(control_writes=rows, held=fence, size=size))
         else:
-            await self._batcher.submit(_Rows(new_writes=rows, held=fence))
+            await self._batcher.submit(_Rows(new_writes=rows, held=fence, size=size))
 
     async def _flush(self, items: list[_Rows]) -> list[None]:
         blobs, checkpoints = _Table(_BLOBS, key=4), _Table(_CHECKPOINTS, key=3, last_wins=True)
@@ -243,7 +249,11 @@ class GroupCommitSaver(AsyncPostgresSaver):
             config["configurable"][NO_CHECKPOINTS].clear()
             return None
         metrics.series(metrics.checkpointer_operations, "get").inc()
-        return await retry(partial(super().aget_tuple, config), PATIENCE_SECONDS)
+        found = await retry(partial(super().aget_tuple, config), PATIENCE_SECONDS)
+        if found and (fence := held(found.config["configurable"]["thread_id"])):
+            where = found.config["configurable"]
+            fence.backlog.keep(where["checkpoint_ns"], where["checkpoint_id"])
+        return found
 
     async def alist(
         self,
@@ -311,6 +321,11 @@ def _is_json(value: Any) -> bool:
     if isinstance(value, int):
         return -(2**63) <= value < 2**64
     return value is None
+
+
+def _size(rows: Sequence[Row]) -> int:
+    """Bytes of the values, which stand in the last column."""
+    return sum(len(row[-1] or b"") for row in rows)
 
 
 def _json(value: Any) -> str:
