@@ -1,5 +1,6 @@
 """What a stack file says of one agent. Everything but its name and host may come from the stack's ``defaults``."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -164,6 +165,20 @@ class Permission(Model):
         return self
 
 
+class Workers(Model):
+    """Pods that execute an agent's runs, so that those of the agent itself only answer requests. Their
+    ``terminationGracePeriodSeconds`` is the agent's."""
+
+    replicas: Replicas = Replicas()
+    """How many pods."""
+    autoscaling: Autoscaling = Autoscaling()
+    """What the autoscaler aims at."""
+    resources: Resources = Resources()
+    """What each pod gets."""
+    pool: Pool = Pool()
+    """PostgreSQL connections of a pod."""
+
+
 class AgentDefaults(Model):
     """Settings of an agent that the stack's ``defaults`` may set for all of them."""
 
@@ -202,6 +217,8 @@ class AgentDefaults(Model):
     """What each pod gets."""
     pool: Pool = Pool()
     """PostgreSQL connections of a pod."""
+    workers: Workers | None = None
+    """Pods of their own that execute runs: ``{}`` for those of default size. Without them, the pods that answer do."""
     spot: Flag = False
     """Its pods may run on Spot instances, with ``compute: karpenter``: cheaper, and taken back by AWS at two minutes'
     notice. A run that takes longer than what is left of them is begun anew by another pod from its last checkpoint."""
@@ -262,6 +279,11 @@ class Agent(AgentDefaults):
                 " checkpointHistory, or change the checkpointer"
             )
         return self
+
+    @property
+    def fleets(self) -> "Mapping[str, Agent | Workers]":
+        """What scales by itself, by what its fields begin with below the agent's."""
+        return {"": self} if self.workers is None else {"": self, "workers.": self.workers}
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -19,16 +19,17 @@ from components.workload.autoscaling import Autoscaling, AutoscalingArgs
 from components.workload.container import ContainerResources
 from components.workload.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
 from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs
-from components.workload.workload import Workload, WorkloadArgs
+from components.workload.workload import FleetArgs, Workload, WorkloadArgs
 from stacks import agent_permissions
 from stacks.agent_access import SecretAccess, grant, key_statements
 from stacks.agent_image import deploy_image
 from stacks.agent_pod import companions, destinations, pod_options
 from stacks.agent_secrets import ApiKeys, deploy_secrets
-from stacks.agent_settings import Agent
+from stacks.agent_settings import Agent, Workers
+from stacks.container_settings import Resources
 from stacks.platform import Platform
 from stacks.platform_ingress import AlbPlatform
-from stacks.service import METRICS_PORT, PORT, plain_variables
+from stacks.service import METRICS_PORT, PORT, plain_variables, worker_variables
 from stacks.settings import Ingress, Settings
 
 __all__ = ["ApiKeys", "DeployedAgent", "deploy_agent"]
@@ -59,11 +60,8 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     )
     opts = pulumi.ResourceOptions(parent=group)
     image = deploy_image(agent, settings, platform, opts)
-    variables = {
-        **plain_variables(agent, production=settings.production),
-        **agent_permissions.variables(agent, platform.region),
-        **agent.env,
-    }
+    further = {**agent_permissions.variables(agent, platform.region), **agent.env}
+    variables = {**plain_variables(agent, production=settings.production), **further}
 
     secrets = deploy_secrets(agent, settings, platform, api_keys, opts)
     served = _labels(agent, platform, "server")
@@ -82,7 +80,12 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     )
     policies = _network_policies(agent, settings, platform, opts)
     migration = _migration(agent, platform, image, variables, migrate, policies, opts)
-    workload = _workload(agent, platform, image, variables, serve, (migration.job, policies.server), opts)
+    ready = (migration.job, policies.server, *([policies.worker] if policies.worker else []))
+    workers = None
+    if agent.workers is not None:
+        its_own = worker_variables(agent, agent.workers, production=settings.production)
+        workers = _workers(agent, agent.workers, platform, {**its_own, **further})
+    workload = _workload(agent, platform, image, variables, workers, serve, ready, opts)
     _autoscaling(agent, platform, workload, opts)
     _retention(agent, platform, image, serve, workload, opts)
     url = _ingress(agent, settings.ingress, platform, workload, opts)
@@ -104,6 +107,7 @@ def _network_policies(
             agent=agent.name,
             labels=_labels(agent, platform, "server"),
             server_labels=selector_labels(name=agent.name, component="server"),
+            worker_labels=selector_labels(name=agent.name, component="worker") if agent.workers else None,
             maintenance_labels={"app.kubernetes.io/name": agent.name},
             maintenance_components=("migrate", "prune"),
             port=PORT,
@@ -149,16 +153,35 @@ def _migration(
     )
 
 
+def _container(resources: Resources) -> ContainerResources:
+    return ContainerResources(
+        cpu_request=resources.requests.cpu,
+        memory_request=resources.requests.memory,
+        cpu_limit=resources.limits.cpu,
+        memory_limit=resources.limits.memory,
+    )
+
+
+def _workers(agent: Agent, workers: Workers, platform: Platform, variables: Mapping[str, str]) -> FleetArgs:
+    return FleetArgs(
+        labels=_labels(agent, platform, "worker"),
+        selector=selector_labels(name=agent.name, component="worker"),
+        variables=variables,
+        resources=_container(workers.resources),
+        grace_period_seconds=agent.lifetimes.grace_period,
+    )
+
+
 def _workload(
     agent: Agent,
     platform: Platform,
     image: pulumi.Output[str],
     variables: Mapping[str, str],
+    workers: FleetArgs | None,
     access: SecretAccess,
     rollout_after: tuple[pulumi.Resource, ...],
     opts: pulumi.ResourceOptions,
 ) -> Workload:
-    requests, limits = agent.resources.requests, agent.resources.limits
     return Workload(
         f"{agent.data_name}-workload",
         WorkloadArgs(
@@ -173,12 +196,7 @@ def _workload(
             secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
             pooler_certificate_secret=platform.pooler_certificate_secret,
-            resources=ContainerResources(
-                cpu_request=requests.cpu,
-                memory_request=requests.memory,
-                cpu_limit=limits.cpu,
-                memory_limit=limits.memory,
-            ),
+            resources=_container(agent.resources),
             options=replace(
                 pod_options(agent, platform.registries),
                 companions=companions(
@@ -190,6 +208,7 @@ def _workload(
             pre_stop_seconds=agent.lifetimes.pre_stop,
             grace_period_seconds=agent.lifetimes.grace_period,
             spot=agent.spot,
+            workers=workers,
             rollout_after=(access.granted, *rollout_after),
         ),
         opts,
@@ -197,16 +216,29 @@ def _workload(
 
 
 def _autoscaling(agent: Agent, platform: Platform, workload: Workload, opts: pulumi.ResourceOptions) -> None:
+    _scaler("", agent, agent, platform, workload.deployment_name, opts)
+    if agent.workers is not None and workload.worker_deployment_name is not None:
+        _scaler("-worker", agent, agent.workers, platform, workload.worker_deployment_name, opts)
+
+
+def _scaler(
+    suffix: str,
+    agent: Agent,
+    fleet: Agent | Workers,
+    platform: Platform,
+    deployment: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
     Autoscaling(
-        f"{agent.data_name}-autoscaling",
+        f"{agent.data_name}{suffix}-autoscaling",
         AutoscalingArgs(
             namespace=platform.namespace.namespace,
-            deployment=workload.deployment_name,
-            labels=_labels(agent, platform, "server"),
-            min_replicas=agent.replicas.min,
-            max_replicas=agent.replicas.max,
-            cpu_percent=agent.autoscaling.cpu,
-            memory_percent=agent.autoscaling.memory,
+            deployment=deployment,
+            labels=_labels(agent, platform, "worker" if suffix else "server"),
+            min_replicas=fleet.replicas.min,
+            max_replicas=fleet.replicas.max,
+            cpu_percent=fleet.autoscaling.cpu,
+            memory_percent=fleet.autoscaling.memory,
         ),
         opts,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from stacks.addon_pods import ON_EVERY_NODE
 from stacks.agent_settings import Agent
+from stacks.container_settings import Resources
 from stacks.instance_types import NodeSize, node_size
 from stacks.pod_requests import serving_pod
 from stacks.problems import Problem
@@ -36,7 +37,7 @@ def every_type_of_a_group_is_as_large(cluster: Cluster) -> Iterator[Problem]:
 
 def every_type_has_room_for_an_agent(cluster: Cluster, agents: Agents) -> Iterator[Problem]:
     """What the node itself and the add-ons leave of it has to hold one pod of an agent at least."""
-    pods = [_requests(agent) for agent in agents.values()]
+    pods = [_requests(agent, fleet.resources) for agent in agents.values() for fleet in agent.fleets.values()]
     if not pods or cluster.existing or cluster.compute is not Compute.NODE_GROUPS:
         return
     least = min(pods)
@@ -63,8 +64,12 @@ def every_agent_has_a_node_to_run_on(cluster: Cluster, agents: Agents) -> Iterat
     if any(size is None for group in sizes for size in group):
         return
     known = [[size for size in group if size is not None] for group in sizes]
-    for index, agent in agents.items():
-        requests = _requests(agent)
+    fleets = [
+        (f"agents[{index}].{prefix}resources.requests", _requests(agent, fleet.resources))
+        for index, agent in agents.items()
+        for prefix, fleet in agent.fleets.items()
+    ]
+    for field, requests in fleets:
         if not any(all(_fits(requests, size) for size in group) for group in known):
             left = "; ".join(
                 f"{size.instance_type} has {_left(size)[0]}m CPU and {_left(size)[1]}Mi"
@@ -72,7 +77,7 @@ def every_agent_has_a_node_to_run_on(cluster: Cluster, agents: Agents) -> Iterat
                 for size in group
             )
             yield Problem(
-                f"agents[{index}].resources.requests",
+                field,
                 f"{requests[0]}m CPU, {requests[1]}Mi",
                 f"is more than a node has left beside what runs on every one: {left}. Lower them, or add a node group"
                 " of larger instance types",
@@ -86,9 +91,9 @@ RULES = (
 )
 
 
-def _requests(agent: Agent) -> tuple[int, int]:
+def _requests(agent: Agent, own: Resources) -> tuple[int, int]:
     """Millicores and MiB of a pod."""
-    pod = serving_pod(agent)
+    pod = serving_pod(agent, own)
     return math.ceil(quantity(pod.cpu_request) * 1000), math.ceil(quantity(pod.memory_request) / 2**20)
 
 

@@ -32,7 +32,7 @@ _KIB_A_CLIENT = 64
 
 def clients(agent: Agent) -> int:
     """Connections that an agent's pods open at most: to PostgreSQL, or to PgBouncer."""
-    return (agent.replicas.max + SURGE) * agent.pool.max_size
+    return sum((fleet.replicas.max + SURGE) * fleet.pool.max_size for fleet in agent.fleets.values())
 
 
 def direct(agents: Sequence[Agent]) -> dict[str, int]:

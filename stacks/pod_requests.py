@@ -26,15 +26,15 @@ def effective(containers: Iterable[Decimal], before: Iterable[tuple[Decimal, boo
     return max(most, sidecars + sum(containers, Decimal(0)))
 
 
-def serving_pod(agent: Agent) -> ContainerResources:
-    """Of an agent's pods that serve, with all of their containers."""
+def serving_pod(agent: Agent, own: Resources) -> ContainerResources:
+    """Of an agent's pods that answer or execute, with all of their containers; ``own`` of the agent's own one."""
     before = [(each.resources, True) for each in agent.pod.sidecars]
     before += [(each.resources, False) for each in agent.pod.init_containers]
 
     def total(kind: str, name: str) -> str:
         return str(
             effective(
-                [_amount(agent.resources, kind, name)],
+                [_amount(own, kind, name)],
                 [(_amount(resources, kind, name), stays) for resources, stays in before],
             )
         )

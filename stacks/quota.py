@@ -51,8 +51,9 @@ def quota(agents: Sequence[Agent], *, certificate_solvers: bool, pooled: bool) -
 def _pods(agent: Agent, certificate_solvers: bool) -> Iterator[_Pods]:
     # A pod that is replaced finishes its runs, for as long as gracePeriod, while its successor serves. It counts until
     # it is gone, and in a rollout under load that may be all of them.
-    leaving = agent.replicas.max
-    yield _Pods(agent.replicas.max + SURGE + leaving, serving_pod(agent))
+    for fleet in agent.fleets.values():
+        leaving = fleet.replicas.max
+        yield _Pods(fleet.replicas.max + SURGE + leaving, serving_pod(agent, fleet.resources))
     yield _Pods(_MAINTENANCE_PODS, MAINTENANCE_RESOURCES)
     if certificate_solvers:
         yield _Pods(_SOLVER_PODS, SOLVER_RESOURCES)

@@ -24,9 +24,9 @@ from stacks.connections import (
 from stacks.instance_types import is_arm
 from stacks.policy_exceptions import PolicyException
 from stacks.problems import Problem
-from stacks.service import SECRET_NAMES, plain_variables
+from stacks.service import ROLE, SECRET_NAMES, plain_variables
 from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network, Registry
-from stacks.vocabulary import Compute, IngressController, Issuer, Pooler, SecretSource
+from stacks.vocabulary import Checkpointer, Compute, IngressController, Issuer, Pooler, SecretSource
 
 Agents = Mapping[int, Agent]
 ApiKeys = Mapping[str, Sequence[str]]
@@ -106,10 +106,17 @@ def agents_are_distinct(agents: Agents) -> Iterator[Problem]:
 @rule
 def names_do_not_clash(agents: Agents) -> Iterator[Problem]:
     """With PostgreSQL's own names, or with the names that the stack derives from an agent's."""
+    workers = {f"{agent.name}-worker": agent.name for agent in agents.values() if agent.workers}
     for index, agent in agents.items():
         yield from _clashes(f"agents[{index}].name", agent.name)
         if agent.renamed_from:
             yield from _clashes(f"agents[{index}].renamedFrom", agent.renamed_from)
+        if agent.name in workers:
+            yield Problem(
+                f"agents[{index}].name",
+                agent.name,
+                f"is what the workers of {workers[agent.name]} are called: choose another name",
+            )
 
 
 def _clashes(field: str, name: str) -> Iterator[Problem]:
@@ -222,14 +229,14 @@ def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Probl
             "database.instanceClass",
             database.instance_class,
             f"allows about {limit} connections, and {needed} may be needed: {shares}, reserve {RESERVED}"
-            " ((replicas.max + 1) x pool.maxSize + 2 for an agent)."
+            " ((replicas.max + 1) x pool.maxSize + 2 for an agent, and its workers likewise)."
             f" {_fewer_connections(database.instance_class, needed, limit, agents)}",
         )
 
 
 def _fewer_connections(instance_class: str, needed: int, limit: int, agents: Agents) -> str:
     """What would make the agents' pools fit, with the numbers."""
-    pods = sum(agent.replicas.max + SURGE for agent in agents.values())
+    pods = sum(fleet.replicas.max + SURGE for agent in agents.values() for fleet in agent.fleets.values())
     pool = (limit - RESERVED - MAINTENANCE * len(agents)) // pods
     ways = []
     if least_pooled(len(agents)) <= limit:
@@ -285,7 +292,7 @@ def streams_outlive_idle_timeouts(ingress: Ingress, agents: Agents) -> Iterator[
 def variables_and_secrets_do_not_collide(agents: Agents) -> Iterator[Problem]:
     """The stack passes variables and files of its own; the file may not set the same names."""
     for index, agent in agents.items():
-        reserved = plain_variables(agent, production=False).keys() | SECRET_NAMES
+        reserved = plain_variables(agent, production=False).keys() | SECRET_NAMES | {ROLE}
         for name in sorted(agent.env.keys() & reserved):
             yield Problem(
                 f"agents[{index}].env.{name}",
@@ -432,6 +439,19 @@ def spot_nodes_are_there(cluster: Cluster, agents: Agents) -> Iterator[Problem]:
 
 
 @rule
+def workers_find_their_runs(agents: Agents) -> Iterator[Problem]:
+    """Runs wait for them in PostgreSQL."""
+    for index, agent in agents.items():
+        if agent.workers is not None and agent.checkpointer is not Checkpointer.POSTGRES:
+            yield Problem(
+                f"agents[{index}].workers",
+                agent.workers.model_dump(by_alias=True),
+                f"find the runs that wait in PostgreSQL, and checkpointer is {agent.checkpointer}: remove them, or set"
+                " checkpointer: postgres",
+            )
+
+
+@rule
 def production_is_highly_available(
     production: bool, database: Database, cache: Cache, ingress: Ingress, agents: Agents
 ) -> Iterator[Problem]:
@@ -439,12 +459,13 @@ def production_is_highly_available(
     if not production:
         return
     for index, agent in agents.items():
-        if agent.replicas.min < 2:
-            yield Problem(
-                f"agents[{index}].replicas.min",
-                agent.replicas.min,
-                "production needs 2 or more: one pod is an outage",
-            )
+        for prefix, fleet in agent.fleets.items():
+            if fleet.replicas.min < 2:
+                yield Problem(
+                    f"agents[{index}].{prefix}replicas.min",
+                    fleet.replicas.min,
+                    "production needs 2 or more: one pod is an outage",
+                )
     if database.existing is None and not database.multi_az:
         yield Problem("database.multiAz", database.multi_az, "production needs a standby: set it to true")
     if cache.existing is None and cache.replicas < 1:

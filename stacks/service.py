@@ -1,6 +1,6 @@
 """The agent service's settings, made from the stack: plain variables and secret files, by the service's names."""
 
-from stacks.agent_settings import SHUTDOWN_MARGIN, Agent
+from stacks.agent_settings import SHUTDOWN_MARGIN, Agent, Workers
 
 #: Secret files that the stack itself fills.
 DATABASE_URI = "DATABASE_URI"
@@ -10,13 +10,17 @@ SECRET_NAMES = frozenset({DATABASE_URI, DATABASE_ADMIN_URI, REDIS_URI})
 
 SECRETS_DIR = "/var/run/secrets/langgraph-agents"
 PORT = 8000
+#: What a pod does, where an agent has workers.
+ROLE = "PROCESS_ROLE"
 METRICS_PORT = 9464
 
 
 def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
     """The environment variables of an agent's pods, all of them plain; ``agent.env`` is not among them."""
     lifetimes = agent.lifetimes
+    role = {} if agent.workers is None else {ROLE: "answer"}
     return {
+        **role,
         "ENVIRONMENT": "prod" if production else "dev",
         "LOG_LEVEL": agent.log_level,
         "PORT": str(PORT),
@@ -37,4 +41,16 @@ def plain_variables(agent: Agent, *, production: bool) -> dict[str, str]:
         "RATE_LIMIT_PER_MINUTE": str(agent.requests_per_minute),
         "MAX_REQUEST_BYTES": str(agent.max_request_bytes),
         "CORS_ORIGINS": ",".join(agent.cors_origins),
+    }
+
+
+def worker_variables(agent: Agent, workers: Workers, *, production: bool) -> dict[str, str]:
+    """Likewise, of the pods that execute an agent's runs."""
+    return {
+        **plain_variables(agent, production=production),
+        ROLE: "execute",
+        "DATABASE_POOL_MIN_SIZE": str(workers.pool.min_size),
+        "DATABASE_POOL_MAX_SIZE": str(workers.pool.max_size),
+        # They stop at once: nobody sends them requests.
+        "DRAIN_TIMEOUT_SECONDS": str(agent.lifetimes.grace_period - SHUTDOWN_MARGIN),
     }

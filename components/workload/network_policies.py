@@ -65,6 +65,9 @@ class NetworkPoliciesArgs:
     labels: Mapping[str, str]
     server_labels: Mapping[str, str]
     """Select the pods that serve."""
+    worker_labels: Mapping[str, str] | None = None
+    """Select the pods that execute runs apart from these, if there are any: they reach the same, and nobody calls
+    them."""
     maintenance_labels: Mapping[str, str]
     """With ``maintenance_components``, select the pods that migrate and prune: they reach the database alone."""
     maintenance_components: Sequence[str]
@@ -94,6 +97,7 @@ class NetworkPolicies(pulumi.ComponentResource):
 
     server: k8s.networking.v1.NetworkPolicy
     """Pods that start before it may not even resolve a name."""
+    worker: k8s.networking.v1.NetworkPolicy | None
     maintenance: k8s.networking.v1.NetworkPolicy
 
     def __init__(
@@ -137,22 +141,26 @@ class NetworkPolicies(pulumi.ComponentResource):
             for each in args.further
         ]
 
-        self.server = k8s.networking.v1.NetworkPolicy(
-            f"{name}-server",
-            metadata=k8s.meta.v1.ObjectMetaArgs(
-                name=f"{args.agent}-server", namespace=args.namespace, labels=dict(args.labels)
-            ),
-            spec=k8s.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.server_labels)),
-                policy_types=["Ingress", "Egress"],
-                ingress=[
-                    Ingress(from_=list(args.callers), ports=[Port(port=args.port, protocol="TCP")]),
-                    Ingress(from_=list(args.scrapers), ports=[Port(port=args.metrics_port, protocol="TCP")]),
-                ],
-                egress=egress,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        calls = Ingress(from_=list(args.callers), ports=[Port(port=args.port, protocol="TCP")])
+        scrapes = Ingress(from_=list(args.scrapers), ports=[Port(port=args.metrics_port, protocol="TCP")])
+
+        def of_pods(part: str, labels: Mapping[str, str], *rules: Ingress) -> k8s.networking.v1.NetworkPolicy:
+            return k8s.networking.v1.NetworkPolicy(
+                f"{name}-{part}",
+                metadata=k8s.meta.v1.ObjectMetaArgs(
+                    name=f"{args.agent}-{part}", namespace=args.namespace, labels=dict(args.labels)
+                ),
+                spec=k8s.networking.v1.NetworkPolicySpecArgs(
+                    pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels)),
+                    policy_types=["Ingress", "Egress"],
+                    ingress=list(rules),
+                    egress=egress,
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+
+        self.server = of_pods("server", args.server_labels, calls, scrapes)
+        self.worker = of_pods("worker", args.worker_labels, scrapes) if args.worker_labels else None
         self.maintenance = k8s.networking.v1.NetworkPolicy(
             f"{name}-maintenance",
             metadata=k8s.meta.v1.ObjectMetaArgs(

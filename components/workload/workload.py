@@ -1,4 +1,4 @@
-"""An agent's server: ServiceAccount, ConfigMap, Deployment, Service and PodDisruptionBudget."""
+"""An agent's server: ServiceAccount, ConfigMap, Deployment, Service and PodDisruptionBudget; and its workers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,22 @@ from components.workload.pod import PodArgs, pod_template
 from components.workload.pod_options import PodOptions
 
 SERVICE_PORT = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetArgs:
+    """Equal pods of an agent that scale together. All its fleets have one image, identity and set of secrets."""
+
+    labels: Mapping[str, str]
+    selector: Mapping[str, str]
+    """A part of ``labels`` that never changes, and selects no pod of another fleet."""
+    variables: Mapping[str, str]
+    """Plain settings, in a ConfigMap of their own."""
+    resources: ContainerResources
+    grace_period_seconds: int
+
+    def __post_init__(self) -> None:
+        _check_selector(self.selector, self.labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +60,18 @@ class WorkloadArgs:
     grace_period_seconds: int
     spot: bool = False
     """Prefer Spot nodes."""
+    workers: FleetArgs | None = None
+    """Pods that execute the runs; without them those of the server do."""
     rollout_after: tuple[pulumi.Resource, ...] = ()
     """Leaves that the first and each later rollout waits for: the identity, and the migration Job."""
 
     def __post_init__(self) -> None:
-        if not self.selector or not self.selector.items() <= self.labels.items():
-            raise ValueError(f"selector {dict(self.selector)} must be a part of labels {dict(self.labels)}")
+        _check_selector(self.selector, self.labels)
+        if self.workers is not None and self.workers.selector == self.selector:
+            raise ValueError(
+                f"selector {dict(self.selector)} is that of the workers, too: requests would go to pods that answer"
+                " none"
+            )
         if self.grace_period_seconds <= self.pre_stop_seconds:
             raise ValueError(
                 f"grace_period_seconds {self.grace_period_seconds} must be above pre_stop_seconds"
@@ -57,50 +79,99 @@ class WorkloadArgs:
             )
 
 
+def _check_selector(selector: Mapping[str, str], labels: Mapping[str, str]) -> None:
+    if not selector or not selector.items() <= labels.items():
+        raise ValueError(f"selector {dict(selector)} must be a part of labels {dict(labels)}")
+
+
 class Workload(pulumi.ComponentResource):
     """Serves an agent: one pod more and none less during a rollout, and each pod outlives its longest run."""
 
     deployment_name: pulumi.Output[str]
+    worker_deployment_name: pulumi.Output[str] | None
+    """None: the pods of the server execute runs."""
     service_name: pulumi.Output[str]
     service_account: pulumi.Output[str]
     config_map: pulumi.Output[str]
 
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:Workload", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        self._args = args
         metadata = k8s.meta.v1.ObjectMetaArgs(
             name=args.agent, namespace=args.namespace, labels=dict(args.labels)
         )
-
-        service_account = k8s.core.v1.ServiceAccount(
+        self._account = k8s.core.v1.ServiceAccount(
             f"{name}-service-account",
             metadata=k8s.meta.v1.ObjectMetaArgs(
                 name=args.service_account, namespace=args.namespace, labels=dict(args.labels)
             ),
             automount_service_account_token=False,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        server = FleetArgs(
+            labels=args.labels,
+            selector=args.selector,
+            variables=args.variables,
+            resources=args.resources,
+            grace_period_seconds=args.grace_period_seconds,
+        )
+        config_map, deployment = self._pods(name, args.agent, server, pre_stop_seconds=args.pre_stop_seconds)
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=metadata,
+            spec=k8s.core.v1.ServiceSpecArgs(
+                type="ClusterIP",
+                selector=dict(args.selector),
+                ports=[
+                    k8s.core.v1.ServicePortArgs(
+                        name="http", port=SERVICE_PORT, target_port="http", protocol="TCP"
+                    )
+                ],
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.worker_deployment_name = None
+        if args.workers is not None:
+            # Nobody sends them requests, so that they need not wait until load balancers know that they leave.
+            _, workers = self._pods(
+                f"{name}-worker", f"{args.agent}-worker", args.workers, pre_stop_seconds=0
+            )
+            self.worker_deployment_name = workers.metadata.name
+        self.deployment_name = deployment.metadata.name
+        self.service_name = service.metadata.name
+        self.service_account = self._account.metadata.name
+        self.config_map = config_map.metadata.name
+        self.register_outputs({"deployment_name": self.deployment_name, "service_name": self.service_name})
+
+    def _pods(
+        self, name: str, object_name: str, part: FleetArgs, *, pre_stop_seconds: int
+    ) -> tuple[k8s.core.v1.ConfigMap, k8s.apps.v1.Deployment]:
+        """A Deployment with its settings and its PodDisruptionBudget."""
+        args, child = self._args, pulumi.ResourceOptions(parent=self)
+        metadata = k8s.meta.v1.ObjectMetaArgs(
+            name=object_name, namespace=args.namespace, labels=dict(part.labels)
         )
         config_map = k8s.core.v1.ConfigMap(
-            f"{name}-config", metadata=metadata, data=dict(sorted(args.variables.items())), opts=child
+            f"{name}-config", metadata=metadata, data=dict(sorted(part.variables.items())), opts=child
         )
         pod = PodArgs(
             image=args.image,
-            service_account=service_account.metadata.name,
+            service_account=self._account.metadata.name,
             secret_provider_class=args.secret_provider_class,
             config_map=config_map.metadata.name,
             certificates_config_map=args.certificates_config_map,
             pooler_certificate_secret=args.pooler_certificate_secret,
-            resources=args.resources,
+            resources=part.resources,
             options=args.options,
-            labels=args.labels,
+            labels=part.labels,
             annotations={
-                "checksum/config": config_hash(args.variables),
+                "checksum/config": config_hash(part.variables),
                 "checksum/secrets": args.secrets_version,
                 "prometheus.io/scrape": "true",
                 "prometheus.io/path": "/metrics",
                 "prometheus.io/port": str(args.metrics_port),
             },
-            termination_grace_period_seconds=args.grace_period_seconds,
+            termination_grace_period_seconds=part.grace_period_seconds,
             spot=args.spot,
         )
 
@@ -118,7 +189,7 @@ class Workload(pulumi.ComponentResource):
             metadata=metadata,
             spec=k8s.apps.v1.DeploymentSpecArgs(
                 # No replicas: the HorizontalPodAutoscaler owns them, and an update must not undo its work.
-                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.selector)),
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(part.selector)),
                 strategy=k8s.apps.v1.DeploymentStrategyArgs(
                     type="RollingUpdate",
                     rolling_update=k8s.apps.v1.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0),
@@ -136,32 +207,18 @@ class Workload(pulumi.ComponentResource):
                     # kube-proxies and load balancers go on sending for a moment after a pod is asked to stop.
                     lifecycle=k8s.core.v1.LifecycleArgs(
                         pre_stop=k8s.core.v1.LifecycleHandlerArgs(
-                            sleep=k8s.core.v1.SleepActionArgs(seconds=args.pre_stop_seconds)
+                            sleep=k8s.core.v1.SleepActionArgs(seconds=pre_stop_seconds)
                         )
                     )
-                    if args.pre_stop_seconds
+                    if pre_stop_seconds
                     else None,
                     topology_spread=[
-                        self._spread("topology.kubernetes.io/zone", "DoNotSchedule", args.selector),
-                        self._spread("kubernetes.io/hostname", "ScheduleAnyway", args.selector),
+                        self._spread("topology.kubernetes.io/zone", "DoNotSchedule", part.selector),
+                        self._spread("kubernetes.io/hostname", "ScheduleAnyway", part.selector),
                     ],
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.rollout_after)),
-        )
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=metadata,
-            spec=k8s.core.v1.ServiceSpecArgs(
-                type="ClusterIP",
-                selector=dict(args.selector),
-                ports=[
-                    k8s.core.v1.ServicePortArgs(
-                        name="http", port=SERVICE_PORT, target_port="http", protocol="TCP"
-                    )
-                ],
-            ),
-            opts=child,
         )
         k8s.policy.v1.PodDisruptionBudget(
             f"{name}-pdb",
@@ -169,15 +226,11 @@ class Workload(pulumi.ComponentResource):
             spec=k8s.policy.v1.PodDisruptionBudgetSpecArgs(
                 # Not minAvailable: with one replica that would block every node drain for good.
                 max_unavailable=1,
-                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.selector)),
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(part.selector)),
             ),
             opts=child,
         )
-        self.deployment_name = deployment.metadata.name
-        self.service_name = service.metadata.name
-        self.service_account = service_account.metadata.name
-        self.config_map = config_map.metadata.name
-        self.register_outputs({"deployment_name": self.deployment_name, "service_name": self.service_name})
+        return config_map, deployment
 
     @staticmethod
     def _spread(
