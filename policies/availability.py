@@ -5,11 +5,19 @@ from itertools import combinations
 from typing import Any
 
 from policies.model import UNKNOWN, Resource, Severity, Stack, at, is_true, items, number, stack_rule
-from policies.pods import DEPLOYMENT, SERVERS, STATEFUL_SET, namespace_of, pods_of, selects
+from policies.pods import (
+    AUTOSCALERS,
+    DEPLOYMENT,
+    SERVERS,
+    STATEFUL_SET,
+    bounds_of,
+    namespace_of,
+    pods_of,
+    selects,
+    target_of,
+)
 from policies.pods_of_stack import CHART_REPLICAS
 
-_AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
-_SCALED_OBJECT = "kubernetes:keda.sh/v1alpha1:ScaledObject"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 
 # Labels that say what an object is. All others say how it is today.
@@ -34,14 +42,7 @@ _SELECTORS = {
     link="https://kubernetes.io/docs/concepts/workloads/pods/disruptions/",
 )
 def more_than_one_replica(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    fewest = {
-        (namespace_of(scaler), at(scaler.inputs, "spec", target, "name")): at(scaler.inputs, "spec", count)
-        for type_, target, count in (
-            (_AUTOSCALER, "scaleTargetRef", "minReplicas"),
-            (_SCALED_OBJECT, "scaleTargetRef", "minReplicaCount"),
-        )
-        for scaler in stack.of_type(type_)
-    }
+    fewest = {target_of(scaler): bounds_of(scaler)[0] for scaler in stack.of_type(*AUTOSCALERS)}
     for workload in stack.of_type(DEPLOYMENT, STATEFUL_SET):
         name = at(workload.inputs, "metadata", "name")
         scaled = fewest.get((namespace_of(workload), name))

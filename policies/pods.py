@@ -13,6 +13,10 @@ JOB = "kubernetes:batch/v1:Job"
 CRON_JOB = "kubernetes:batch/v1:CronJob"
 POD = "kubernetes:core/v1:Pod"
 
+_SCALED_OBJECT = "kubernetes:keda.sh/v1alpha1:ScaledObject"
+#: What says how many pods a Deployment has: Kubernetes' own, and KEDA's.
+AUTOSCALERS = ("kubernetes:autoscaling/v2:HorizontalPodAutoscaler", _SCALED_OBJECT)
+
 _APPLICATION = "app.kubernetes.io/name"
 
 #: What serves until it is stopped, in contrast to what runs to its end.
@@ -55,6 +59,24 @@ class Pods:
         """A field of the security context: the container's own, or else the pod's."""
         own = at(container, "securityContext", field)
         return own if own is not None else at(self.spec, "securityContext", field)
+
+
+def target_of(scaler: Resource) -> tuple[Any, Any]:
+    """The namespace and the name of what an autoscaler scales."""
+    return namespace_of(scaler), at(scaler.inputs, "spec", "scaleTargetRef", "name")
+
+
+def bounds_of(scaler: Resource) -> tuple[Any, Any]:
+    """The fewest and the most pods that an autoscaler sets; their own defaults where it says nothing."""
+    names = (
+        ("minReplicaCount", "maxReplicaCount")
+        if scaler.type == _SCALED_OBJECT
+        else ("minReplicas", "maxReplicas")
+    )
+    least, most = (at(scaler.inputs, "spec", name) for name in names)
+    if scaler.type == _SCALED_OBJECT:
+        return 0 if least is None else least, 100 if most is None else most
+    return 1 if least is None else least, most
 
 
 def is_sidecar(container: Mapping[str, Any]) -> bool:

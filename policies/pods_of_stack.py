@@ -7,14 +7,17 @@ from typing import Any
 
 from policies.model import Resource, Stack, at, items, mapping
 from policies.pods import (
+    AUTOSCALERS,
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
     JOB,
     STATEFUL_SET,
+    bounds_of,
     is_sidecar,
     namespace_of,
     pods_of,
+    target_of,
 )
 from stacks.addon_pods import ADDON_PODS, AddonPods
 from stacks.instance_types import NodeSize, node_size
@@ -26,11 +29,19 @@ NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 _ADDON = "aws:eks/addon:Addon"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
-_AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 _ZONE = "topology.kubernetes.io/zone"
 
 #: Where charts keep the number of pods of a Deployment.
-CHART_REPLICAS = (("replicaCount",), ("replicas",), ("deployment", "replicas"))
+CHART_REPLICAS = (
+    ("replicaCount",),
+    ("replicas",),
+    ("deployment", "replicas"),
+    ("operator", "replicaCount"),
+    ("metricsServer", "replicaCount"),
+    ("webhooks", "replicaCount"),
+)
+# Where a chart of several Deployments keeps what each of them requests, by where it keeps their numbers of pods.
+_CHART_PARTS = {"operator": "operator", "metricsServer": "metricServer", "webhooks": "webhooks"}
 
 
 def daemons(stack: Stack) -> list[Workload]:
@@ -44,12 +55,7 @@ def workloads(stack: Stack) -> Iterator[Workload]:
     yield from (_of_addon(pods) for pods in _addon_pods(stack) if pods.pods is not None)
     for release in stack.of_type(_RELEASE):
         yield from _of_chart(release)
-    most = {
-        (namespace_of(scaler), at(scaler.inputs, "spec", "scaleTargetRef", "name")): at(
-            scaler.inputs, "spec", "maxReplicas"
-        )
-        for scaler in stack.of_type(_AUTOSCALER)
-    }
+    most = {target_of(scaler): bounds_of(scaler)[1] for scaler in stack.of_type(*AUTOSCALERS)}
     for resource in stack.of_type(DEPLOYMENT, STATEFUL_SET):
         name = at(resource.inputs, "metadata", "name")
         replicas = most.get((namespace_of(resource), name)) or at(resource.inputs, "spec", "replicas")
@@ -102,14 +108,20 @@ def _of_addon(pods: AddonPods) -> Workload:
 
 def _of_chart(release: Resource) -> Iterator[Workload]:
     values = mapping(release.inputs.get("values"))
+    own = str(release.inputs.get("name") or release.name)
+    parts = [part for part in _CHART_PARTS if isinstance(at(values, part, "replicaCount"), int)]
+    for part in parts:
+        cpu, memory = _requests(mapping(at(values, "resources", _CHART_PARTS[part], "requests")))
+        pods = int(values[part]["replicaCount"])
+        yield Workload(name=f"{own} ({part})", cpu_millis=cpu, memory_mib=memory, pods=pods)
+    if parts:
+        return
     replicas = next((n for path in CHART_REPLICAS if isinstance(n := at(values, *path), int)), 1)
     cpu, memory = _requests(
         mapping(at(values, "resources", "requests"))
         or mapping(at(values, "controller", "resources", "requests"))
     )
-    yield Workload(
-        name=str(release.inputs.get("name") or release.name), cpu_millis=cpu, memory_mib=memory, pods=replicas
-    )
+    yield Workload(name=own, cpu_millis=cpu, memory_mib=memory, pods=replicas)
 
 
 def _workload(resource: Resource, name: str, pods: int) -> Workload:

@@ -42,6 +42,11 @@ LONGEST_GRACE = 4200
 LEAST_POOL = 2
 
 
+def _min_is_at_most_max(least: int, most: int) -> None:
+    if least > most:
+        raise ValueError(f"min {least} is above max {most}: lower min or raise max")
+
+
 class Replicas(Model):
     """How many pods the HorizontalPodAutoscaler may run."""
 
@@ -51,19 +56,35 @@ class Replicas(Model):
     """The most pods."""
 
     @model_validator(mode="after")
-    def _min_is_at_most_max(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}: lower min or raise max")
+    def _bounds_are_in_order(self) -> Self:
+        _min_is_at_most_max(self.min, self.max)
+        return self
+
+
+class WorkerReplicas(Model):
+    """How many pods the autoscaler may run."""
+
+    min: Annotated[Whole, Field(ge=0, le=1000)] = 1
+    """The fewest pods. 0 with ``autoscaling.queue`` and outside production: the first run starts the first pod."""
+    max: Annotated[Whole, Field(ge=1, le=1000)] = 3
+    """The most pods."""
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        _min_is_at_most_max(self.min, self.max)
         return self
 
 
 class Autoscaling(Model):
-    """What the HorizontalPodAutoscaler aims at, in percent of the requests."""
+    """What the autoscaler aims at: whichever asks for most pods counts."""
 
     cpu: Percent = 70
-    """Average CPU use."""
+    """Average CPU use, in percent of the requests."""
     memory: Percent = 80
-    """Average memory use."""
+    """Average memory use, likewise."""
+    queue: Annotated[Whole, Field(ge=1, le=1000)] | None = None
+    """Runs that wait or execute, a pod, such as 10: KEDA adds pods where there are more. Unless set, they do not
+    count."""
 
 
 class Pool(Model):
@@ -169,7 +190,7 @@ class Workers(Model):
     """Pods that execute an agent's runs, so that those of the agent itself only answer requests. Their
     ``terminationGracePeriodSeconds`` is the agent's."""
 
-    replicas: Replicas = Replicas()
+    replicas: WorkerReplicas = WorkerReplicas()
     """How many pods."""
     autoscaling: Autoscaling = Autoscaling()
     """What the autoscaler aims at."""
@@ -284,6 +305,11 @@ class Agent(AgentDefaults):
     def fleets(self) -> "Mapping[str, Agent | Workers]":
         """What scales by itself, by what its fields begin with below the agent's."""
         return {"": self} if self.workers is None else {"": self, "workers.": self.workers}
+
+    @property
+    def scales_by_queue(self) -> bool:
+        """Whether KEDA scales any of its pods."""
+        return any(fleet.autoscaling.queue for fleet in self.fleets.values())
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pulumi
 from components.edge.ingress import AlbIngress, IngressArgs, TraefikIngress
 from components.naming import labels, selector_labels
 from components.pooling import pgbouncer
-from components.workload.autoscaling import Autoscaling, AutoscalingArgs
+from components.workload.autoscaling import Autoscaling, AutoscalingArgs, QueueArgs
 from components.workload.container import ContainerResources
 from components.workload.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
 from components.workload.network_policies import NetworkPolicies, NetworkPoliciesArgs
@@ -29,7 +29,7 @@ from stacks.agent_settings import Agent, Workers
 from stacks.container_settings import Resources
 from stacks.platform import Platform
 from stacks.platform_ingress import AlbPlatform
-from stacks.service import METRICS_PORT, PORT, plain_variables, worker_variables
+from stacks.service import METRICS_PORT, OPEN_RUNS, PORT, plain_variables, worker_variables
 from stacks.settings import Ingress, Settings
 
 __all__ = ["ApiKeys", "DeployedAgent", "deploy_agent"]
@@ -113,7 +113,7 @@ def _network_policies(
             port=PORT,
             metrics_port=METRICS_PORT,
             callers=platform.callers,
-            scrapers=platform.scrapers,
+            scrapers=[*platform.scrapers, *(platform.queue_readers if agent.scales_by_queue else ())],
             name_servers=platform.name_servers,
             database_cidrs=platform.network.database_cidrs,
             vpc_cidrs=platform.network.cidrs,
@@ -208,6 +208,7 @@ def _workload(
             pre_stop_seconds=agent.lifetimes.pre_stop,
             grace_period_seconds=agent.lifetimes.grace_period,
             spot=agent.spot,
+            exposes_metrics=agent.scales_by_queue,
             workers=workers,
             rollout_after=(access.granted, *rollout_after),
         ),
@@ -216,9 +217,9 @@ def _workload(
 
 
 def _autoscaling(agent: Agent, platform: Platform, workload: Workload, opts: pulumi.ResourceOptions) -> None:
-    _scaler("", agent, agent, platform, workload.deployment_name, opts)
+    _scaler("", agent, agent, platform, workload, workload.deployment_name, opts)
     if agent.workers is not None and workload.worker_deployment_name is not None:
-        _scaler("-worker", agent, agent.workers, platform, workload.worker_deployment_name, opts)
+        _scaler("-worker", agent, agent.workers, platform, workload, workload.worker_deployment_name, opts)
 
 
 def _scaler(
@@ -226,9 +227,20 @@ def _scaler(
     agent: Agent,
     fleet: Agent | Workers,
     platform: Platform,
+    workload: Workload,
     deployment: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> None:
+    queue = None
+    if fleet.autoscaling.queue is not None:
+        # Those that answer tell it: there is one of them at least, and each knows the runs of all.
+        host = pulumi.Output.concat(workload.service_name, ".", platform.namespace.namespace, ".svc")
+        queue = QueueArgs(
+            runs_per_pod=fleet.autoscaling.queue,
+            metrics_url=pulumi.Output.concat("http://", host, f":{METRICS_PORT}/metrics"),
+            metric=OPEN_RUNS,
+            ready=platform.keda,
+        )
     Autoscaling(
         f"{agent.data_name}{suffix}-autoscaling",
         AutoscalingArgs(
@@ -239,6 +251,7 @@ def _scaler(
             max_replicas=fleet.replicas.max,
             cpu_percent=fleet.autoscaling.cpu,
             memory_percent=fleet.autoscaling.memory,
+            queue=queue,
         ),
         opts,
     )

@@ -10,6 +10,8 @@ import pulumi_kubernetes as k8s
 
 from components.cluster.cluster import Cluster
 from components.cluster.existing import ExistingCluster
+from components.cluster.keda import NAMESPACE as KEDA_NAMESPACE
+from components.cluster.keda import POD_LABELS as KEDA_PODS
 from components.cluster.kubeconfig import kubeconfig
 from components.cluster.node_groups import Architecture
 from components.edge.traefik import NAMESPACE as TRAEFIK_NAMESPACE
@@ -34,7 +36,7 @@ from components.stores.rds_ca import rds_ca
 from components.workload.image import Image, ImageArgs
 from components.workload.namespace import AgentNamespace, NamespaceArgs
 from components.workload.network_policies import Peer, cidr_peers, name_servers, namespace_peer
-from stacks.platform_cluster import deploy_addons, deploy_cluster, deploy_controllers
+from stacks.platform_cluster import deploy_addons, deploy_cluster, deploy_controllers, deploy_keda
 from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
 from stacks.registries import Registries, deploy_registries
@@ -80,6 +82,10 @@ class Platform:
     """Where requests come from."""
     scrapers: Sequence[Peer]
     """Who reads metrics."""
+    queue_readers: Sequence[Peer]
+    """Who reads the metrics of agents that scale by their queue."""
+    keda: pulumi.Resource | None
+    """Scales them; None where it is there already, or nobody wants it."""
     name_servers: Sequence[Peer]
     """Who resolves names."""
     pods_ready: tuple[pulumi.Resource, ...]
@@ -155,8 +161,10 @@ def deploy_platform(
     )
     on_kubernetes = pulumi.ResourceOptions(providers=[provider, kubernetes])
     shared = labels(name="platform", component="platform", instance=stack)
+    keda = None
     if isinstance(cluster, Cluster):
         deploy_controllers(settings, name, region, network, cluster, tags, shared, on_kubernetes)
+        keda = deploy_keda(settings, shared, on_kubernetes)
     traefik = settings.ingress.controller is IngressController.TRAEFIK
     pooled = settings.database.pooler is Pooler.PGBOUNCER
     callers = (
@@ -194,6 +202,8 @@ def deploy_platform(
         ingress=deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
         callers=callers,
         scrapers=[namespace_peer("monitoring")],
+        queue_readers=[namespace_peer(KEDA_NAMESPACE, KEDA_PODS)],
+        keda=keda,
         name_servers=name_servers(auto_mode=auto_mode),
         pods_ready=tuple(addon for addon in (addons.coredns, addons.secrets_store) if addon is not None)
         if addons

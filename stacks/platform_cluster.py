@@ -7,6 +7,7 @@ from components.cluster.cluster import Cluster, ClusterArgs
 from components.cluster.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from components.cluster.existing import ExistingCluster, ExistingClusterArgs
 from components.cluster.karpenter import Karpenter, KarpenterArgs
+from components.cluster.keda import Keda, KedaArgs
 from components.cluster.network_policy_controller import NetworkPolicyController
 from components.cluster.node_groups import NodeGroupArgs
 from components.network.existing import ExistingNetwork
@@ -131,6 +132,15 @@ def deploy_controllers(
         )
     if settings.cluster.compute is Compute.KARPENTER:
         _karpenter(settings, name, region, network, cluster, tags, shared, opts)
+
+
+def deploy_keda(
+    settings: Settings, shared: dict[str, str], opts: pulumi.ResourceOptions
+) -> pulumi.Resource | None:
+    """What scales agents by their queues, where any of them wants that."""
+    if not any(agent.scales_by_queue for agent in settings.agents):
+        return None
+    return Keda("keda", KedaArgs(labels=shared, replicas=2 if settings.production else 1), opts).release
 
 
 def _spot(settings: Settings) -> bool:

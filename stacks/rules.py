@@ -71,6 +71,7 @@ _TAKEN_NAMESPACES = frozenset(
         "default",
         "cert-manager",
         "external-dns",
+        "keda",
         "traefik",
         "monitoring",
         "aws-secrets-manager",
@@ -448,6 +449,35 @@ def workers_find_their_runs(agents: Agents) -> Iterator[Problem]:
                 agent.workers.model_dump(by_alias=True),
                 f"find the runs that wait in PostgreSQL, and checkpointer is {agent.checkpointer}: remove them, or set"
                 " checkpointer: postgres",
+            )
+
+
+@rule
+def queues_are_known(agents: Agents) -> Iterator[Problem]:
+    """Of all pods together, by those that execute runs; and a pod that is gone comes back."""
+    for index, agent in agents.items():
+        for prefix, fleet in agent.fleets.items():
+            field = f"agents[{index}].{prefix}autoscaling.queue"
+            if fleet.autoscaling.queue and agent.checkpointer is not Checkpointer.POSTGRES:
+                yield Problem(
+                    field,
+                    fleet.autoscaling.queue,
+                    f"counts the runs of all pods, which PostgreSQL alone knows, and checkpointer is"
+                    f" {agent.checkpointer}: remove it, or set checkpointer: postgres",
+                )
+        if agent.workers is None:
+            continue
+        if agent.autoscaling.queue:
+            yield Problem(
+                f"agents[{index}].autoscaling.queue",
+                agent.autoscaling.queue,
+                "adds pods that execute no runs, because the agent has workers: move it to workers.autoscaling",
+            )
+        if agent.workers.replicas.min == 0 and not agent.workers.autoscaling.queue:
+            yield Problem(
+                f"agents[{index}].workers.replicas.min",
+                0,
+                "leaves nothing that starts a pod again: set workers.autoscaling.queue, such as 10, or 1 pod",
             )
 
 

@@ -10,6 +10,8 @@ SECRET_NAMES = frozenset({DATABASE_URI, DATABASE_ADMIN_URI, REDIS_URI})
 
 SECRETS_DIR = "/var/run/secrets/langgraph-agents"
 PORT = 8000
+#: Runs that wait or execute, in all pods of an agent together; each of them tells it.
+OPEN_RUNS = "agent_open_runs"
 #: What a pod does, where an agent has workers.
 ROLE = "PROCESS_ROLE"
 METRICS_PORT = 9464

@@ -60,6 +60,8 @@ class WorkloadArgs:
     grace_period_seconds: int
     spot: bool = False
     """Prefer Spot nodes."""
+    exposes_metrics: bool = False
+    """Whether the Service leads to its metrics as well, for who scales by them."""
     workers: FleetArgs | None = None
     """Pods that execute the runs; without them those of the server do."""
     rollout_after: tuple[pulumi.Resource, ...] = ()
@@ -116,6 +118,7 @@ class Workload(pulumi.ComponentResource):
             grace_period_seconds=args.grace_period_seconds,
         )
         config_map, deployment = self._pods(name, args.agent, server, pre_stop_seconds=args.pre_stop_seconds)
+        ports = {"http": SERVICE_PORT, **({"metrics": args.metrics_port} if args.exposes_metrics else {})}
         service = k8s.core.v1.Service(
             f"{name}-service",
             metadata=metadata,
@@ -123,9 +126,8 @@ class Workload(pulumi.ComponentResource):
                 type="ClusterIP",
                 selector=dict(args.selector),
                 ports=[
-                    k8s.core.v1.ServicePortArgs(
-                        name="http", port=SERVICE_PORT, target_port="http", protocol="TCP"
-                    )
+                    k8s.core.v1.ServicePortArgs(name=port, port=number, target_port=port, protocol="TCP")
+                    for port, number in ports.items()
                 ],
             ),
             opts=pulumi.ResourceOptions(parent=self),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from policies.pods import AUTOSCALERS, bounds_of
 from preview.change.diff import Change, PlanDiff, Status, former_urns
 from preview.exposure.workloads import workloads
 from preview.recording.plan import Plan, PlannedResource
@@ -207,7 +208,9 @@ def _of(change: Change, path: str) -> list[Difference]:
 
 def single_pods(plan: Plan) -> Mapping[str, bool]:
     """By agent, whether it may run as one pod."""
-    scalers = plan.of_type("kubernetes:autoscaling/v2:HorizontalPodAutoscaler")
-    return {
-        plan.agent(scaler): int(scaler.inputs.get("spec", {}).get("minReplicas", 1)) < 2 for scaler in scalers
-    }
+    found: dict[str, bool] = {}
+    for type_ in AUTOSCALERS:
+        for scaler in plan.of_type(type_):
+            agent = plan.agent(scaler)
+            found[agent] = found.get(agent, False) or int(bounds_of(scaler)[0]) < 2
+    return found

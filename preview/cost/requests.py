@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from policies.pods import is_sidecar
+from policies.pods import AUTOSCALERS, bounds_of, is_sidecar, target_of
 from preview.recording.plan import Plan, PlannedResource
 from stacks.pod_requests import effective
 from stacks.vocabulary import quantity
 
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
-_AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 
 
 @dataclass(frozen=True)
@@ -29,20 +28,17 @@ class Requested:
 
 def requested(plan: Plan, end: Literal["min", "max"]) -> list[Requested]:
     """What every Deployment asks for at its fewest or at its most replicas."""
-    scaled = {_target(scaler): scaler.inputs["spec"] for scaler in plan.of_type(_AUTOSCALER)}
+    scaled = {target_of(scaler): bounds_of(scaler) for type_ in AUTOSCALERS for scaler in plan.of_type(type_)}
     found = []
     for deployment in plan.of_type(_DEPLOYMENT):
         metadata = deployment.inputs["metadata"]
-        bounds = scaled.get((metadata.get("namespace"), metadata.get("name")), {})
-        replicas = bounds.get(f"{end}Replicas") or deployment.inputs["spec"].get("replicas", 1)
+        fixed = deployment.inputs["spec"].get("replicas", 1)
+        fewest, most = scaled.get((metadata.get("namespace"), metadata.get("name")), (fixed, fixed))
+        replicas = fewest if end == "min" else most
         pod = deployment.inputs["spec"]["template"]["spec"]
         cores, bytes_ = _pod(pod, "cpu"), _pod(pod, "memory")
         found.append(Requested(deployment, replicas * cores, replicas * bytes_ / 2**30))
     return found
-
-
-def _target(scaler: PlannedResource) -> tuple[Any, Any]:
-    return scaler.inputs["metadata"].get("namespace"), scaler.inputs["spec"]["scaleTargetRef"]["name"]
 
 
 def _pod(spec: Mapping[str, Any], resource: str) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from policies.pods import AUTOSCALERS, bounds_of
 from preview.exposure import INTERNET, Exposure
 from preview.recording.plan import AGENT_TYPE, Plan, PlannedResource
 from preview.report.arrows import connect
@@ -108,14 +109,14 @@ def _cluster(plan: Plan, picture: Picture, left: float, right: float, y: float) 
 def _agent(plan: Plan, agent: PlannedResource, place: Box) -> Box:
     own = [r for r in plan.descendants(agent.urn) if r.custom]
     deployment = next((r for r in own if r.kind == "Deployment"), None)
-    scaler = next((r for r in own if r.kind == "HorizontalPodAutoscaler"), None)
+    bounds = [bounds_of(scaler) for scaler in own if scaler.type in AUTOSCALERS]
     ingress = next((r for r in own if r.kind == "Ingress"), None)
     lines = []
     if ingress:
         lines += [str(rule.get("host")) for rule in ingress.inputs["spec"].get("rules") or ()][:1]
-    if scaler:
-        spec = scaler.inputs["spec"]
-        lines.append(f"{spec.get('minReplicas', 1)} to {spec['maxReplicas']} pods, {len(own)} resources")
+    if bounds:
+        pods = " and ".join(f"{fewest} to {most}" for fewest, most in bounds)
+        lines.append(f"{pods} pods, {len(own)} resources")
     urn = deployment.urn if deployment else ""
     return replace(place, lines=tuple(lines), style="agent", urn=urn)
 

@@ -21,6 +21,7 @@ _PROMETHEUS = "example/prometheus-operator-crd/monitoring.coreos.com_"
 PUBLISHED = (
     ("manifests", "github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_*.yaml", "crds"),
     ("manifests", "github.com/traefik/traefik/v3", _TRAEFIK, "crds"),
+    ("manifests", "github.com/kedacore/keda/v2", "config/crd/bases/keda.sh_scaledobjects.yaml", "crds"),
     ("manifests", "github.com/aws/karpenter-provider-aws", "pkg/apis/crds/karpenter.*.yaml", "crds"),
     (
         "manifests",

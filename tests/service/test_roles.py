@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from langgraph_agents_service import local
 from langgraph_agents_service.configuration.settings import Settings
@@ -92,6 +93,23 @@ async def test_a_thread_that_an_answering_process_makes_for_a_request_has_an_end
         rows = connection.execute("SELECT thread_id::text, ttl_minutes FROM agent_threads").fetchall()
     made = [minutes for thread_id, minutes in rows if thread_id not in before]
     assert made == [60.0]
+
+
+async def test_every_process_tells_the_runs_that_wait_or_execute_in_all_of_them(
+    answering: Served, executing: Served
+) -> None:
+    client = answering.client()
+    thread_id = (await client.threads.create())["thread_id"]
+    run = await client.runs.create(thread_id, "steps", input={"seconds": 1})
+    await asyncio.sleep(2)  # it has been taken up, and both have said what they do
+    told = set()
+    for _ in range(30):  # both of them tell it by one gauge here, twice a second
+        told.add(REGISTRY.get_sample_value("agent_open_runs"))
+        await asyncio.sleep(0.04)
+    assert told == {1}
+    await client.runs.join(thread_id, run["run_id"])
+    await asyncio.sleep(1.5)
+    assert REGISTRY.get_sample_value("agent_open_runs") == 0
 
 
 async def test_an_executing_process_answers_probes_alone(executing: Served) -> None:

@@ -29,6 +29,10 @@ active_runs = Gauge("agent_active_runs", "Runs that this process executes.")
 pending_runs = Gauge(
     "agent_pending_runs", "Runs that wait for any process. Scale on the maximum, not the sum."
 )
+open_runs = Gauge(
+    "agent_open_runs",
+    "Runs that wait or execute, in all processes: each tells the same. KEDA scales on it. With CHECKPOINTER=postgres.",
+)
 crons = Counter("agent_crons", "Crons that were due, by whether their run was made.", ["outcome"])
 loop_lag = Histogram(
     "agent_event_loop_lag_seconds",

@@ -408,7 +408,7 @@ class Runner:
                     if execution.left is not None and await execution.left():
                         execution.stop(Stop.CANCEL)
                 async with asyncio.timeout(self._settings.lease_seconds):  # a silent server answers never
-                    orders = await self.registry.beat()
+                    orders = await self.registry.beat(len(self._executions))
                 self._leases.renewed()
                 # Held by this process, but by none of its tasks, at two beats in a row: a request was cut off
                 # between entry and start, or the database forgot the run's end when it crashed.
@@ -417,6 +417,7 @@ class Runner:
                 for run_id, execution in mine.items():
                     self._apply_orders(run_id, execution, orders)
                 metrics.pending_runs.set(orders.pending)
+                metrics.open_runs.set(orders.pending + orders.elsewhere + len(self._executions))
                 self._expecting = orders.pending > 0
                 if orders.pending and self._executes and not self.draining:
                     await self._take_up()

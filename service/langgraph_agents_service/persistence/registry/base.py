@@ -140,6 +140,8 @@ class Orders:
     record: set[str] = field(default_factory=set)
     pending: int = 0
     """Runs that wait, in all."""
+    elsewhere: int = 0
+    """Runs that other processes execute, as far as this one can know."""
 
 
 def of_thread(assistant: Json, thread: Json, run: Json) -> Json:
@@ -299,8 +301,8 @@ class Registry(Protocol):
 
     async def read_events(self, run_id: str, after: int) -> list[Event]: ...
 
-    async def beat(self) -> Orders:
-        """Say that this process lives, and hear what others want of its runs."""
+    async def beat(self, executing: int = 0) -> Orders:
+        """Say that this process lives and executes so many runs, and hear what others want of them."""
 
     async def renew(self) -> None:
         """Say that this process lives, and no more. May be called on another event loop than the rest."""

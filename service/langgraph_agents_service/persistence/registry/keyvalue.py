@@ -409,7 +409,7 @@ class KeyValueRegistry:
 
     # The hold on threads
 
-    async def beat(self) -> Orders:
+    async def beat(self, executing: int = 0) -> Orders:
         held = list(self._held.values())
         asked = await self._documents.get(*(f"cancel:{run.run_id}" for run in held)) if held else []
         cancel = {run.run_id for run, mark in zip(held, asked, strict=True) if mark is not None}

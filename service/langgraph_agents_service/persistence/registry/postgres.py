@@ -337,9 +337,10 @@ class PostgresRegistry:
 
     # The lease
 
-    async def beat(self) -> Orders:
+    async def beat(self, executing: int = 0) -> Orders:
+        values = {"worker": self.worker_id, "executing": executing, "lease": self.hold_seconds}
         try:
-            rows = await self._database.control(statements.BEAT, {"worker": self.worker_id})
+            rows = await self._database.control(statements.BEAT, values)
         except Exception:
             self._healthy_since = None
             raise
@@ -350,6 +351,7 @@ class PostgresRegistry:
             rollback={str(row["run_id"]) for row in rows if row["rollback"]},
             record={str(row["run_id"]) for row in rows if row["record_events"]},
             pending=rows[0]["pending"],
+            elsewhere=rows[0]["elsewhere"],
         )
 
     async def renew(self) -> None:

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS agent_workers (
   worker_id uuid PRIMARY KEY,
   beat_at timestamptz NOT NULL DEFAULT now()
 );
+-- Runs that the process executes, with those that no other table knows.
+ALTER TABLE agent_workers ADD COLUMN IF NOT EXISTS executing int NOT NULL DEFAULT 0;
 
 -- Who changes what alone, for how long. Nothing is lost with it: without the write-ahead log it costs no flush.
 CREATE UNLOGGED TABLE IF NOT EXISTS agent_locks (

@@ -278,13 +278,16 @@ INSERT INTO agent_workers (worker_id) VALUES (%s) ON CONFLICT (worker_id) DO UPD
 
 BEAT = """
 WITH beat AS (
-  INSERT INTO agent_workers (worker_id) VALUES (%(worker)s)
-  ON CONFLICT (worker_id) DO UPDATE SET beat_at = now()
+  INSERT INTO agent_workers (worker_id, executing) VALUES (%(worker)s, %(executing)s)
+  ON CONFLICT (worker_id) DO UPDATE SET beat_at = now(), executing = EXCLUDED.executing
 ), pending AS (
   SELECT count(*) AS pending FROM agent_runs WHERE status = 'pending' AND created_at <= now()
+), others AS (
+  SELECT COALESCE(sum(executing), 0)::int AS elsewhere FROM agent_workers
+  WHERE worker_id <> %(worker)s AND beat_at >= now() - make_interval(secs => %(lease)s)
 )
-SELECT pending, run_id, cancelled, rollback, record_events
-FROM pending LEFT JOIN agent_runs ON worker_id = %(worker)s AND status = 'running'"""
+SELECT pending, elsewhere, run_id, cancelled, rollback, record_events
+FROM pending CROSS JOIN others LEFT JOIN agent_runs ON worker_id = %(worker)s AND status = 'running'"""
 
 REAP = f"""
 WITH dead AS (
