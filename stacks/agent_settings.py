@@ -222,7 +222,7 @@ class AgentDefaults(Model):
     """Which checkpoints of a thread stay between its runs. ``keep_latest`` needs the ``postgres`` checkpointer."""
     durability: Durability = Durability.ASYNC
     """When checkpoints are written."""
-    multitask_strategy: MultitaskStrategy = MultitaskStrategy.REJECT
+    multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     """What a second run on a busy thread gets, where the client does not say."""
     max_request_bytes: Annotated[Whole, Field(ge=1024, le=100 * 2**20)] = 16_777_216
     """The largest request body."""
