@@ -178,7 +178,7 @@ def _reached(name: str, urls: Sequence[str], remedy: str) -> Finding:
     reasons = []
     for url in urls:
         try:
-            httpx.head(url, timeout=5, follow_redirects=True).raise_for_status()
+            httpx.head(url, timeout=5, follow_redirects=True, verify=debian.trusted()).raise_for_status()
         except httpx.HTTPError as error:
             reasons.append(f"{url}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             continue

@@ -1,6 +1,7 @@
 """The addresses of one sandbox: a block that this machine has no route to, cut into what a cluster needs."""
 
 import json
+import random
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,13 +63,15 @@ def ensure(file: Path) -> Addresses:
 
 
 def free_block(routed: Iterable[IPv4Network]) -> IPv4Network:
-    """The first candidate that overlaps none of the networks.
+    """A candidate that overlaps none of the networks.
+
+    At random: until the first of two sandboxes that start at once has its route, the second would choose the same one.
 
     Raises:
         SandboxError: there is none.
     """
     taken = list(routed)
-    for candidate in _CANDIDATES:
+    for candidate in random.sample(_CANDIDATES, len(_CANDIDATES)):
         if not any(candidate.overlaps(network) for network in taken):
             return candidate
     raise SandboxError(

@@ -74,6 +74,10 @@ def test_a_block_is_one_that_this_machine_has_no_route_to() -> None:
     assert not free_block([IPv4Network("10.252.0.0/14")]).overlaps(IPv4Network("10.252.0.0/14"))
 
 
+def test_sandboxes_that_start_at_once_do_not_choose_the_same_block() -> None:
+    assert len({free_block([]) for _ in range(20)}) > 10
+
+
 def test_a_machine_with_routes_to_everything_is_reported() -> None:
     with pytest.raises(SandboxError, match="take one away"):
         free_block([IPv4Network("10.0.0.0/8")])
