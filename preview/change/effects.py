@@ -39,7 +39,7 @@ class Effect:
     @property
     def told(self) -> str:
         """What a report says of it; "" of what nobody notices."""
-        if self.row is None or (self.row.does is Does.IN_PLACE and not self.row.says):
+        if self.row is None or (self.row.does in (Does.IN_PLACE, Does.REPLACED) and not self.row.says):
             return ""
         says = f": {self.row.says}" if self.row.says else ""
         return f"{_tops(self.properties)}: {self}{says}"

@@ -1,5 +1,6 @@
 """Changes to prod, against what AWS and the providers document: each case names the page."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from preview.recording.program import make_plan
 from sandbox import emulated
 from sandbox.emulated import changes
 from sandbox.emulated.changes import Does
+from tests.preview.change.every_setting import rows
 from tests.preview.projects import Settings, plan_of, project, project_plan
 
 Change = Callable[[Settings], object]
@@ -272,3 +274,56 @@ def test_every_row_has_a_page_and_says_what_to_do_instead() -> None:
 
 def test_what_is_emulated_is_in_the_table() -> None:
     assert emulated._KINDS.keys() <= changes.types()
+
+
+_VENDORS = frozenset(
+    {
+        "docs.aws.amazon.com",
+        "karpenter.sh",
+        "kubernetes.io",
+        "cert-manager.io",
+        "doc.traefik.io",
+        "secrets-store-csi-driver.sigs.k8s.io",
+        "www.pulumi.com",
+        # Of changes of settings alone.
+        "docs.docker.com",
+        "kubernetes-sigs.github.io",
+        "www.pgbouncer.org",
+        "www.postgresql.org",
+    }
+)
+_PAGE = re.compile(r"https://([\w.-]+)/([\w./-]+)(#[\w:.-]+)?")
+
+
+def test_every_page_is_of_its_vendor_and_has_the_form_that_its_pages_have() -> None:
+    pages = {(type_, row.source) for type_ in changes.types() for row in changes.rows(type_)}
+    pages |= {("", row.truth["source"]) for row in rows()}
+    wrong = {
+        (type_, page) for type_, page in pages if not _is_a_page(page) or not _is_of_its_type(page, type_)
+    }
+    assert wrong == set()
+
+
+def _is_a_page(page: str) -> bool:
+    found = _PAGE.fullmatch(page)
+    if found is None or found[1] not in _VENDORS or "//" in found[2]:
+        return False
+    return found[2].endswith(".html") if found[1] == "docs.aws.amazon.com" else True
+
+
+def _is_of_its_type(page: str, type_: str) -> bool:
+    """Of the registry, the page of the type itself, or of the package's provider."""
+    found = re.fullmatch(
+        r"https://www\.pulumi\.com/registry/packages/([\w-]+)/api-docs/([\w./-]+)/(#\w+)?", page
+    )
+    if found is None or not type_:
+        return True
+    package, module, kind = type_.split(":")
+    if type_.startswith("pulumi:providers:"):
+        return (found[1], found[2]) == (kind, "provider")
+    own = {
+        f"{module.split('/')[0]}/{kind}".lower(),
+        kind.lower(),
+        f"{module.replace('.sh', '')}/{kind}".lower(),
+    }
+    return found[1] == package and found[2] in {*own, "provider"}
