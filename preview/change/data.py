@@ -20,6 +20,7 @@ _CRON_JOB = "kubernetes:batch/v1:CronJob"
 _CLASS = "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
 _KEYS = "API_KEYS"
 _CHECKPOINTER = "data.CHECKPOINTER"
+_HISTORY = "data.CHECKPOINT_HISTORY"
 _STORES = (
     ("database_endpoint", "what is in the database", ". Move it with pg_dump and pg_restore"),
     ("cache_endpoint", "what is in the cache", ""),
@@ -136,8 +137,7 @@ def _other_prefix(change: Change) -> Iterator[str]:
 
 
 def _other_checkpointer(change: Change, after: Plan) -> Iterator[str]:
-    named = change.resource.type == _CONFIG_MAP and change.resource.name.endswith("workload-config")
-    if named and change.status is Status.UPDATED:
+    if _is_read_by_pods(change) and change.status is Status.UPDATED:
         agent = after.agent(change.resource)
         for difference in _of(change, _CHECKPOINTER):
             yield (
@@ -146,9 +146,22 @@ def _other_checkpointer(change: Change, after: Plan) -> Iterator[str]:
             )
 
 
+def _is_read_by_pods(change: Change) -> bool:
+    return change.resource.type == _CONFIG_MAP and change.resource.name.endswith("workload-config")
+
+
 def deleted_sooner(change: Change) -> Iterator[str]:
-    """Threads that an agent's shorter retention deletes."""
-    if change.resource.type != _CRON_JOB or change.status is not Status.UPDATED:
+    """Threads that an agent's shorter retention deletes, and the history of those that stay."""
+    if change.status is not Status.UPDATED:
+        return
+    if _is_read_by_pods(change):
+        for difference in _of(change, _HISTORY):
+            if difference.after == "keep_latest":
+                yield (
+                    f"{change.resource.name}, checkpointHistory: after its next run a thread has its latest checkpoint"
+                    " alone, and the earlier ones are deleted"
+                )
+    if change.resource.type != _CRON_JOB:
         return
     for difference in change.differences:
         before, after = _days(difference.before), _days(difference.after)
