@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import time
@@ -71,7 +72,7 @@ class Stores:
         Raises:
             SandboxError: it failed; with its words.
         """
-        whole = [*self._namespaces.visit, *_as(user), *map(str, command)]
+        whole = [*self._namespaces.visit, *as_user(user), *map(str, command)]
         environment = {**os.environ, **processes.marks(self._state.id, role)}
         done = subprocess.run(
             whole, input=stdin, capture_output=True, text=True, check=False, env=environment
@@ -95,7 +96,7 @@ class Stores:
         """
         log = self._state.logs / f"{store.role}.log"
         started = processes.start(
-            self._state.id, store.role, [*self._namespaces.enter, *_as(user), *command], log
+            self._state.id, store.role, [*self._namespaces.enter, *as_user(user), *command], log
         )
         deadline = time.monotonic() + _START_SECONDS
         probe = [*self._namespaces.visit, *map(str, ready)]
@@ -115,6 +116,9 @@ class Stores:
         shutil.rmtree(self._folder / name, ignore_errors=True)
 
 
-def _as(user: str) -> list[str]:
+def as_user(user: str) -> list[str]:
     """The command that runs another one as a user."""
-    return [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+    if user == "root":
+        return []
+    # The group of `nobody` has another name on Debian.
+    return ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--init-groups"]

@@ -1,5 +1,8 @@
 """The files of an RDS instance's PostgreSQL: whole, or not there."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -7,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from sandbox.common.errors import SandboxError
+from sandbox.machine import stores
 from sandbox.machine.postgresql import initialise
 from sandbox.machine.stores import Store, Stores
 
@@ -62,3 +66,11 @@ def test_files_that_are_there_stay(tmp_path: Path, initdb: InitDb) -> None:
     (tmp_path / "data").mkdir()
     initialise(cast(Stores, initdb), store, tmp_path, _BINARIES)
     assert initdb.did == []
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="becoming another user takes root")
+def test_a_server_can_be_run_by_nobody_where_no_group_has_that_name() -> None:
+    done = subprocess.run(
+        [*stores.as_user("nobody"), "id", "-un"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "nobody\n"
