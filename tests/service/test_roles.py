@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -222,7 +223,9 @@ def split(uri: str, **settings: Any) -> Iterator[tuple[Process, Process, Process
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "count", [200, pytest.param(10_000, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+)
 async def test_no_submitted_run_is_lost_when_a_worker_is_killed(
     postgres: local.Postgres, tmp_path: Path, count: int
 ) -> None:
@@ -257,9 +260,10 @@ async def test_no_submitted_run_is_lost_when_a_worker_is_killed(
                     run = (await client.get(path)).json()
                 assert run["status"] == "success", run
             assert {pid for _, _, pid in journal_of(journal)} == {victim.pid, survivor.pid}
-            assert {tag for tag, step, _ in journal_of(journal) if step == "four"} == {
-                str(number) for number in range(count)
-            }
+            ends = Counter(tag for tag, step, _ in journal_of(journal) if step == "four")
+            assert set(ends) == {str(number) for number in range(count)}
+            # Of what the victim had in hand a last step may be done again, and of nothing else.
+            assert ends.total() - count <= 20
 
 
 @pytest.mark.e2e
