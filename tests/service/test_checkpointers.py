@@ -21,6 +21,7 @@ from langgraph_agents_service.persistence.checkpointers.fence import Fence, RunO
 from langgraph_agents_service.persistence.checkpointers.postgres import NO_CHECKPOINTS, GroupCommitSaver
 from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
 from langgraph_agents_service.persistence.database import Database
+from langgraph_agents_service.persistence.valkey_commands import Commands
 from tests.service.graphs import steps
 
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
@@ -209,6 +210,46 @@ async def test_valkey_keys_have_their_prefix_and_their_end(valkey: Valkey) -> No
         assert 0 < await valkey.ttl(key) <= 100
     await saver.adelete_thread(thread_id)
     assert [key async for key in valkey.scan_iter(match=f"*{thread_id}*")] == []
+
+
+async def test_valkey_keeps_writes_of_tasks_side_by_side_once_and_replaces_control_writes(
+    valkey: Valkey,
+) -> None:
+    saver = PrefixedValkeySaver(valkey, prefix=f"{uuid.uuid4()}:", ttl_seconds=100)
+    thread_id = str(uuid.uuid4())
+    await steps.builder.compile(checkpointer=saver).ainvoke({}, at(thread_id))
+    latest = await saver.aget_tuple(at(thread_id))
+    assert latest is not None
+    where = latest.config
+    await asyncio.gather(
+        *(saver.aput_writes(where, [("done", n), ("tag", "é/☂")], f"task {n}") for n in range(9))
+    )
+    for again in ("a", "b"):
+        await saver.aput_writes(where, [("done", again)], "task 3")
+        await saver.aput_writes(where, [("__interrupt__", again)], "task 3")
+    await saver.aput_writes(where, [], "task 4")
+    for found in (await saver.aget_tuple(where), await anext(saver.alist(at(thread_id)))):
+        assert found is not None
+        writes = found.pending_writes or []
+        assert len(writes) == 19
+        assert {(task, value) for task, channel, value in writes if channel == "done"} == {
+            (f"task {n}", n) for n in range(9)
+        }
+        assert {value for _, channel, value in writes if channel == "tag"} == {"é/☂"}
+        assert ("task 3", "__interrupt__", "b") in writes
+
+
+async def test_a_command_that_valkey_refuses_fails_alone(valkey: Valkey) -> None:
+    commands = Commands(valkey)
+    name = str(uuid.uuid4())
+    results = await asyncio.gather(
+        commands.run(("SET", name, "a")),
+        commands.run(("LPUSH", name, "b")),
+        commands.run(("GET", name)),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], ValkeyError)
+    assert results[2] == [b"a"]
 
 
 async def test_a_valkey_that_is_away_is_an_error_and_not_an_empty_thread() -> None:

@@ -31,11 +31,15 @@ class Batcher(Generic[Item, Result]):
         flush: Callable[[list[Item]], Awaitable[list[Result]]],
         limit: int = 200,
         weigh: Callable[[Item], int] = lambda _: 0,
+        *,
+        away: tuple[type[Exception], ...] = TRANSIENT,
     ) -> None:
-        """`limit`: items of a batch. `weigh`: the bytes of an item."""
+        """`limit`: items of a batch. `weigh`: the bytes of an item. `away`: errors that say that the server is away,
+        and nothing about the items."""
         self._flush = flush
         self._limit = limit
         self._weigh = weigh
+        self._away = away
         self._queue: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -60,7 +64,7 @@ class Batcher(Generic[Item, Result]):
             try:
                 _resolve(batch, await self._flush([item for item, _ in batch]))
             except Exception as error:
-                if len(batch) == 1 or isinstance(error, TRANSIENT):
+                if len(batch) == 1 or isinstance(error, self._away):
                     _fail(batch, error)
                 else:
                     await self._one_by_one(batch)

@@ -24,6 +24,44 @@ from valkey.asyncio import Valkey
 from langgraph_agents_service.observability import metrics
 from langgraph_agents_service.persistence.checkpointers.serializer import Serializer, naming_fields
 from langgraph_agents_service.persistence.valkey_client import patiently
+from langgraph_agents_service.persistence.valkey_commands import Commands
+
+# One command each, of which nothing is seen before all of it is done. They may be repeated.
+
+_PUT = """
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
+redis.call('LREM', KEYS[2], 1, ARGV[2])
+redis.call('LPUSH', KEYS[2], ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('SADD', KEYS[3], ARGV[3])
+redis.call('EXPIRE', KEYS[3], ARGV[4])"""
+
+# What a task has written already stays, but for LangGraph's own channels, whose index is negative.
+_PUT_WRITES = """
+local known = redis.call('GET', KEYS[1])
+local writes = ARGV[1]
+if known then
+  local merged, places = cjson.decode(known), {}
+  for place, write in ipairs(merged) do places[write.task_id .. ' ' .. write.idx] = place end
+  for _, write in ipairs(cjson.decode(writes)) do
+    local name = write.task_id .. ' ' .. write.idx
+    if not places[name] then
+      merged[#merged + 1] = write
+      places[name] = #merged
+    elseif write.idx < 0 then
+      merged[places[name]] = write
+    end
+  end
+  writes = cjson.encode(merged)
+end
+redis.call('SET', KEYS[1], writes, 'EX', ARGV[2])"""
+
+# The latest checkpoint, or that of an id, with its writes.
+_GET = """
+local name = ARGV[1]
+if name == '' then name = redis.call('LINDEX', KEYS[1], 0) end
+if not name then return {false, false, false} end
+return {name, redis.call('GET', ARGV[2] .. name), redis.call('GET', ARGV[3] .. name)}"""
 
 
 class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the package has no type marker
@@ -34,6 +72,7 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
     ) -> None:
         super().__init__(client, ttl=ttl_seconds, serde=serializer or Serializer())
         self._prefix = prefix
+        self._commands = Commands(client)
 
     # Only the thread id is inside the hash tag, so that a thread lives in one slot of a cluster.
     def _make_checkpoint_key(self, thread_id: str, checkpoint_ns: str, checkpoint_id: str) -> str:
@@ -69,18 +108,13 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
 
     async def _put(self, thread_id: str, namespace: str, checkpoint_id: str, document: bytes) -> None:
         """Unlike the base class in a way that can be repeated when the answer of the server was lost."""
-        newest_first = self._make_thread_key(thread_id, namespace)
-        namespaces = self._namespaces_key(thread_id)
-        async with self.client.pipeline() as pipe:
-            pipe.set(
-                self._make_checkpoint_key(thread_id, namespace, checkpoint_id), document, ex=int(self.ttl)
-            )
-            pipe.lrem(newest_first, 1, checkpoint_id)
-            pipe.lpush(newest_first, checkpoint_id)
-            pipe.expire(newest_first, int(self.ttl))
-            pipe.sadd(namespaces, namespace)
-            pipe.expire(namespaces, int(self.ttl))
-            await pipe.execute()
+        keys = (
+            self._make_checkpoint_key(thread_id, namespace, checkpoint_id),
+            self._make_thread_key(thread_id, namespace),
+            self._namespaces_key(thread_id),
+        )
+        values = (document, checkpoint_id, namespace, int(self.ttl))
+        await self._commands.run(("EVAL", _PUT, len(keys), *keys, *values))
 
     async def aput_writes(
         self,
@@ -90,8 +124,15 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         task_path: str = "",
     ) -> None:
         metrics.series(metrics.checkpointer_operations, "put_writes").inc()
+        where = config["configurable"]
+        key = self._make_writes_key(
+            str(where["thread_id"]), where.get("checkpoint_ns", ""), where["checkpoint_id"]
+        )
         with naming_fields(self.serde, writes):
-            await patiently(partial(super().aput_writes, config, writes, task_id, task_path))
+            document = orjson.dumps(self._serialize_writes_data(writes, task_id))
+        if writes:
+            command = ("EVAL", _PUT_WRITES, 1, key, document, int(self.ttl))
+            await patiently(partial(self._commands.run, command))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         metrics.series(metrics.checkpointer_operations, "get").inc()
@@ -100,19 +141,16 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         return await patiently(partial(self._get, thread_id, namespace, get_checkpoint_id(config)))
 
     async def _get(self, thread_id: str, namespace: str, asked: str | None) -> CheckpointTuple | None:
-        if asked is None:
-            newest = await self.client.lindex(self._make_thread_key(thread_id, namespace), 0)
-            if newest is None:
-                return None
-            checkpoint_id = newest.decode()
-        else:
-            checkpoint_id = asked
-        async with self.client.pipeline(transaction=False) as pipe:
-            pipe.get(self._make_checkpoint_key(thread_id, namespace, checkpoint_id))
-            pipe.get(self._make_writes_key(thread_id, namespace, checkpoint_id))
-            document, writes = await pipe.execute()
+        values = (
+            asked or "",
+            self._make_checkpoint_key(thread_id, namespace, ""),
+            self._make_writes_key(thread_id, namespace, ""),
+        )
+        command = ("EVAL", _GET, 1, self._make_thread_key(thread_id, namespace), *values)
+        ((name, document, writes),) = await self._commands.run(command)
         if document is None:
             return None
+        checkpoint_id = name.decode()
         found: RunnableConfig = {
             "configurable": {
                 "thread_id": thread_id,
@@ -153,7 +191,8 @@ class PrefixedValkeySaver(AsyncValkeySaver):  # type: ignore[misc]  # the packag
         return found
 
     async def forget_run(self, thread_id: str, run_id: str) -> None:
-        """Delete the checkpoints that a run wrote."""
+        """Delete the checkpoints that a run wrote, and wait for what it still writes."""
+        await self._commands.settle()
         for entry in await self._all(thread_id):
             metadata: Any = entry.metadata
             if metadata.get("run_id") == run_id:

@@ -1,13 +1,14 @@
 """Where the key-value registry keeps its documents: Valkey, or the memory of the process."""
 
 import time
-from collections.abc import Awaitable
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import orjson
 from valkey.asyncio import Valkey
+
+from langgraph_agents_service.persistence.valkey_commands import Command, Commands
 
 _TIMES = frozenset({"created_at", "updated_at", "state_updated_at", "end_time", "next_run_date"})
 
@@ -29,6 +30,9 @@ class Documents(Protocol):
     async def get(self, *keys: str) -> list[bytes | None]: ...
     async def put(self, key: str, value: bytes, *, ttl: float | None, absent: bool = False) -> bool:
         """`absent`: only if there is none, which the answer tells."""
+
+    async def put_named(self, key: str, value: bytes, group: str, member: str, *, ttl: float | None) -> None:
+        """Put a document, and add its name to a set."""
 
     async def extend(self, key: str, ttl: float) -> None:
         """Let a document that is there live on for so long."""
@@ -62,6 +66,10 @@ class MemoryDocuments:
         self._values[key] = value
         return True
 
+    async def put_named(self, key: str, value: bytes, group: str, member: str, *, ttl: float | None) -> None:
+        await self.put(key, value, ttl=ttl)
+        await self.add(group, member, ttl=ttl)
+
     async def extend(self, key: str, ttl: float) -> None:
         return None
 
@@ -91,45 +99,49 @@ class ValkeyDocuments:
     """Documents below a key prefix. Raises valkey.exceptions.ValkeyError when the server is away."""
 
     def __init__(self, client: Valkey, prefix: str) -> None:
-        self._client = client
+        self._commands = Commands(client)
         self._prefix = prefix
 
     async def get(self, *keys: str) -> list[bytes | None]:
-        found: list[bytes | None] = await self._client.mget([self._prefix + key for key in keys])
-        return found
+        (found,) = await self._commands.run(("MGET", *(self._prefix + key for key in keys)))
+        return list(found)
 
     async def put(self, key: str, value: bytes, *, ttl: float | None, absent: bool = False) -> bool:
-        milliseconds = None if ttl is None else int(ttl * 1000)
-        return bool(await self._client.set(self._prefix + key, value, px=milliseconds, nx=absent))
+        command = self._set(key, value, ttl)
+        (made,) = await self._commands.run((*command, "NX") if absent else command)
+        return bool(made)
+
+    async def put_named(self, key: str, value: bytes, group: str, member: str, *, ttl: float | None) -> None:
+        added = ("ZADD", self._prefix + group, time.time(), member)
+        await self._commands.run(self._set(key, value, ttl), *self._lasting(added, ttl))
+
+    def _set(self, key: str, value: bytes, ttl: float | None) -> Command:
+        return ("SET", self._prefix + key, value, *(() if ttl is None else ("PX", int(ttl * 1000))))
+
+    @staticmethod
+    def _lasting(command: Command, ttl: float | None) -> tuple[Command, ...]:
+        return (command,) if ttl is None else (command, ("EXPIRE", command[1], int(ttl)))
 
     async def extend(self, key: str, ttl: float) -> None:
-        await self._client.expire(self._prefix + key, int(ttl))
+        await self._commands.run(("EXPIRE", self._prefix + key, int(ttl)))
 
     async def delete(self, *keys: str) -> None:
-        await self._client.unlink(*(self._prefix + key for key in keys))
+        await self._commands.run(("UNLINK", *(self._prefix + key for key in keys)))
 
     async def add(self, group: str, member: str, *, ttl: float | None) -> None:
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.zadd(self._prefix + group, {member: time.time()})
-            if ttl is not None:
-                pipe.expire(self._prefix + group, int(ttl))
-            await pipe.execute()
+        await self._commands.run(*self._lasting(("ZADD", self._prefix + group, time.time(), member), ttl))
 
     async def append(self, key: str, *values: bytes, ttl: float | None) -> None:
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.rpush(self._prefix + key, *values)
-            if ttl is not None:
-                pipe.expire(self._prefix + key, int(ttl))
-            await pipe.execute()
+        await self._commands.run(*self._lasting(("RPUSH", self._prefix + key, *values), ttl))
 
     async def listed(self, key: str, begin: int, end: int) -> list[bytes]:
-        # The types of the client are those of its synchronous twin as well.
-        asked = cast(Awaitable[list[bytes]], self._client.lrange(self._prefix + key, begin, end - 1))
-        return await asked
+        (found,) = await self._commands.run(("LRANGE", self._prefix + key, begin, end - 1))
+        return list(found)
 
     async def members(self, group: str) -> list[str]:
-        return [name.decode() for name in await self._client.zrange(self._prefix + group, 0, -1)]
+        (found,) = await self._commands.run(("ZRANGE", self._prefix + group, 0, -1))
+        return [name.decode() for name in found]
 
     async def remove(self, group: str, *members: str) -> None:
         if members:
-            await self._client.zrem(self._prefix + group, *members)
+            await self._commands.run(("ZREM", self._prefix + group, *members))

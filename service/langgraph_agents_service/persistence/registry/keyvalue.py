@@ -181,8 +181,13 @@ class KeyValueRegistry:
 
     async def _save(self, thread: Thread) -> None:
         thread.updated_at = now()
-        await self._documents.put(f"thread:{thread.thread_id}", _dump(thread), ttl=self._ttl)
-        await self._documents.add(f"owner:{thread.owner}", thread.thread_id, ttl=self._ttl)
+        await self._documents.put_named(
+            f"thread:{thread.thread_id}",
+            _dump(thread),
+            f"owner:{thread.owner}",
+            thread.thread_id,
+            ttl=self._ttl,
+        )
 
     # Runs
 
@@ -248,8 +253,9 @@ class KeyValueRegistry:
 
     async def _save_run(self, run: Run) -> None:
         run.updated_at = now()
-        await self._documents.put(f"run:{run.run_id}", _dump(run), ttl=self._ttl)
-        await self._documents.add(f"runs:{run.thread_id}", run.run_id, ttl=self._ttl)
+        await self._documents.put_named(
+            f"run:{run.run_id}", _dump(run), f"runs:{run.thread_id}", run.run_id, ttl=self._ttl
+        )
 
     async def claim(self, limit: int, graphs: Sequence[str]) -> list[Run]:
         claimed: list[Run] = []
