@@ -163,7 +163,9 @@ def estimate_update(diff: PlanDiff, failures: Iterable[str] = ()) -> UpdateTimin
     graph = _Graph({key: seconds[key] for key in order}, waits_for)
     ends = graph.ends()
     critical = _critical(graph, ends)
-    said = list(failures)
+    said: dict[str, list[str]] = {}
+    for sentence in failures:
+        said.setdefault(sentence.partition(" ")[0], []).append(sentence)
     # What callers notice of these, they notice later.
     waiting = {
         change.resource.urn
@@ -172,11 +174,7 @@ def estimate_update(diff: PlanDiff, failures: Iterable[str] = ()) -> UpdateTimin
     }
 
     def step(key: str, resource: PlannedResource, what: str) -> UpdateStep:
-        noticed = tuple(
-            sentence
-            for sentence in said
-            if sentence.startswith(f"{resource.name} ") and resource.urn not in waiting
-        )
+        noticed = () if resource.urn in waiting else tuple(said.get(resource.name, ()))
         began = ends[key] - seconds[key]
         return UpdateStep(
             resource.urn, resource.name, resource.type, what, began, seconds[key], key in critical, noticed

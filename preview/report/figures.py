@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from preview.change.timing import Step, Timing, UpdateTiming
+from preview.change.timing import Step, Timing, UpdateStep, UpdateTiming
 from preview.cost import CostReport, Range
 from preview.report.review import Review
 
@@ -126,7 +126,6 @@ def time_lines(review: Review) -> list[str]:
 
 def update_rows(update: UpdateTiming) -> list[tuple[str, str, str, str]]:
     """When, how long, what, and how callers can notice: the steps that take long, and those that can be noticed."""
-    longest = sorted(update.steps, key=lambda step: (not step.noticed, -step.seconds, step.urn))[:_STEPS]
     return [
         (
             f"after {minutes(step.start)}" if step.start else "at once",
@@ -134,9 +133,14 @@ def update_rows(update: UpdateTiming) -> list[tuple[str, str, str, str]]:
             f"{step.name} is {step.what}",
             "; ".join(step.noticed),
         )
-        for step in update.steps
-        if step in longest
+        for step in _longest(update)
     ]
+
+
+def _longest(update: UpdateTiming) -> list[UpdateStep]:
+    """Those that can be noticed and those that take long, as many as a report has room for, in their order."""
+    longest = sorted(update.steps, key=lambda step: (not step.noticed, -step.seconds, step.urn))[:_STEPS]
+    return sorted(longest, key=lambda step: (step.start, -step.seconds, step.urn, step.what))
 
 
 def update_lines(update: UpdateTiming) -> list[str]:
@@ -153,7 +157,7 @@ def update_lines(update: UpdateTiming) -> list[str]:
 def update_bars(update: UpdateTiming) -> dict[str, Any]:
     """For the report in HTML: a bar for each of the steps that ``update_rows`` has."""
     whole = update.total or 1
-    longest = sorted(update.steps, key=lambda step: (not step.noticed, -step.seconds, step.urn))[:_STEPS]
+    longest = _longest(update)
     return {
         "total": minutes(update.total),
         "bars": [
@@ -165,8 +169,7 @@ def update_bars(update: UpdateTiming) -> dict[str, Any]:
                 "text": minutes(step.seconds),
                 "noticed": step.noticed,
             }
-            for step in update.steps
-            if step in longest
+            for step in longest
         ],
         "left": max(0, len(update.steps) - len(longest)),
         "later": update.later,
