@@ -5,6 +5,7 @@ from dataclasses import replace
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.cluster.node_groups import ARCH_LABEL, ARCH_VALUES, Architecture
 from components.workload.container import Companion, ContainerResources
 from components.workload.network_policies import Destination
 from components.workload.pod_options import PodOptions, PodVolume
@@ -14,11 +15,16 @@ from stacks.pod_settings import Volume
 from stacks.registries import Registries
 
 
-def pod_options(agent: Agent, registries: Registries) -> PodOptions:
-    """The options of an agent's pods."""
+def pod_options(agent: Agent, registries: Registries, architecture: Architecture) -> PodOptions:
+    """The options of an agent's pods.
+
+    Args:
+        architecture: that the stack builds images for. Who brings an image may bring one for several.
+    """
     pod = agent.pod
+    built_for = {} if agent.image else {ARCH_LABEL: ARCH_VALUES[architecture]}
     return PodOptions(
-        node_selector=pod.node_selector,
+        node_selector={**built_for, **pod.node_selector},
         tolerations=[
             k8s.core.v1.TolerationArgs(
                 key=each.key,

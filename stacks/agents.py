@@ -146,7 +146,7 @@ def _migration(
             secret_provider_class=access.secret_provider_class,
             secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
-            options=pod_options(agent, platform.registries),
+            options=pod_options(agent, platform.registries, platform.architecture),
             run_after=(access.granted, policies.maintenance, *platform.pods_ready),
         ),
         opts,
@@ -198,7 +198,7 @@ def _workload(
             pooler_certificate_secret=platform.pooler_certificate_secret,
             resources=_container(agent.resources),
             options=replace(
-                pod_options(agent, platform.registries),
+                pod_options(agent, platform.registries, platform.architecture),
                 companions=companions(
                     agent, platform.registries, pulumi.InvokeOutputOptions(parent=opts.parent)
                 ),
@@ -277,7 +277,7 @@ def _retention(
             config_map=workload.config_map,
             certificates_config_map=platform.namespace.certificates_config_map,
             pooler_certificate_secret=platform.pooler_certificate_secret,
-            options=pod_options(agent, platform.registries),
+            options=pod_options(agent, platform.registries, platform.architecture),
             idle_days=agent.retention.idle_days,
             schedule=agent.retention.schedule,
         ),

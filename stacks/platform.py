@@ -69,6 +69,8 @@ class Platform:
     database: Checkpointer | ExistingDatabase
     cache: Cache | ExistingCache
     secrets_key_arn: pulumi.Output[str]
+    architecture: Architecture
+    """That images are built for."""
     image: pulumi.Output[str]
     """By digest, for the agents that name neither an image nor a source."""
     images_key_arn: pulumi.Output[str] | None
@@ -194,6 +196,7 @@ def deploy_platform(
         database=database,
         cache=cache,
         secrets_key_arn=secrets_key.arn,
+        architecture=settings.cluster.architecture,
         image=image,
         images_key_arn=images_key.arn if images_key else None,
         namespace=namespace,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pulumi
 
+from components.cluster.node_groups import ARCH_LABEL, ARCH_VALUES
 from components.naming import labels
 from components.pooling.configuration import PooledDatabase, logins
 from components.pooling.pgbouncer import IMAGE_CONTEXT, LOGINS, NAME, PgBouncer, PgBouncerArgs
@@ -83,6 +84,7 @@ def deploy_pooler(
             secret_provider_class=access.secret_provider_class,
             secrets_version=access.version,
             resources=pooler_resources(settings.agents),
+            node_selector={ARCH_LABEL: ARCH_VALUES[settings.cluster.architecture]},
             certificates_ready=platform.cert_manager,
             run_after=(access.granted, *platform.pods_ready),
         ),

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from components.cluster.node_groups import Architecture
+from components.cluster.node_groups import ARCH_LABEL, ARCH_VALUES, Architecture
 from components.stores.max_connections import MEMORY_GIB, max_connections
 from components.workload.image_name import ImageName, image_name
 from stacks.agent_settings import LEAST_POOL, Agent
@@ -413,6 +413,21 @@ def instance_types_fit_the_architecture(cluster: Cluster) -> Iterator[Problem]:
                     f"has {'an Arm' if arm else 'an x86'} processor, and cluster.architecture is"
                     f" {cluster.architecture}: change the one or the other",
                 )
+
+
+@rule
+def pods_run_where_their_image_does(cluster: Cluster, agents: Agents) -> Iterator[Problem]:
+    """What the stack builds is for one processor, and so are the nodes that it makes."""
+    there = ARCH_VALUES[cluster.architecture]
+    for index, agent in agents.items():
+        wanted = agent.pod.node_selector.get(ARCH_LABEL, there)
+        if wanted != there and (agent.image is None or cluster.existing is None):
+            why = "its image is built for" if agent.image is None else "the nodes are"
+            yield Problem(
+                f"agents[{index}].pod.nodeSelector.{ARCH_LABEL}",
+                wanted,
+                f"no node fits: by cluster.architecture {why} {there}. Remove it, or change cluster.architecture",
+            )
 
 
 @rule

@@ -28,6 +28,10 @@ class Architecture(StrEnum):
     ARM64 = "arm64"
 
 
+#: The label of every node that names its processor, and what it says.
+ARCH_LABEL = "kubernetes.io/arch"
+ARCH_VALUES = {Architecture.X86_64: "amd64", Architecture.ARM64: "arm64"}
+
 _AMI_TYPES = {
     Architecture.X86_64: "AL2023_x86_64_STANDARD",
     Architecture.ARM64: "AL2023_ARM_64_STANDARD",

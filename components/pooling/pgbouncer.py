@@ -69,6 +69,7 @@ class PgBouncerArgs:
         secret_provider_class: mounts the logins as `LOGINS`.
         secrets_version: changes with them, which rolls the pods.
         resources: of PgBouncer's container.
+        node_selector: labels of the nodes that can run the image.
         certificates_ready: the add-on that brings cert-manager; None where it is there already.
         run_after: leaves that its pods wait for: the identity that may read the logins.
     """
@@ -92,6 +93,7 @@ class PgBouncerArgs:
     secret_provider_class: pulumi.Input[str]
     secrets_version: pulumi.Input[str]
     resources: ContainerResources
+    node_selector: Mapping[str, str]
     certificates_ready: pulumi.Resource | None
     run_after: tuple[pulumi.Resource, ...] = ()
 
@@ -251,6 +253,7 @@ class PgBouncer(pulumi.ComponentResource):
                 service_account_name=service_account,
                 automount_service_account_token=False,
                 enable_service_links=False,
+                node_selector=dict(args.node_selector),
                 termination_grace_period_seconds=_GRACE_SECONDS,
                 security_context=k8s.core.v1.PodSecurityContextArgs(
                     run_as_non_root=True,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from preview.change import processors
 from preview.change.data import is_mounted, lost_by_name, new_keys, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status, former_urns
 from preview.change.effects import (
@@ -93,8 +94,8 @@ class Impact:
     """Data that stays, and that no agent reaches any more."""
     errors: tuple[str, ...] = ()
     """What is deployed without complaint, and is by all appearances a mistake that costs data."""
-    renamed: tuple[str, ...] = ()
-    """Agents that go on under another name."""
+    notes: tuple[str, ...] = ()
+    """What stays although it looks otherwise, and in which order things go over."""
     unknown: tuple[str, ...] = ()
     """Properties that change, and of which it is not known what that does."""
 
@@ -115,6 +116,7 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
         failures = []
     moved = _moved(judged, diff)
     failures += _alone(moved, diff.after)
+    failures += processors.crashes(diff)
     return Impact(
         restarts=_merged(
             *(restart for change in diff.changes for restart in _restarts(change, diff.after)), *moved
@@ -131,7 +133,7 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
         ),
         out_of_reach=tuple(dict.fromkeys(out_of_reach(diff))),
         errors=tuple(lost_by_name(diff)),
-        renamed=tuple(renamed(diff)),
+        notes=(*renamed(diff), *processors.notes(diff)),
         unknown=tuple(path for _, found in judged for path in unknown(found)),
     )
 

@@ -138,8 +138,8 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
         _show_change(change, review.plan, console)
     if comparison.diff.changes:
         _heading(console, "Impact")
-        for sentence in impact.renamed:
-            console.print(f"  renamed: {escape(sentence)}")
+        for sentence in impact.notes:
+            console.print(f"  note: {escape(sentence)}")
         restarting = ", ".join(restart.agent for restart in impact.restarts) or "no agent"
         touched = "; ".join(f"{store.store}: {store.how}" for store in impact.stores) or "none"
         console.print(f"  restarts: {escape(restarting)}")

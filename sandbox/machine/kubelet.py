@@ -32,6 +32,8 @@ class Kubelet:
         self._folder.mkdir(parents=True, exist_ok=True)
         kubelet = self._kubelet(name, endpoint, addresses)
         labels = {
+            # Images are built for this machine, whatever the stack's nodes have for a processor.
+            "kubernetes.io/arch": topology.architecture,
             "node.kubernetes.io/instance-type": "sandbox",
             "topology.kubernetes.io/region": topology.region,
             "topology.kubernetes.io/zone": topology.zone_names[0],

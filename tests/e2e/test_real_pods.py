@@ -191,6 +191,32 @@ def test_a_rolling_update_under_load_fails_no_request(real: Sandbox, ingress: Re
     unharmed(load.observed[0])
 
 
+async def test_a_renamed_agent_has_its_threads_and_no_caller_notices(real: Sandbox, ingress: Reached) -> None:
+    async with ingress.client() as http:
+        client = LangGraphClient(http)
+        thread = (await client.threads.create())["thread_id"]
+        question: dict[str, Any] = {"messages": [{"role": "user", "content": "What is 6 * 7?"}]}
+        await client.runs.wait(thread, "agent", input=question)
+        known = (await client.threads.get_state(thread))["values"]
+    real.edit(lambda settings: settings["agents"][0].update(name="helpdesk", renamedFrom="support"))
+    with Load([ingress]) as load:
+        await asyncio.sleep(3)
+        real.up()
+        await asyncio.sleep(3)
+    unharmed(load.observed[0])
+    assert all(pod["metadata"]["name"].startswith("helpdesk-") for pod in real.servers())
+    async with ingress.client() as http:
+        assert (await LangGraphClient(http).threads.get_state(thread))["values"] == known
+
+    def back(settings: dict[str, Any]) -> None:
+        settings["agents"][0]["name"] = settings["agents"][0].pop("renamedFrom")
+
+    real.edit(back)
+    real.up()
+    async with ingress.client() as http:
+        assert (await LangGraphClient(http).threads.get_state(thread))["values"] == known
+
+
 def test_a_changed_source_file_rolls_the_pods_to_a_new_digest(real: Sandbox, ingress: Reached) -> None:
     def images() -> set[str]:
         return {pod["spec"]["containers"][0]["image"] for pod in real.servers()}

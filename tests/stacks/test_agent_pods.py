@@ -48,7 +48,7 @@ def test_pods_that_serve_get_what_the_stack_file_asks_for() -> None:
     recording = record_with("dev", with_agent(pod=POD))
     template = pod_of(recording, DEPLOYMENT)
     spec, (container,) = template["spec"], template["spec"]["containers"]
-    assert spec["nodeSelector"] == {"team": "research"}
+    assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64", "team": "research"}
     assert spec["tolerations"] == [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]
     assert template["metadata"]["annotations"]["linkerd.io/inject"] == "enabled"
     assert spec["priorityClassName"] == "agents"
@@ -72,10 +72,30 @@ def test_pods_that_serve_get_what_the_stack_file_asks_for() -> None:
 @pytest.mark.parametrize("type_", JOBS)
 def test_jobs_run_on_the_same_nodes_and_get_nothing_else_of_it(type_: str) -> None:
     spec = pod_of(record_with("dev", with_agent(pod=POD)), type_)["spec"]
-    assert spec["nodeSelector"] == {"team": "research"}
+    assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64", "team": "research"}
     assert [toleration["key"] for toleration in spec["tolerations"]] == ["gpu"]
     assert "priorityClassName" not in spec
     assert {volume["name"] for volume in spec["volumes"]} == {"secrets", "certificates", "tmp"}
+
+
+@pytest.mark.parametrize(("architecture", "arch"), [("x86_64", "amd64"), ("arm64", "arm64")])
+def test_pods_of_an_image_that_is_built_say_which_processor_it_is_for(architecture: str, arch: str) -> None:
+    settings = with_agent()
+    settings["cluster"]["architecture"] = architecture
+    types = {"x86_64": "m7i.large", "arm64": "m7g.large"}
+    settings["cluster"]["nodeGroups"][0]["instanceTypes"] = [types[architecture]]
+    recording = record_with("dev", settings)
+    for type_ in (DEPLOYMENT, *JOBS):
+        assert pod_of(recording, type_)["spec"]["nodeSelector"] == {"kubernetes.io/arch": arch}
+
+
+def test_pods_of_an_image_that_is_named_go_where_the_stack_file_says() -> None:
+    image = f"registry.example.com/agent@sha256:{'0' * 64}"
+    assert "nodeSelector" not in pod_of(record_with("dev", with_agent(image=image)), DEPLOYMENT)["spec"]
+    arm = {"kubernetes.io/arch": "arm64"}
+    there = with_agent(image=image, pod={"nodeSelector": arm})
+    with pytest.raises(SettingsError, match="the nodes are amd64"):
+        load(there, stack="dev")
 
 
 def test_the_defaults_hold_for_an_agent_that_asks_for_something_else() -> None:
@@ -110,6 +130,11 @@ def test_a_further_network_is_open_on_its_ports_to_pods_that_serve_and_to_no_oth
 
 EMPTY = {"name": "a", "mountPath": "/a", "emptyDir": {"sizeLimit": "1Gi"}}
 BAD: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"pod": {"nodeSelector": {"kubernetes.io/arch": "arm64"}}},
+        "agents[0].pod.nodeSelector.kubernetes.io/arch",
+        "its image is built for amd64. Remove it",
+    ),
     (
         {"egress": [{"host": "db.example.com", "ports": [5432]}]},
         "agents[0].egress[0]",

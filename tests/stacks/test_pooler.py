@@ -47,6 +47,16 @@ def refused(settings: dict[str, Any]) -> str:
     return str(error.value)
 
 
+def test_its_pods_say_which_processor_its_image_is_built_for(pooled: Recording) -> None:
+    (deployment,) = (
+        found
+        for found in pooled.of_type("kubernetes:apps/v1:Deployment")
+        if found.inputs["metadata"]["name"] == "pgbouncer"
+    )
+    pod = deployment.inputs["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+
+
 def test_servers_connect_to_pgbouncer_and_migrations_to_postgresql_itself(pooled: Recording) -> None:
     entries = {urn: found for urn, found in pooled.resources.items() if found.type.endswith("secret:Secret")}
     by_arn = {found.outputs["arn"]: found.name for found in entries.values()}

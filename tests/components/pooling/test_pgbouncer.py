@@ -39,6 +39,7 @@ def args(**changes: Any) -> PgBouncerArgs:
             "resources": ContainerResources(
                 cpu_request="100m", memory_request="64Mi", cpu_limit="1000m", memory_limit="64Mi"
             ),
+            "node_selector": {"kubernetes.io/arch": "amd64"},
             "certificates_ready": None,
             **changes,
         }

@@ -1,7 +1,8 @@
 """Changes to prod, against what AWS and the providers document: each case names the page."""
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def test_an_agent_that_is_renamed_from_keeps_everything_and_callers_find_it(tmp_
     assert all(change.beside for change in diff.of(Status.REPLACED))
     assert (found.errors, found.out_of_reach, found.refused) == ((), (), ())
     assert (found.opened, found.closed, found.unknown) == ((), (), ())
-    [sentence] = found.renamed
+    [sentence] = found.notes
     assert sentence.startswith("support is called helpdesk: its database, login, keys")
     assert found.failures == (
         "support-workload-deployment is made anew: helpdesk begins with one pod, and has less room for the minute that"
@@ -89,7 +90,7 @@ def helpdesk(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 def test_a_second_new_name_that_keeps_the_first_loses_nothing(tmp_path: Path, helpdesk: Plan) -> None:
     found = judged(tmp_path, _renamed("desk", renamedFrom="support"), helpdesk)
     assert (found.errors, found.out_of_reach, found.refused) == ((), (), ())
-    assert found.renamed[0].startswith("helpdesk is called desk")
+    assert found.notes[0].startswith("helpdesk is called desk")
 
 
 def test_a_second_new_name_that_names_the_one_between_is_an_error(tmp_path: Path, helpdesk: Plan) -> None:
@@ -109,7 +110,7 @@ def test_an_agent_that_only_goes_is_not_called_renamed(tmp_path: Path) -> None:
     [sentence] = found.out_of_reach
     assert sentence.startswith("research goes: its threads stay in the database research")
     assert "under research:" in sentence
-    assert (found.errors, found.renamed) == ((), ())
+    assert (found.errors, found.notes) == ((), ())
 
 
 def test_a_major_upgrade_that_is_not_allowed_is_refused(tmp_path: Path) -> None:
@@ -180,6 +181,58 @@ def test_a_tag_rolls_every_node(tmp_path: Path) -> None:
 def test_kubernetes_is_upgraded_by_one_minor_version_and_never_back(tmp_path: Path) -> None:
     found = judged(tmp_path, _in("cluster", version="1.35"))
     assert "a stack of its own" in refused(found)["cluster-cluster: version"]
+
+
+def _on_arm(settings: Settings) -> None:
+    """The images that the stack builds, on other nodes."""
+    del settings["defaults"]["image"]
+    settings["cluster"]["architecture"] = "arm64"
+    settings["cluster"]["nodeGroups"][0]["instanceTypes"] = ["m7g.xlarge"]
+
+
+def test_nodes_of_another_processor_get_the_pods_that_are_built_for_them(tmp_path: Path) -> None:
+    found = judged(tmp_path, _on_arm, plan_of("prod"))
+    assert {restart.agent for restart in found.restarts} == {"support", "research"}
+    assert found.failures == ()
+    [note] = found.notes
+    assert note.startswith("the nodes become arm64: the new ones are there before pods of the new images")
+
+
+def test_pods_that_do_not_say_their_processor_may_crash_while_it_changes(tmp_path: Path) -> None:
+    """Such as those of the version before they did."""
+    before = plan_of("prod")
+    silent = {
+        urn: replace(resource, inputs=_without_selector(resource.inputs))
+        if resource.kind == "Deployment"
+        else resource
+        for urn, resource in before.resources.items()
+    }
+    found = judged(tmp_path, _on_arm, replace(before, resources=silent))
+    assert [sentence.split(" that run now")[0] for sentence in found.failures] == [
+        "pods of research",
+        "pods of support",
+    ]
+    assert "Deploy once with cluster.architecture as it was" in found.failures[0]
+
+
+def _without_selector(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    changed: dict[str, Any] = json.loads(json.dumps(inputs))
+    del changed["spec"]["template"]["spec"]["nodeSelector"]
+    return changed
+
+
+def test_images_of_others_have_to_fit_nodes_of_another_processor(tmp_path: Path) -> None:
+    def change(settings: Settings) -> None:
+        image = settings["defaults"]["image"]
+        _on_arm(settings)
+        settings["defaults"]["image"] = image
+
+    found = judged(tmp_path, change)
+    assert found.failures == ()
+    assert [note.split(",")[0] for note in found.notes[1:]] == [
+        "research brings its own image and says no kubernetes.io/arch: it has to be built for arm64 as well",
+        "support brings its own image and says no kubernetes.io/arch: it has to be built for arm64 as well",
+    ]
 
 
 def test_an_agent_of_one_pod_does_not_answer_while_it_moves(tmp_path: Path) -> None:
