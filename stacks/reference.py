@@ -111,7 +111,9 @@ def _name(annotation: Any) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "(required)"
-    value = field.get_default(call_default_factory=True, validated_data={})
+    if field.default_factory_takes_validated_data:
+        return "as said there"
+    value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined or value is None:
         return "none"
     if isinstance(value, Model):
@@ -120,8 +122,6 @@ def _default(field: FieldInfo) -> str:
         return ", ".join(f"`{_text(item)}`" for item in value) or "empty"
     if isinstance(value, dict):
         return "empty"
-    if value == "":
-        return "renamedFrom, else name"
     return f"`{_text(value)}`"
 
 

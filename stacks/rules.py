@@ -533,6 +533,17 @@ def production_keeps_its_data(production: bool, database: Database) -> Iterator[
 
 
 @rule
+def production_restores_its_secrets(production: bool, secret_recovery_days: int) -> Iterator[Problem]:
+    """A key of a provider that is deleted by mistake is nowhere else."""
+    if production and secret_recovery_days == 0:
+        yield Problem(
+            "secretRecoveryDays",
+            secret_recovery_days,
+            "deleted secrets would be gone at once: production needs 7 to 30 days",
+        )
+
+
+@rule
 def the_api_server_is_closed(
     production: bool, public_cidrs: PublicCidrs, policy_exceptions: Sequence[PolicyException]
 ) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ stand beside them; rules that bind several parts are in ``stacks.rules``.
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from components.cluster.addons import AUTO_MODE_BRINGS
 from components.cluster.node_groups import Architecture, CapacityType
@@ -63,6 +63,12 @@ def _only(model: Model, *names: str, made: str = "one") -> None:
         raise ValueError(
             f"existing is there, and {shown} are of {made} that is made: remove the one or the other"
         )
+
+
+def _recovery_days(days: int) -> int:
+    if 0 < days < 7:
+        raise ValueError("use 7 to 30, or 0 to delete at once: Secrets Manager has nothing between")
+    return days
 
 
 class ExistingNetwork(Model):
@@ -378,8 +384,11 @@ class Settings(PolicySettings):
     """The Kubernetes namespace of the agents."""
     tags: Tags = Field(default_factory=dict)
     """On every AWS resource, besides the project's and the stack's name."""
-    secret_recovery_days: Annotated[Whole, Field(ge=7, le=30)] = 7
-    """How long a deleted secret can be restored."""
+    secret_recovery_days: Annotated[Whole, Field(ge=0, le=30), AfterValidator(_recovery_days)] = Field(
+        default_factory=lambda data: 7 if data.get("production") else 0
+    )
+    """How long a deleted secret can be restored, and its name is taken: 7 to 30, or 0 for neither. Unless set 7 in
+    production, which does not take 0, and 0 elsewhere."""
     network: Network
     """The VPC."""
     cluster: Cluster = Cluster(compute=Compute.AUTO_MODE)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from preview.change.stateful import LOST, RESTORABLE, is_guarded, is_stateful
+from preview.change.stateful import LOST, RESTORABLE, is_guarded, is_stateful, lost
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.replacement import replacing
 from preview.recording.values import Difference, differing, is_at_or_below
@@ -76,7 +76,7 @@ class Change:
     def loses(self) -> str:
         """What is lost for good; "" where nothing is."""
         if self.status in (Status.DELETED, Status.REPLACED) and self.before is not None:
-            return LOST.get(self.before.type, "")
+            return lost(self.before)
         return ""
 
 

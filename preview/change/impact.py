@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.change import processors
+from preview.change import names, processors
 from preview.change.data import is_mounted, lost_by_name, new_keys, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status, former_urns
 from preview.change.effects import (
@@ -127,13 +127,16 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
         failures=tuple(dict.fromkeys(failures)),
         opened=opened,
         closed=closed,
-        refused=tuple(refusal for change, found in judged for refusal in refusals(change, found)),
+        refused=(
+            *(refusal for change, found in judged for refusal in refusals(change, found)),
+            *names.refusals(diff),
+        ),
         one_way=tuple(
             dict.fromkeys(door for change, found in judged for door in one_way_doors(change, found))
         ),
         out_of_reach=tuple(dict.fromkeys(out_of_reach(diff))),
         errors=tuple(lost_by_name(diff)),
-        notes=(*renamed(diff), *processors.notes(diff)),
+        notes=(*renamed(diff), *processors.notes(diff), *names.notes(diff)),
         unknown=tuple(path for _, found in judged for path in unknown(found)),
     )
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from preview.recording.plan import PlannedResource
 
+_SECRET = "aws:secretsmanager/secret:Secret"  # noqa: S105
+
 LOST: Mapping[str, str] = {
     "aws:rds/instance:Instance": "the checkpoints of every agent",
     "aws:rds/cluster:Cluster": "the checkpoints of every agent",
     "aws:elasticache/replicationGroup:ReplicationGroup": "runs in progress, and threads kept in the cache",
-    "aws:secretsmanager/secret:Secret": "the secret's value, restorable for the recovery window",
+    _SECRET: "the secret's value, restorable for the recovery window",
     "aws:kms/key:Key": "everything encrypted with the key, snapshots included",
     "aws:eks/cluster:Cluster": "the cluster with all that runs in it",
     "aws:ec2/vpc:Vpc": "the network with all that stands in it",
@@ -21,8 +23,15 @@ LOST: Mapping[str, str] = {
 }
 """By type."""
 
-RESTORABLE = frozenset({"aws:secretsmanager/secret:Secret", "random:index/randomPassword:RandomPassword"})
+RESTORABLE = frozenset({_SECRET, "random:index/randomPassword:RandomPassword"})
 """Of them, what can be restored for a while or is made anew with all that uses it."""
+
+
+def lost(resource: PlannedResource) -> str:
+    """What is lost with a resource; "" where nothing is."""
+    if resource.type == _SECRET and resource.inputs.get("recoveryWindowInDays") == 0:
+        return "the secret's value, at once and for good"
+    return LOST.get(resource.type, "")
 
 
 def is_stateful(resource: PlannedResource) -> bool:

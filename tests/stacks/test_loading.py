@@ -26,7 +26,18 @@ def test_settings_that_are_missing_are_asked_for_with_an_example() -> None:
     assert "Pulumi.dev.yaml is an example" in problems(None)["settings"]
 
 
+def test_secrets_are_deleted_at_once_in_development_alone() -> None:
+    settings = {stack: dict(settings_of(stack)) for stack in ("dev", "prod")}
+    settings["prod"].pop("secretRecoveryDays")
+    found = {stack: load(given, stack=stack).secret_recovery_days for stack, given in settings.items()}
+    assert found == {"dev": 0, "prod": 7}
+    assert load(changed("dev", "secretRecoveryDays", 30), stack="dev").secret_recovery_days == 30
+
+
 CASES: list[tuple[str, str, Any, str, str]] = [
+    ("dev", "secretRecoveryDays", 6, "secretRecoveryDays", "use 7 to 30, or 0 to delete at once"),
+    ("dev", "secretRecoveryDays", 31, "secretRecoveryDays", "0 to 30"),
+    ("prod", "secretRecoveryDays", 0, "secretRecoveryDays", "production needs 7 to 30 days"),
     # stack, path that is changed, value, field that is named, words of the remedy
     ("dev", "network.cidr", "10.20.0.0", "network.cidr", "use a /16 to /20"),
     ("dev", "network.cidr", "10.20.0.1/16", "network.cidr", "IPv4 network"),

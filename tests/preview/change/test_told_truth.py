@@ -113,6 +113,71 @@ def test_an_agent_that_only_goes_is_not_called_renamed(tmp_path: Path) -> None:
     assert (found.errors, found.notes) == ((), ())
 
 
+def test_names_of_secrets_that_go_are_taken_for_a_while(tmp_path: Path) -> None:
+    """manage_delete-secret"""
+    found = judged(tmp_path, lambda settings: settings["agents"].pop(1))
+    [note] = found.notes
+    assert note.startswith(
+        "the secrets langgraph-agents/prod/research/{ANTHROPIC_API_KEY, API_KEYS, cache, database} can be restored for"
+        " 30 days"
+    )
+    assert "restore-secret" in note
+
+
+def test_an_agent_that_comes_may_have_been_there_lately(tmp_path: Path) -> None:
+    def change(settings: Settings) -> None:
+        settings["agents"].append(
+            {**settings["agents"][0], "name": "triage", "host": "triage.agents.example.com"}
+        )
+
+    [note] = judged(tmp_path, change).notes
+    assert note.startswith(
+        "the secrets langgraph-agents/prod/triage/{API_KEYS, OPENAI_API_KEY, cache, database}"
+    )
+    assert "if some of these names were deleted in the last 30 days" in note
+
+
+def test_secrets_that_are_deleted_at_once_leave_no_names_behind(tmp_path: Path) -> None:
+    before = project_plan("dev")
+    after = make_plan("dev", project(tmp_path, "dev", lambda s: s["agents"][0].update(name="desk")), before)
+    diff = compare(before, after)
+    found = impact(diff, exposure(before), exposure(after))
+    assert found.notes == ()
+    lost = {change.loses for change in diff.of(Status.DELETED) if change.resource.kind == "Secret"}
+    assert lost == {"the secret's value, at once and for good"}
+
+
+def _secret_again(**changed: Any) -> tuple[Plan, Plan]:
+    """A plan, and one in which a secret of the same name is another resource."""
+    before = project_plan("prod")
+    [urn] = [
+        r.urn for r in before.of_type("aws:secretsmanager/secret:Secret") if r.name == "cache-support-entry"
+    ]
+    old = before.resources[urn]
+    new = replace(old, **changed)
+    rest = {key: value for key, value in before.resources.items() if key != urn}
+    return before, replace(before, resources={**rest, new.urn: new})
+
+
+def test_a_secret_does_not_come_before_the_one_of_its_name_goes() -> None:
+    before, after = _secret_again(
+        urn="urn:pulumi:prod::langgraph-agents::a$b::other", name="other", aliases=()
+    )
+    found = impact(compare(before, after), exposure(before), exposure(after))
+    assert "delete-secret --force-delete-without-recovery" in refused(found)["other: created"]
+    assert "langgraph-agents/prod/support/cache" in refused(found)["other: created"]
+
+
+def test_a_secret_is_not_replaced_under_a_name_that_is_taken_for_a_while() -> None:
+    before, _ = _secret_again()
+    [old] = [r for r in before.of_type("aws:secretsmanager/secret:Secret") if r.name == "cache-support-entry"]
+    _, after = _secret_again(
+        inputs={**old.inputs, "description": "another"}, replace_on_changes=("description",)
+    )
+    found = impact(compare(before, after), exposure(before), exposure(after))
+    assert "deploy secretRecoveryDays: 0 first" in refused(found)["cache-support-entry: replaced"]
+
+
 def test_a_major_upgrade_that_is_not_allowed_is_refused(tmp_path: Path) -> None:
     """USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process"""
     found = judged(tmp_path, _in("database", engineVersion="18"))
