@@ -436,6 +436,7 @@ _VENDORS = frozenset(
         "www.pulumi.com",
         # Of changes of settings alone.
         "docs.docker.com",
+        "keda.sh",
         "kubernetes-sigs.github.io",
         "www.pgbouncer.org",
         "www.postgresql.org",
