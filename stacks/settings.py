@@ -249,7 +249,7 @@ class Database(Model):
     engine_version: EngineVersion = "17"
     """PostgreSQL's major version (17 or 18), or an exact one."""
     allow_major_upgrade: Flag = False
-    """For the one deployment that raises the major version, which takes the database away for ten minutes or more."""
+    """For the one deployment that raises the major version, which takes the database away at once for ten minutes."""
     instance_class: InstanceClass
     """Its size, which also bounds its connections."""
     allocated_storage: Annotated[Whole, Field(ge=20, le=65_536)] = 20

@@ -41,7 +41,8 @@ class CheckpointerArgs:
         identifier: the instance's fixed name.
         engine_version: a major (``17``), and RDS keeps the minor up to date in the maintenance window; or an
             exact version (``17.6``), which stays until it is changed here.
-        allow_major_version_upgrade: set it for the one deployment that raises the major.
+        allow_major_version_upgrade: set it for the one deployment that raises the major, which is done at once and
+            not in the maintenance window.
         instance_class: such as ``db.m7g.large``.
         allocated_storage_gib: at first.
         max_allocated_storage_gib: up to where RDS lets it grow by itself.
@@ -297,8 +298,9 @@ class Checkpointer(pulumi.ComponentResource):
             performance_insights_retention_period=7 if args.performance_insights else None,
             monitoring_interval=args.monitoring_interval_seconds,
             monitoring_role_arn=monitors.arn if monitors else None,
-            # Changes that restart the database wait for the maintenance window.
-            apply_immediately=False,
+            # Changes that restart the database wait for the maintenance window. A major upgrade does not: the old
+            # version's parameter group goes in the same deployment, and RDS deletes none that is in use.
+            apply_immediately=args.allow_major_version_upgrade,
             tags={"Name": args.identifier},
             opts=pulumi.ResourceOptions(
                 parent=self,

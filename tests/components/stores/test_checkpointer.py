@@ -122,6 +122,12 @@ def test_a_major_upgrade_gets_a_parameter_group_beside_the_old_one(record_resour
     assert names == {"agents-postgres17", "agents-postgres18"}
 
 
+def test_only_a_major_upgrade_does_not_wait_for_the_maintenance_window(record_resources: Record) -> None:
+    """RDS deletes no parameter group that an instance uses, and the old one goes in the same deployment."""
+    assert not instance(record_resources)["applyImmediately"]
+    assert instance(record_resources, allow_major_version_upgrade=True)["applyImmediately"]
+
+
 def test_a_protected_instance_leaves_a_snapshot_under_a_fixed_name(record_resources: Record) -> None:
     kept = instance(record_resources, protect=True)
     assert kept["finalSnapshotIdentifier"] == "agents-final"
