@@ -58,7 +58,7 @@ bench: $(INSTALLED) ## measure the agent service beside its peers, the preview a
 	@$(BIN)/python -m bench.sandbox
 
 test: $(INSTALLED) ## run the tests that need nothing but PyPI
-	$(BIN)/python -m pytest -n auto -m "not e2e"
+	$(BIN)/python -m pytest -n auto -m "not e2e and not nightly"
 
 e2e: $(INSTALLED) ## run the tests on the real engine, a real API server and, on Linux as root, real pods (half an hour)
 	$(BIN)/python -m pytest -m "e2e and not nightly" tests/e2e tests/service

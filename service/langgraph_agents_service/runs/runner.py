@@ -68,6 +68,8 @@ class Runner:
         self._wake = asyncio.Event()
         self._housekeeper: asyncio.Task[None] | None = None
         self._expecting = False
+        self.open_runs = 0
+        """Those that wait or execute, in all processes, as of the last beat."""
         self._executes = settings.process_role.executes
         self.draining = False
         self.closed = False
@@ -417,7 +419,8 @@ class Runner:
                 for run_id, execution in mine.items():
                     self._apply_orders(run_id, execution, orders)
                 metrics.pending_runs.set(orders.pending)
-                metrics.open_runs.set(orders.pending + orders.elsewhere + len(self._executions))
+                self.open_runs = orders.pending + orders.elsewhere + len(self._executions)
+                metrics.open_runs.set(self.open_runs)
                 self._expecting = orders.pending > 0
                 if orders.pending and self._executes and not self.draining:
                     await self._take_up()

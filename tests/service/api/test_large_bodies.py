@@ -140,7 +140,7 @@ async def test_room_is_given_in_turn_and_comes_back_whoever_leaves() -> None:
 
 
 @pytest.fixture(scope="module")
-def database_uri(postgres: local.Postgres) -> str:
+def bodies_uri(postgres: local.Postgres) -> str:
     return migrated(postgres, "bodies")
 
 
@@ -157,11 +157,11 @@ FACTOR = 16
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize("path", ["runs/wait", "runs"])
 async def test_fifty_photos_at_once_take_no_more_memory_than_the_bound_says(
-    database_uri: str, path: str
+    bodies_uri: str, path: str
 ) -> None:
     at_once = 16_777_216
     with processes(
-        1, database_uri=database_uri, max_request_bytes_at_once=at_once, queue_timeout_seconds=4
+        1, database_uri=bodies_uri, max_request_bytes_at_once=at_once, queue_timeout_seconds=4
     ) as (process,):
         async with httpx.AsyncClient(
             base_url=process.url, headers=HEADERS, timeout=120, limits=httpx.Limits(max_connections=60)
