@@ -79,9 +79,10 @@ async def test_a_thread_tells_its_assistant_config_and_when_its_state_changed(
     assert thread["config"] == {"recursion_limit": 50, "configurable": {}}
     assert thread["error"] is None
     assert thread["created_at"] < thread["state_updated_at"] <= thread["updated_at"]
-    changed: Any = await client.threads.update(thread_id, metadata={"a": 1})
+    changed: Any = await client.threads.update(thread_id, metadata={"mark": thread_id})
     assert changed["state_updated_at"] == thread["state_updated_at"]
-    (found,) = await client.threads.search(metadata={"assistant_id": assistant["assistant_id"], "a": 1})
+    of_both = {"assistant_id": assistant["assistant_id"], "mark": thread_id}
+    (found,) = await client.threads.search(metadata=of_both)
     assert found["thread_id"] == thread_id
 
 
