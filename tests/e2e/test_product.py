@@ -54,12 +54,11 @@ def test_a_changed_image_rolls_the_agent_and_runs_its_migration_again(product: S
 
     use("1")
     changed = use("2").changed
-    assert {type_ for _, type_, _ in changed} == {
+    # Of the Stack itself, whose outputs name what each agent runs, the engine tells last, and not always.
+    assert {type_ for _, type_, _ in changed} - {"pulumi:pulumi:Stack"} == {
         "kubernetes:apps/v1:Deployment",
         "kubernetes:batch/v1:Job",
         "kubernetes:batch/v1:CronJob",
-        # Its outputs name what each agent runs.
-        "pulumi:pulumi:Stack",
     }
     images = {
         c["image"] for d in product.objects("deployment") for c in d["spec"]["template"]["spec"]["containers"]
