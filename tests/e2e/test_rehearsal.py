@@ -72,7 +72,7 @@ def test_a_grace_period_cut_to_a_second_is_caught(changed: Sandbox, rehearse: Re
     changed.edit(lambda settings: settings["agents"][0].update(lifetimes={"preStop": 0}))
     workload = changed.project / "components" / "workload" / "workload.py"
     source = workload.read_text()
-    kept = "termination_grace_period_seconds=args.grace_period_seconds"
+    kept = "termination_grace_period_seconds=part.grace_period_seconds"
     cut = source.replace(kept, "termination_grace_period_seconds=1")
     assert cut != source
     workload.write_text(cut)
