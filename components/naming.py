@@ -16,6 +16,9 @@ IAM_ROLE_NAME = 64
 
 PART_OF = "langgraph-agents"
 
+#: The labels of a namespace that admits only pods of the restricted Pod Security Standard.
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+
 
 def safe_name(*parts: str, limit: int) -> str:
     """Join ``parts`` by ``-`` into a name of at most ``limit`` characters.

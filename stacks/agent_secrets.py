@@ -8,9 +8,9 @@ import pulumi
 import pulumi_random as random
 
 from components.pooling import pgbouncer
-from components.pooling.configuration import PORT
 from components.secrets.secrets import Secret, SecretArgs, SecretEntry
 from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs, PooledEntryArgs
+from components.workload.network_policies import POOLER_PORT
 from stacks.agent_settings import Agent, AgentSecret
 from stacks.platform import Platform
 from stacks.service import DATABASE_ADMIN_URI, DATABASE_URI, REDIS_URI
@@ -87,7 +87,7 @@ def _database(
             pooled=PooledEntryArgs(
                 secret_name=platform.secret_name(agent.data_name, "database-pooled"),
                 address=pgbouncer.host(settings.namespace),
-                port=PORT,
+                port=POOLER_PORT,
             )
             if settings.database.pooler is Pooler.PGBOUNCER
             else None,

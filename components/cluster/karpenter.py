@@ -11,7 +11,7 @@ import pulumi_kubernetes as k8s
 from components.cluster.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.cluster.interruption_queue import InterruptionQueue, InterruptionQueueArgs
 from components.cluster.karpenter_policy import karpenter_policy
-from components.cluster.node_groups import ARCH_VALUES, Architecture
+from components.cluster.node_groups import ARCH_LABEL, ARCH_VALUES, Architecture
 from components.naming import IAM_ROLE_NAME, safe_name
 
 CHART_VERSION = "1.14.1"
@@ -204,7 +204,7 @@ class Karpenter(pulumi.ComponentResource):
         node: dict[str, Any] = {
             "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": _NODE_CLASS},
             "requirements": [
-                _in("kubernetes.io/arch", ARCH_VALUES[args.architecture]),
+                _in(ARCH_LABEL, ARCH_VALUES[args.architecture]),
                 _in("kubernetes.io/os", "linux"),
                 _in(CAPACITY_TYPE, capacity_type),
                 _in("karpenter.k8s.aws/instance-category", "c", "m", "r"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.naming import RESTRICTED
+
 CHART_VERSION = "2.20.2"
 NAMESPACE = "keda"
 #: What selects the pods that look at queues, as the chart labels them.
@@ -33,16 +35,9 @@ class Keda(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: KedaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:Keda", name, None, opts)
-        modes = ("enforce", "audit", "warn")
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=k8s.meta.v1.ObjectMetaArgs(
-                name=NAMESPACE,
-                labels={
-                    **args.labels,
-                    **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes},
-                },
-            ),
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, labels={**args.labels, **RESTRICTED}),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.release = k8s.helm.v3.Release(

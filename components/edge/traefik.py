@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.naming import RESTRICTED
+
 CHART_VERSION = "37.4.0"
 NAMESPACE = "traefik"
 #: What selects Traefik's pods, as its chart labels them.
@@ -48,16 +50,7 @@ class Traefik(pulumi.ComponentResource):
         super().__init__("langgraph-agents:components:Traefik", name, None, opts)
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=k8s.meta.v1.ObjectMetaArgs(
-                name=NAMESPACE,
-                labels={
-                    **args.labels,
-                    **{
-                        f"pod-security.kubernetes.io/{mode}": "restricted"
-                        for mode in ("enforce", "audit", "warn")
-                    },
-                },
-            ),
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, labels={**args.labels, **RESTRICTED}),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.release = k8s.helm.v3.Release(

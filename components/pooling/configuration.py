@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from components.workload.network_policies import POOLER_PORT
 
-#: Where PgBouncer listens.
-PORT = POOLER_PORT
-
 
 @dataclass(frozen=True, kw_only=True)
 class PooledDatabase:
@@ -59,7 +56,7 @@ def settings(
     """
     values: Mapping[str, object] = {
         "listen_addr": "*",
-        "listen_port": PORT,
+        "listen_port": POOLER_PORT,
         # There the same user is PgBouncer's administrator without a password.
         "unix_socket_dir": files.socket_folder,
         "pool_mode": "transaction",

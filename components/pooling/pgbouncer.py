@@ -8,10 +8,20 @@ import pulumi_kubernetes as k8s
 
 from components.naming import config_hash, selector_labels
 from components.pooling.authority import ServerCertificate, ServerCertificateArgs
-from components.pooling.configuration import PORT, Files, PooledDatabase, settings
+from components.pooling.configuration import Files, PooledDatabase, settings
+from components.stores.database_uri import CA_FILE
 from components.workload.container import ContainerResources, restricted
-from components.workload.network_policies import POSTGRES_PORT, Egress, Ingress, Peer, Port, cidr_peers
-from components.workload.pod import USER_ID
+from components.workload.network_policies import (
+    POOLER_PORT,
+    POSTGRES_PORT,
+    Egress,
+    Ingress,
+    Peer,
+    Port,
+    cidr_peers,
+    lookups,
+)
+from components.workload.pod import as_user, scraped, secrets_volume, spread_out
 from components.workload.pod_options import CERTIFICATES_DIR, SECRETS_DIR
 
 #: Names every object, and the Service that clients connect to.
@@ -126,7 +136,7 @@ class PgBouncer(pulumi.ComponentResource):
                 port=int(known[1]),
                 files=Files(
                     logins=f"{SECRETS_DIR}/{LOGINS}",
-                    server_authorities=f"{CERTIFICATES_DIR}/rds-ca.pem",
+                    server_authorities=CA_FILE,
                     certificate=f"{_TLS_DIR}/tls.crt",
                     key=f"{_TLS_DIR}/tls.key",
                     socket_folder=_SOCKET_DIR,
@@ -183,7 +193,7 @@ class PgBouncer(pulumi.ComponentResource):
                 selector=POD_LABELS,
                 ports=[
                     k8s.core.v1.ServicePortArgs(
-                        name="postgresql", port=PORT, target_port="postgresql", protocol="TCP"
+                        name="postgresql", port=POOLER_PORT, target_port="postgresql", protocol="TCP"
                     )
                 ],
             ),
@@ -210,15 +220,12 @@ class PgBouncer(pulumi.ComponentResource):
                         from_=[
                             Peer(pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(args.clients)))
                         ],
-                        ports=[Port(port=PORT, protocol="TCP")],
+                        ports=[Port(port=POOLER_PORT, protocol="TCP")],
                     ),
                     Ingress(from_=list(args.scrapers), ports=[Port(port=args.metrics_port, protocol="TCP")]),
                 ],
                 egress=[
-                    Egress(
-                        to=list(args.name_servers),
-                        ports=[Port(port=53, protocol="UDP"), Port(port=53, protocol="TCP")],
-                    ),
+                    lookups(args.name_servers),
                     Egress(
                         to=cidr_peers(args.database_cidrs), ports=[Port(port=POSTGRES_PORT, protocol="TCP")]
                     ),
@@ -231,7 +238,6 @@ class PgBouncer(pulumi.ComponentResource):
         self, service_account: pulumi.Output[str], config_map: pulumi.Output[str], ini: pulumi.Output[str]
     ) -> k8s.core.v1.PodTemplateSpecArgs:
         args = self._args
-        resources = args.resources
         mounts = {
             "secrets": SECRETS_DIR,
             "authorities": CERTIFICATES_DIR,
@@ -244,9 +250,7 @@ class PgBouncer(pulumi.ComponentResource):
                 annotations={
                     "checksum/config": ini.apply(lambda text: config_hash({_SETTINGS: text})),
                     "checksum/secrets": args.secrets_version,
-                    "prometheus.io/scrape": "true",
-                    "prometheus.io/path": "/metrics",
-                    "prometheus.io/port": str(args.metrics_port),
+                    **scraped(args.metrics_port),
                 },
             ),
             spec=k8s.core.v1.PodSpecArgs(
@@ -255,17 +259,8 @@ class PgBouncer(pulumi.ComponentResource):
                 enable_service_links=False,
                 node_selector=dict(args.node_selector),
                 termination_grace_period_seconds=_GRACE_SECONDS,
-                security_context=k8s.core.v1.PodSecurityContextArgs(
-                    run_as_non_root=True,
-                    run_as_user=USER_ID,
-                    run_as_group=USER_ID,
-                    fs_group=USER_ID,
-                    seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault"),
-                ),
-                topology_spread_constraints=[
-                    _spread("topology.kubernetes.io/zone", "DoNotSchedule"),
-                    _spread("kubernetes.io/hostname", "ScheduleAnyway"),
-                ],
+                security_context=as_user(),
+                topology_spread_constraints=spread_out(POD_LABELS),
                 containers=[
                     k8s.core.v1.ContainerArgs(
                         name=NAME,
@@ -274,13 +269,10 @@ class PgBouncer(pulumi.ComponentResource):
                         args=[f"{_SETTINGS_DIR}/{_SETTINGS}", f"{_TLS_DIR}/tls.crt", f"{_TLS_DIR}/tls.key"],
                         ports=[
                             k8s.core.v1.ContainerPortArgs(
-                                name="postgresql", container_port=PORT, protocol="TCP"
+                                name="postgresql", container_port=POOLER_PORT, protocol="TCP"
                             )
                         ],
-                        resources=k8s.core.v1.ResourceRequirementsArgs(
-                            requests={"cpu": resources.cpu_request, "memory": resources.memory_request},
-                            limits={"cpu": resources.cpu_limit, "memory": resources.memory_limit},
-                        ),
+                        resources=args.resources.requirements(),
                         security_context=restricted(),
                         startup_probe=_listens(period=1, failures=60),
                         readiness_probe=_listens(period=5, failures=2),
@@ -301,14 +293,7 @@ class PgBouncer(pulumi.ComponentResource):
                     self._exporter(),
                 ],
                 volumes=[
-                    k8s.core.v1.VolumeArgs(
-                        name="secrets",
-                        csi=k8s.core.v1.CSIVolumeSourceArgs(
-                            driver="secrets-store.csi.k8s.io",
-                            read_only=True,
-                            volume_attributes={"secretProviderClass": args.secret_provider_class},
-                        ),
-                    ),
+                    secrets_volume(args.secret_provider_class),
                     k8s.core.v1.VolumeArgs(
                         name="authorities",
                         config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=args.certificates_config_map),
@@ -331,7 +316,7 @@ class PgBouncer(pulumi.ComponentResource):
 
     def _exporter(self) -> k8s.core.v1.ContainerArgs:
         """What tells PgBouncer's figures: pools, clients that wait, connections to the server."""
-        args, resources = self._args, EXPORTER_RESOURCES
+        args = self._args
         return k8s.core.v1.ContainerArgs(
             name="metrics",
             image=args.image,
@@ -340,17 +325,14 @@ class PgBouncer(pulumi.ComponentResource):
             args=[
                 f"--web.listen-address=:{args.metrics_port}",
                 "--pgBouncer.connectionString="
-                f"postgres://{NAME}@/{NAME}?host={_SOCKET_DIR}&port={PORT}&sslmode=disable",
+                f"postgres://{NAME}@/{NAME}?host={_SOCKET_DIR}&port={POOLER_PORT}&sslmode=disable",
             ],
             ports=[
                 k8s.core.v1.ContainerPortArgs(
                     name="metrics", container_port=args.metrics_port, protocol="TCP"
                 )
             ],
-            resources=k8s.core.v1.ResourceRequirementsArgs(
-                requests={"cpu": resources.cpu_request, "memory": resources.memory_request},
-                limits={"cpu": resources.cpu_limit, "memory": resources.memory_limit},
-            ),
+            resources=EXPORTER_RESOURCES.requirements(),
             security_context=restricted(),
             readiness_probe=_exporter_probe(10),
             liveness_probe=_exporter_probe(30),
@@ -372,14 +354,4 @@ def _listens(*, period: int, failures: int) -> k8s.core.v1.ProbeArgs:
         period_seconds=period,
         timeout_seconds=3,
         failure_threshold=failures,
-    )
-
-
-def _spread(topology_key: str, when_unsatisfiable: str) -> k8s.core.v1.TopologySpreadConstraintArgs:
-    return k8s.core.v1.TopologySpreadConstraintArgs(
-        max_skew=1,
-        topology_key=topology_key,
-        when_unsatisfiable=when_unsatisfiable,
-        label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=POD_LABELS),
-        match_label_keys=["pod-template-hash"],
     )

@@ -16,6 +16,13 @@ class ContainerResources:
     cpu_limit: str
     memory_limit: str
 
+    def requirements(self, **requests: str) -> k8s.core.v1.ResourceRequirementsArgs:
+        """As Kubernetes has them; ``requests`` are further ones, by name."""
+        return k8s.core.v1.ResourceRequirementsArgs(
+            requests={"cpu": self.cpu_request, "memory": self.memory_request, **requests},
+            limits={"cpu": self.cpu_limit, "memory": self.memory_limit},
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Companion:
@@ -62,7 +69,6 @@ def companion_container(companion: Companion) -> k8s.core.v1.ContainerArgs:
     """An init container; one that restarts always is a sidecar:
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     """
-    resources = companion.resources
     return k8s.core.v1.ContainerArgs(
         name=companion.name,
         image=companion.image,
@@ -74,10 +80,7 @@ def companion_container(companion: Companion) -> k8s.core.v1.ContainerArgs:
             for name, value in sorted(companion.variables.items())
         ]
         or None,
-        resources=k8s.core.v1.ResourceRequirementsArgs(
-            requests={"cpu": resources.cpu_request, "memory": resources.memory_request},
-            limits={"cpu": resources.cpu_limit, "memory": resources.memory_limit},
-        ),
+        resources=companion.resources.requirements(),
         restart_policy="Always" if companion.sidecar else None,
         security_context=restricted(),
         liveness_probe=companion.liveness,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.naming import RESTRICTED
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamespaceArgs:
@@ -31,10 +33,9 @@ class AgentNamespace(pulumi.ComponentResource):
     def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:AgentNamespace", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.namespace, labels={**args.labels, **levels}),
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.namespace, labels={**args.labels, **RESTRICTED}),
             opts=child,
         )
         self.namespace = namespace.metadata.name

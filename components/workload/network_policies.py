@@ -12,6 +12,7 @@ Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgs
 Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgs
 
 POSTGRES_PORT = 5432
+#: Where PgBouncer listens.
 POOLER_PORT = 6432
 CACHE_PORT = 6379
 # EKS Pod Identity's agent, for model providers on AWS (the EKS user guide, "How EKS Pod Identity works").
@@ -54,6 +55,11 @@ class Destination:
     def __post_init__(self) -> None:
         if not self.ports:
             raise ValueError(f"ports of {self.cidr} is empty, which would open them all: name the ports")
+
+
+def lookups(name_servers: Sequence[Peer]) -> Egress:
+    """To who resolves names."""
+    return Egress(to=list(name_servers), ports=[Port(port=53, protocol="UDP"), Port(port=53, protocol="TCP")])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +110,7 @@ class NetworkPolicies(pulumi.ComponentResource):
         self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("langgraph-agents:components:NetworkPolicies", name, None, opts)
-        dns = Egress(
-            to=list(args.name_servers),
-            ports=[Port(port=53, protocol="UDP"), Port(port=53, protocol="TCP")],
-        )
+        dns = lookups(args.name_servers)
         database = Egress(
             to=cidr_peers(args.database_cidrs), ports=[Port(port=POSTGRES_PORT, protocol="TCP")]
         )

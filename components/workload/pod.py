@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.stores.database_uri import POOLER_CA_FILE
 from components.workload.container import ContainerResources, companion_container, restricted
 from components.workload.pod_options import CERTIFICATES_DIR, SECRETS_DIR, PodOptions
 
@@ -51,7 +53,7 @@ class PodArgs:
     certificates_config_map: pulumi.Input[str]
     """Mounted at ``CERTIFICATES_DIR``."""
     pooler_certificate_secret: pulumi.Input[str] | None = None
-    """Whose ``ca.crt`` is mounted there too, as ``pgbouncer-ca.pem``."""
+    """Whose ``ca.crt`` is mounted there too, as `POOLER_CA_FILE`."""
     resources: ContainerResources
     labels: Mapping[str, str]
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
@@ -81,10 +83,8 @@ def pod_template(
         command: replaces the image's entry point; ``None`` keeps it.
         ports: container ports by name.
     """
-    resources, options = args.resources, args.options
-    requests = {"cpu": resources.cpu_request, "memory": resources.memory_request}
-    if options.ephemeral_storage:
-        requests["ephemeral-storage"] = options.ephemeral_storage
+    options = args.options
+    further = {"ephemeral-storage": options.ephemeral_storage} if options.ephemeral_storage else {}
     annotations = {**options.annotations, **args.annotations}
     return k8s.core.v1.PodTemplateSpecArgs(
         metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(args.labels), annotations=annotations or None),
@@ -105,13 +105,7 @@ def pod_template(
             topology_spread_constraints=list(topology_spread) if topology_spread else None,
             tolerations=[*([_SPOT_TOLERATION] if args.spot else []), *options.tolerations] or None,
             affinity=_SPOT_AFFINITY if args.spot else None,
-            security_context=k8s.core.v1.PodSecurityContextArgs(
-                run_as_non_root=True,
-                run_as_user=USER_ID,
-                run_as_group=USER_ID,
-                fs_group=USER_ID,
-                seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault"),
-            ),
+            security_context=as_user(),
             init_containers=[companion_container(each) for each in options.companions] or None,
             containers=[
                 k8s.core.v1.ContainerArgs(
@@ -129,10 +123,7 @@ def pod_template(
                             config_map_ref=k8s.core.v1.ConfigMapEnvSourceArgs(name=args.config_map)
                         )
                     ],
-                    resources=k8s.core.v1.ResourceRequirementsArgs(
-                        requests=requests,
-                        limits={"cpu": resources.cpu_limit, "memory": resources.memory_limit},
-                    ),
+                    resources=args.resources.requirements(**further),
                     security_context=restricted(),
                     liveness_probe=liveness,
                     readiness_probe=readiness,
@@ -154,14 +145,7 @@ def pod_template(
                 )
             ],
             volumes=[
-                k8s.core.v1.VolumeArgs(
-                    name="secrets",
-                    csi=k8s.core.v1.CSIVolumeSourceArgs(
-                        driver="secrets-store.csi.k8s.io",
-                        read_only=True,
-                        volume_attributes={"secretProviderClass": args.secret_provider_class},
-                    ),
-                ),
+                secrets_volume(args.secret_provider_class),
                 _certificates(args),
                 # The root file system is read-only, and some libraries want a place for a moment.
                 k8s.core.v1.VolumeArgs(
@@ -174,6 +158,56 @@ def pod_template(
             ],
         ),
     )
+
+
+def as_user() -> k8s.core.v1.PodSecurityContextArgs:
+    """What the restricted Pod Security Standard asks of a pod, as the user of the images that are built here."""
+    return k8s.core.v1.PodSecurityContextArgs(
+        run_as_non_root=True,
+        run_as_user=USER_ID,
+        run_as_group=USER_ID,
+        fs_group=USER_ID,
+        seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault"),
+    )
+
+
+def secrets_volume(secret_provider_class: pulumi.Input[str]) -> k8s.core.v1.VolumeArgs:
+    """The objects of a SecretProviderClass as files; its name is ``secrets``."""
+    return k8s.core.v1.VolumeArgs(
+        name="secrets",
+        csi=k8s.core.v1.CSIVolumeSourceArgs(
+            driver="secrets-store.csi.k8s.io",
+            read_only=True,
+            volume_attributes={"secretProviderClass": secret_provider_class},
+        ),
+    )
+
+
+def scraped(metrics_port: int) -> dict[str, str]:
+    """The annotations by which Prometheus finds a pod's metrics."""
+    return {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/path": "/metrics",
+        "prometheus.io/port": str(metrics_port),
+    }
+
+
+def spread_out(selector: Mapping[str, str]) -> list[k8s.core.v1.TopologySpreadConstraintArgs]:
+    """Over the zones in any case, and over the nodes where there are some."""
+    return [
+        k8s.core.v1.TopologySpreadConstraintArgs(
+            max_skew=1,
+            topology_key=topology_key,
+            when_unsatisfiable=when_unsatisfiable,
+            label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(selector)),
+            # Count each revision by itself: during a rollout the old one's pods would push the new ones together.
+            match_label_keys=["pod-template-hash"],
+        )
+        for topology_key, when_unsatisfiable in (
+            ("topology.kubernetes.io/zone", "DoNotSchedule"),
+            ("kubernetes.io/hostname", "ScheduleAnyway"),
+        )
+    ]
 
 
 def _certificates(args: PodArgs) -> k8s.core.v1.VolumeArgs:
@@ -194,7 +228,9 @@ def _certificates(args: PodArgs) -> k8s.core.v1.VolumeArgs:
                     secret=k8s.core.v1.SecretProjectionArgs(
                         name=args.pooler_certificate_secret,
                         # Not its key.
-                        items=[k8s.core.v1.KeyToPathArgs(key="ca.crt", path="pgbouncer-ca.pem")],
+                        items=[
+                            k8s.core.v1.KeyToPathArgs(key="ca.crt", path=PurePosixPath(POOLER_CA_FILE).name)
+                        ],
                     )
                 ),
             ]

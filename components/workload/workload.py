@@ -8,7 +8,7 @@ import pulumi_kubernetes as k8s
 
 from components.naming import config_hash
 from components.workload.container import ContainerResources
-from components.workload.pod import PodArgs, pod_template
+from components.workload.pod import PodArgs, pod_template, scraped, spread_out
 from components.workload.pod_options import PodOptions
 
 SERVICE_PORT = 80
@@ -169,9 +169,7 @@ class Workload(pulumi.ComponentResource):
             annotations={
                 "checksum/config": config_hash(part.variables),
                 "checksum/secrets": args.secrets_version,
-                "prometheus.io/scrape": "true",
-                "prometheus.io/path": "/metrics",
-                "prometheus.io/port": str(args.metrics_port),
+                **scraped(args.metrics_port),
             },
             termination_grace_period_seconds=part.grace_period_seconds,
             spot=args.spot,
@@ -214,10 +212,7 @@ class Workload(pulumi.ComponentResource):
                     )
                     if pre_stop_seconds
                     else None,
-                    topology_spread=[
-                        self._spread("topology.kubernetes.io/zone", "DoNotSchedule", part.selector),
-                        self._spread("kubernetes.io/hostname", "ScheduleAnyway", part.selector),
-                    ],
+                    topology_spread=spread_out(part.selector),
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.rollout_after)),
@@ -233,16 +228,3 @@ class Workload(pulumi.ComponentResource):
             opts=child,
         )
         return config_map, deployment
-
-    @staticmethod
-    def _spread(
-        topology_key: str, when_unsatisfiable: str, selector: Mapping[str, str]
-    ) -> k8s.core.v1.TopologySpreadConstraintArgs:
-        return k8s.core.v1.TopologySpreadConstraintArgs(
-            max_skew=1,
-            topology_key=topology_key,
-            when_unsatisfiable=when_unsatisfiable,
-            label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(selector)),
-            # Count each revision by itself: during a rollout the old one's pods would push the new ones together.
-            match_label_keys=["pod-template-hash"],
-        )
