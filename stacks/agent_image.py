@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pulumi
 
-from components.workload.image import DEPLOYED, Image, ImageArgs
+from components.workload.image import Image
 from stacks.agent_settings import Agent
-from stacks.platform import PLATFORMS, Platform
+from stacks.built_images import PLATFORMS, image_args
+from stacks.platform import Platform
 from stacks.settings import Settings
 
 CONTEXTS = Path("build/images")
@@ -27,20 +28,14 @@ def deploy_image(
         return platform.registries.resolved(agent.image, pulumi.InvokeOutputOptions(parent=opts.parent))
     if agent.source is None:
         return platform.image
-    on = PLATFORMS[settings.cluster.architecture]
     return Image(
         f"{agent.data_name}-image",
-        ImageArgs(
-            repository_name=settings.image.repository or f"{platform.name}/{agent.data_name}",
-            existing=settings.image.repository is not None,
-            tag=f"{DEPLOYED}-{agent.data_name}" if settings.image.repository else DEPLOYED,
-            context=str(_context(agent.name, agent.source, on)),
-            dockerfile=None,
-            platforms=[on],
+        image_args(
+            settings,
+            name=platform.name,
             region=platform.region,
-            keep_images=settings.image.keep,
-            force_delete=not settings.production,
-            protect=settings.production,
+            context=str(_context(agent.name, agent.source, PLATFORMS[settings.cluster.architecture])),
+            part=agent.data_name,
             kms_key_arn=platform.images_key_arn,
         ),
         opts,

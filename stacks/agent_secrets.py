@@ -60,11 +60,11 @@ def deploy_secrets(
     existing = {secret.name: pulumi.Output.from_input(secret.arn) for secret in agent.secrets if secret.arn}
     administrator = platform.database.admin_secret
     return AgentSecrets(
-        server=SecretFiles({**_arns(made), **existing}, _version(*made.values())),
+        server=SecretFiles({**_arns(made), **existing}, files_version(*made.values())),
         migration=SecretFiles(
             # PostgreSQL itself: what changes tables belongs to a session.
             _arns({DATABASE_URI: database.secret, DATABASE_ADMIN_URI: administrator}),
-            _version(database.secret, administrator),
+            files_version(database.secret, administrator),
         ),
         login=(_identifier(agent.data_name), database.password),
     )
@@ -133,7 +133,8 @@ def _arns(secrets: Mapping[str, Secret | SecretEntry]) -> dict[str, pulumi.Outpu
     return {name: secret.arn for name, secret in secrets.items()}
 
 
-def _version(*secrets: Secret | SecretEntry) -> pulumi.Output[str]:
+def files_version(*secrets: Secret | SecretEntry) -> pulumi.Output[str]:
+    """Changes whenever one of these does."""
     return pulumi.Output.all(*[secret.version_id for secret in secrets]).apply(
         lambda versions: hashlib.sha256("\0".join(versions).encode()).hexdigest()[:16]
     )

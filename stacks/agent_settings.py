@@ -42,11 +42,6 @@ LONGEST_GRACE = 4200
 LEAST_POOL = 2
 
 
-def _min_is_at_most_max(least: int, most: int) -> None:
-    if least > most:
-        raise ValueError(f"min {least} is above max {most}: lower min or raise max")
-
-
 class Replicas(Model):
     """How many pods the HorizontalPodAutoscaler may run."""
 
@@ -56,23 +51,17 @@ class Replicas(Model):
     """The most pods."""
 
     @model_validator(mode="after")
-    def _bounds_are_in_order(self) -> Self:
-        _min_is_at_most_max(self.min, self.max)
+    def _min_is_at_most_max(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: lower min or raise max")
         return self
 
 
-class WorkerReplicas(Model):
+class WorkerReplicas(Replicas):
     """How many pods the autoscaler may run."""
 
     min: Annotated[Whole, Field(ge=0, le=1000)] = 1
     """The fewest pods. 0 with ``autoscaling.queue`` and outside production: the first run starts the first pod."""
-    max: Annotated[Whole, Field(ge=1, le=1000)] = 3
-    """The most pods."""
-
-    @model_validator(mode="after")
-    def _bounds_are_in_order(self) -> Self:
-        _min_is_at_most_max(self.min, self.max)
-        return self
 
 
 class Autoscaling(Model):

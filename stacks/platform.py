@@ -33,20 +33,16 @@ from components.stores.checkpointer import Checkpointer, CheckpointerArgs
 from components.stores.existing_cache import ExistingCache, ExistingCacheArgs
 from components.stores.existing_database import ExistingDatabase, ExistingDatabaseArgs
 from components.stores.rds_ca import rds_ca
-from components.workload.image import Image, ImageArgs
+from components.workload.image import Image
 from components.workload.namespace import AgentNamespace, NamespaceArgs
 from components.workload.network_policies import Peer, cidr_peers, name_servers, namespace_peer
+from stacks.built_images import image_args
 from stacks.platform_cluster import deploy_addons, deploy_cluster, deploy_controllers, deploy_keda
 from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
 from stacks.registries import Registries, deploy_registries
 from stacks.settings import Settings
 from stacks.vocabulary import Compute, IngressController, Pooler
-
-PLATFORMS = {
-    Architecture.X86_64: "linux/amd64",
-    Architecture.ARM64: "linux/arm64",
-}
 
 
 @dataclass(frozen=True)
@@ -384,16 +380,6 @@ def _image(settings: Settings, name: str, region: str, opts: pulumi.ResourceOpti
         return pulumi.Output.from_input("")
     return Image(
         "image",
-        ImageArgs(
-            repository_name=settings.image.repository or name,
-            existing=settings.image.repository is not None,
-            context=settings.image.context,
-            dockerfile=None,
-            platforms=[PLATFORMS[settings.cluster.architecture]],
-            region=region,
-            keep_images=settings.image.keep,
-            force_delete=not settings.production,
-            protect=settings.production,
-        ),
+        image_args(settings, name=name, region=region, context=settings.image.context),
         opts,
     ).ref

@@ -1,6 +1,5 @@
 """PgBouncer of a stack: between its agents and their databases."""
 
-import hashlib
 from collections.abc import Mapping
 
 import pulumi
@@ -11,11 +10,12 @@ from components.pooling.configuration import PooledDatabase, logins
 from components.pooling.pgbouncer import IMAGE_CONTEXT, LOGINS, NAME, PgBouncer, PgBouncerArgs
 from components.secrets.secrets import Secret, SecretArgs
 from components.stores.max_connections import max_connections
-from components.workload.image import DEPLOYED, Image, ImageArgs
+from components.workload.image import Image
 from stacks.agent_access import grant
-from stacks.agent_secrets import SecretFiles
+from stacks.agent_secrets import SecretFiles, files_version
+from stacks.built_images import image_args
 from stacks.connections import POOLERS, max_clients, pool_sizes, pooler_resources
-from stacks.platform import PLATFORMS, Platform
+from stacks.platform import Platform
 from stacks.service import METRICS_PORT
 from stacks.settings import Settings
 
@@ -49,10 +49,7 @@ def deploy_pooler(
     )
     access = grant(
         NAME,
-        SecretFiles(
-            {LOGINS: secret.arn},
-            secret.version_id.apply(lambda version: hashlib.sha256(version.encode()).hexdigest()[:16]),
-        ),
+        SecretFiles({LOGINS: secret.arn}, files_version(secret)),
         platform,
         settings.namespace,
         named,
@@ -64,7 +61,13 @@ def deploy_pooler(
         PgBouncerArgs(
             namespace=platform.namespace.namespace,
             namespace_name=settings.namespace,
-            image=_image(settings, platform, opts),
+            image=Image(
+                "pooler-image",
+                image_args(
+                    settings, name=platform.name, region=platform.region, context=IMAGE_CONTEXT, part=NAME
+                ),
+                opts,
+            ).ref,
             replicas=POOLERS,
             labels=named,
             clients={"app.kubernetes.io/part-of": named["app.kubernetes.io/part-of"]},
@@ -91,23 +94,3 @@ def deploy_pooler(
         opts,
     )
     group.register_outputs({})
-
-
-def _image(settings: Settings, platform: Platform, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    shared = settings.image.repository
-    return Image(
-        "pooler-image",
-        ImageArgs(
-            repository_name=shared or f"{platform.name}/{NAME}",
-            existing=shared is not None,
-            tag=f"{DEPLOYED}-{NAME}" if shared else DEPLOYED,
-            context=IMAGE_CONTEXT,
-            dockerfile=None,
-            platforms=[PLATFORMS[settings.cluster.architecture]],
-            region=platform.region,
-            keep_images=settings.image.keep,
-            force_delete=not settings.production,
-            protect=settings.production,
-        ),
-        opts,
-    ).ref

@@ -15,8 +15,8 @@ from langgraph_agents_service.projects.config import ProjectError
 from stacks import reading
 from stacks.agent_image import CONTEXTS
 from stacks.agent_settings import Agent
+from stacks.built_images import PLATFORMS
 from stacks.loading import SettingsError, load
-from stacks.platform import PLATFORMS
 from stacks.settings import Settings
 
 
