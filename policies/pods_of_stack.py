@@ -31,17 +31,15 @@ _ADDON = "aws:eks/addon:Addon"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _ZONE = "topology.kubernetes.io/zone"
 
+# Where a chart of several Deployments keeps what each of them requests, by where it keeps their numbers of pods.
+_CHART_PARTS = {"operator": "operator", "metricsServer": "metricServer", "webhooks": "webhooks"}
 #: Where charts keep the number of pods of a Deployment.
 CHART_REPLICAS = (
     ("replicaCount",),
     ("replicas",),
     ("deployment", "replicas"),
-    ("operator", "replicaCount"),
-    ("metricsServer", "replicaCount"),
-    ("webhooks", "replicaCount"),
+    *((part, "replicaCount") for part in _CHART_PARTS),
 )
-# Where a chart of several Deployments keeps what each of them requests, by where it keeps their numbers of pods.
-_CHART_PARTS = {"operator": "operator", "metricsServer": "metricServer", "webhooks": "webhooks"}
 
 
 def daemons(stack: Stack) -> list[Workload]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.pods import AUTOSCALERS, bounds_of
-from preview.change.diff import Change, PlanDiff, Status, former_urns
+from preview.change.diff import Change, PlanDiff, Status
 from preview.exposure.workloads import workloads
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.values import Difference
@@ -45,8 +45,7 @@ def out_of_reach(diff: PlanDiff) -> Iterator[str]:
 def lost_by_name(diff: PlanDiff) -> Iterator[str]:
     """Agents that begin with nothing beside data that is left behind: by all appearances the same, renamed."""
     after = diff.after
-    former = former_urns(diff.before, after)
-    empty = [after.agent(own) for own in after.of_type(_DATABASE_OF_AGENT) if former[own.urn] is None]
+    empty = [after.agent(own) for own in after.of_type(_DATABASE_OF_AGENT) if diff.former[own.urn] is None]
     for left in _left_behind(diff):
         if left.agent in empty:
             yield (
@@ -66,9 +65,8 @@ def lost_by_name(diff: PlanDiff) -> Iterator[str]:
 def renamed(diff: PlanDiff) -> Iterator[str]:
     """Agents that keep their data under another name."""
     after = diff.after
-    former = former_urns(diff.before, after)
     for own in after.of_type(_DATABASE_OF_AGENT):
-        was = diff.before.resources.get(former[own.urn] or "")
+        was = diff.before.resources.get(diff.former[own.urn] or "")
         old, new = diff.before.agent(was) if was else "", after.agent(own)
         if old and old != new:
             yield (
@@ -93,7 +91,7 @@ class _LeftBehind:
 
 def _left_behind(diff: PlanDiff) -> Iterator[_LeftBehind]:
     before = diff.before
-    kept = set(former_urns(before, diff.after).values())
+    kept = set(diff.former.values())
     instances = ", ".join(database.name for database in before.of_type(_DATABASE)) or "RDS"
     for own in before.of_type(_DATABASE_OF_AGENT):
         if own.urn in kept:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from preview.change.stateful import LOST, RESTORABLE, is_guarded, is_stateful, lost
 from preview.recording.plan import Plan, PlannedResource
@@ -88,6 +89,11 @@ class PlanDiff:
     after: Plan
     changes: tuple[Change, ...]
 
+    @cached_property
+    def former(self) -> Mapping[str, str | None]:
+        """What each resource was called: by its URN now; None where it is new."""
+        return _former_urns(self.before, self.after)
+
     @property
     def counts(self) -> Mapping[Status, int]:
         """How many resources there are of each status."""
@@ -112,7 +118,7 @@ def compare(before: Plan, after: Plan) -> PlanDiff:
 
     Components count for nothing: they are the folders that resources lie in.
     """
-    former = former_urns(before, after)
+    former = _former_urns(before, after)
     kept = set(former.values())
     gone = [r for r in before.resources.values() if r.urn not in kept and r.custom]
     new = [r for r in after.resources.values() if former[r.urn] is None and r.custom]
@@ -127,7 +133,7 @@ def compare(before: Plan, after: Plan) -> PlanDiff:
     return PlanDiff(before, after, tuple(sorted(changes, key=_urgency)))
 
 
-def former_urns(before: Plan, after: Plan) -> dict[str, str | None]:
+def _former_urns(before: Plan, after: Plan) -> dict[str, str | None]:
     """What each resource was called: by its URN, else by the first alias that is there; None where it is new."""
     return {
         resource.urn: next(

@@ -6,7 +6,7 @@ from typing import Any
 
 from preview.change import hosts, names, processors
 from preview.change.data import is_mounted, lost_by_name, new_keys, out_of_reach, renamed, single_pods
-from preview.change.diff import Change, PlanDiff, Status, former_urns
+from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import (
     Effect,
     Refusal,
@@ -324,7 +324,7 @@ def _exposure_changes(
     diff: PlanDiff, before: Exposure, after: Exposure
 ) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """Edges that come and go; of resources that come or go themselves only those to and from the outside."""
-    now = {old: new for new, old in former_urns(diff.before, diff.after).items() if old is not None}
+    now = {old: new for new, old in diff.former.items() if old is not None}
 
     def key(edge: Edge, names: Mapping[str, str]) -> tuple[object, ...]:
         ends = (names.get(edge.source, edge.source), names.get(edge.target, edge.target))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from preview.change.diff import PlanDiff, former_urns
+from policies.model import at, mapping
+from preview.change.diff import PlanDiff
 from preview.recording.plan import Plan, PlannedResource
 
 _ARCH = "kubernetes.io/arch"
@@ -55,7 +56,7 @@ def _processors(plan: Plan) -> set[str]:
     pools = {
         str(value)
         for pool in plan.of_type(_NODE_POOL)
-        for wanted in _at(pool.inputs, "spec", "template", "spec").get("requirements") or ()
+        for wanted in _template(pool).get("requirements") or ()
         if wanted.get("key") == _ARCH
         for value in wanted.get("values") or ()
     }
@@ -64,15 +65,15 @@ def _processors(plan: Plan) -> set[str]:
 
 def _deployments(diff: PlanDiff) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
     """The agents that stay, with the pods that their Deployments make before and after."""
-    former = former_urns(diff.before, diff.after)
     for after in diff.after.of_type(_DEPLOYMENT):
-        before = diff.before.resources.get(former[after.urn] or "")
+        before = diff.before.resources.get(diff.former[after.urn] or "")
         if before is not None and (agent := diff.after.agent(after)):
-            yield agent, _pod(before), _pod(after)
+            yield agent, _template(before), _template(after)
 
 
-def _pod(deployment: PlannedResource) -> Mapping[str, Any]:
-    return _at(deployment.inputs, "spec", "template", "spec")
+def _template(resource: PlannedResource) -> Mapping[str, Any]:
+    """What a Deployment says of its pods, or a NodePool of its nodes."""
+    return mapping(at(resource.inputs, "spec", "template", "spec"))
 
 
 def _wants(pod: Mapping[str, Any]) -> bool:
@@ -81,9 +82,3 @@ def _wants(pod: Mapping[str, Any]) -> bool:
 
 def _images(pod: Mapping[str, Any]) -> list[Any]:
     return [container.get("image") for container in pod.get("containers") or ()]
-
-
-def _at(properties: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    for key in path:
-        properties = properties.get(key) or {}
-    return properties
