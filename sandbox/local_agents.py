@@ -47,7 +47,17 @@ class LocalAgents:
         """
         known: dict[str, Any] = json.loads(self._file.read_text()) if self._file.exists() else {}
         deployed = agents.find(self._api)
-        wanted = {agent.name: self._variables(agent) for agent in deployed if agent.name in sources}
+        containers = {
+            (each["metadata"]["namespace"], each["metadata"]["name"]): each["spec"]["template"]["spec"][
+                "containers"
+            ][0]
+            for each in self._api.list("apps/v1", "Deployment", labels=SERVER)
+        }
+        wanted = {
+            agent.name: self._variables(agent, containers[agent.namespace, agent.name])
+            for agent in deployed
+            if agent.name in sources
+        }
         for name in known.keys() - wanted.keys():
             self._stop(name)
         notes: dict[str, Any] = {}
@@ -59,7 +69,9 @@ class LocalAgents:
                 )
                 continue
             source, variables = sources[agent.name], wanted[agent.name]
-            content = json.dumps([str(source), sorted(variables.items()), self._image(agent)])
+            # The image changes with the agent's code.
+            image = str(containers[agent.namespace, agent.name].get("image"))
+            content = json.dumps([str(source), sorted(variables.items()), image])
             digest = hashlib.sha256(content.encode()).hexdigest()
             note = known.get(agent.name, {})
             port = note.get("port", 0)
@@ -76,7 +88,7 @@ class LocalAgents:
         write_private(self._file, json.dumps(notes))
         return reached
 
-    def _variables(self, agent: Agent) -> dict[str, str]:
+    def _variables(self, agent: Agent, container: Object) -> dict[str, str]:
         """What the agent's container is told, and a key for its callers, which `ask` reads from the cluster."""
         key = agent.key or secrets.token_urlsafe(32)
         secret = {
@@ -86,7 +98,6 @@ class LocalAgents:
             "data": {"API_KEYS": base64.b64encode(key.encode()).decode()},
         }
         self._api.apply(secret, force=True)
-        container = self._container(agent)
         given: dict[str, str] = {}
         for each in container.get("envFrom", ()):
             if "configMapRef" in each:
@@ -94,19 +105,6 @@ class LocalAgents:
                 given |= values.get("data", {})
         given |= {each["name"]: each["value"] for each in container.get("env", ()) if "value" in each}
         return {name: value for name, value in given.items() if name not in _OF_PODS} | {"API_KEYS": key}
-
-    def _image(self, agent: Agent) -> str:
-        """It changes with the agent's code."""
-        return str(self._container(agent).get("image"))
-
-    def _container(self, agent: Agent) -> Object:
-        (deployment,) = [
-            each
-            for each in self._api.list("apps/v1", "Deployment", agent.namespace, SERVER)
-            if each["metadata"]["name"] == agent.name
-        ]
-        container: Object = deployment["spec"]["template"]["spec"]["containers"][0]
-        return container
 
     def _start(self, name: str, port: int, source: Path | None, variables: Mapping[str, str]) -> str:
         """Start an agent and wait until it is ready; returns why it is not."""

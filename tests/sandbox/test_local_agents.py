@@ -120,8 +120,8 @@ def test_one_that_is_no_longer_deployed_ends(state: State) -> None:
 
 
 def test_a_project_is_served_from_its_folder(state: State) -> None:
-    told = ensure(state, Cluster(), {"support": Path("/work/orders")})
-    assert "--project=/work/orders" in told["support"]["arguments"]
+    told = ensure(state, Cluster(), {"support": Path("/projects/orders")})
+    assert "--project=/projects/orders" in told["support"]["arguments"]
 
 
 def test_one_that_does_not_start_is_told_of_with_its_last_words_and_keeps_no_other_from_it(
