@@ -137,11 +137,16 @@ class Runner:
         self._entered(run)
         return None
 
+    def read_along(self, run: Run) -> None:
+        """Before it begins: its events are wanted here. What executes elsewhere is read along from what is recorded,
+        and may have ended before anybody could ask for that."""
+        run.record_events = run.record_events or not self._executes
+
     async def submit(self, run: Run, owner: Owner, *, create_thread: bool) -> None:
         """Execute a run as soon as there is a place for it, here or on another process."""
         run.owner = owner.name
-        if not self._executes and self.watchers.watched(run.thread_id):
-            run.record_events = True  # it may begin and end elsewhere before anybody asks for them
+        if self.watchers.watched(run.thread_id):
+            self.read_along(run)
         start = self._executes and not self._places.full and not self.draining and not run.after_seconds
         if start:
             await self._places.take(run)

@@ -81,7 +81,7 @@ async def stream_stateless(body: StatelessRunCreate, service: ServiceDep, caller
     kept = _has_thread(service, body)
     if kept:
         run, owner = await _on_its_own_thread(service, body, caller)
-        run.record_events = run.record_events or not service.settings.process_role.executes
+        service.runner.read_along(run)
         execution = await _start(service, run, owner)
     else:
         run, owner = await _stateless(service, body, caller)

@@ -64,8 +64,7 @@ async def wait(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller
 @router.post("/threads/{thread_id}/runs/stream")
 async def stream(thread_id: ThreadId, body: RunCreate, service: ThreadsDep, caller: CallerDep) -> Response:
     run, owner = await prepare(service, caller, body, thread_id)
-    # What executes elsewhere is read along from what is recorded.
-    run.record_events = run.record_events or not service.settings.process_role.executes
+    service.runner.read_along(run)
     execution = await service.runner.start(run, owner, create_thread=body.if_not_exists == "create")
     await follow.settled_start(execution)
     return follow.stream(
