@@ -1,16 +1,13 @@
 """The page at `/`, as a person uses it: in a real browser."""
 
-import html
 import json
 import os
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import langgraph_agents_service.api
-from tests.browser import BROWSER, FLAGS
+from tests.browser import BROWSER, result_of
 from tests.service.serving import KEY, serving
 
 _PAGE = (Path(langgraph_agents_service.api.__file__).parent / "page.html").read_text()
@@ -75,32 +72,13 @@ _AFTER = """<script>
 def test_a_person_talks_to_the_agent_approves_and_looks_at_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    assert BROWSER, "CI has to have Chromium: without it nobody looks at the page"
     page = _PAGE.replace("<body>", f"<body>{_BEFORE}", 1).replace("</body>", f"{_AFTER}</body>", 1)
     (tmp_path / "page.html").write_text(page)
     monkeypatch.setattr("langgraph_agents_service.api.meta.files", lambda _package: tmp_path)
     with serving(checkpointer="memory") as served:
-        done = subprocess.run(
-            [
-                BROWSER,
-                *FLAGS,
-                f"--user-data-dir={tmp_path / 'profile'}",
-                f"--window-size={width},900",
-                "--virtual-time-budget=30000",
-                "--enable-logging=stderr",
-                "--dump-dom",
-                served.url,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=True,
-        )
-    found = re.search(r"<title>RESULT(.*?)</title>", done.stdout)
-    assert found, done.stderr
-    result = json.loads(html.unescape(found[1]))
+        result, logged = result_of(served.url, tmp_path / "profile", width=width, budget_ms=30_000)
     assert result["problems"] == []
-    assert "CONSOLE" not in done.stderr
+    assert "CONSOLE" not in logged
     assert result["threads"] == ["What is (2 + 3) * 4?"]
     assert result["state"] == 4
     assert result["overflow"] <= 0

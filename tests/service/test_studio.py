@@ -4,11 +4,8 @@ Studio itself is not to be had without an account. Where LangGraph's own server 
 `langgraph`), it is asked the same.
 """
 
-import html
 import json
 import os
-import re
-import subprocess
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +17,7 @@ import httpx
 import pytest
 
 from langgraph_agents_service.local import Postgres
-from tests.browser import BROWSER, FLAGS
+from tests.browser import BROWSER, result_of
 from tests.service.databases import migrated
 from tests.service.langgraph_dev import installed, langgraph_dev
 from tests.service.serving import GRAPHS, KEY, serving
@@ -49,30 +46,12 @@ def page(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 def asked(page: tuple[Path, str], url: str, headers: dict[str, str]) -> dict[str, Any]:
     """What comes back when the page asks the server at this address."""
-    assert BROWSER, "CI has to have Chromium: without it nobody asks as a page does"
     folder, origin = page
     given = f"window.given = {json.dumps({'url': url, 'headers': headers})};"
     (folder / "index.html").write_text(
         f"<!doctype html><title></title><script>{given}</script><script>{SCRIPT.read_text()}</script>"
     )
-    done = subprocess.run(
-        [
-            BROWSER,
-            *FLAGS,
-            f"--user-data-dir={folder.parent / 'profile'}",
-            "--virtual-time-budget=30000",
-            "--enable-logging=stderr",
-            "--dump-dom",
-            origin,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=True,
-    )
-    found = re.search(r"<title>RESULT(.*?)</title>", done.stdout)
-    assert found, done.stderr
-    result: dict[str, Any] = json.loads(html.unescape(found[1]))
+    result, _ = result_of(origin, folder.parent / "profile", budget_ms=30_000)
     return result
 
 

@@ -1,9 +1,7 @@
 """The report to look at: whole in one file, and sound in a real browser."""
 
-import json
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -17,7 +15,7 @@ from preview.recording.program import make_plan
 from preview.report import html
 from preview.report.picture import draw
 from preview.report.review import Review, review
-from tests.browser import BROWSER, FLAGS
+from tests.browser import BROWSER, result_of
 from tests.preview.projects import ROOT, project, project_plan
 
 
@@ -183,30 +181,11 @@ console.error = (...words) => { window.problems.push(words.join(" ")); original(
 )
 @pytest.mark.parametrize("width", [1280, 500])
 def test_it_works_in_a_browser_without_an_error_or_a_request(tmp_path: Path, width: int) -> None:
-    assert BROWSER, "CI has to have Chromium: without it nobody looks at the report"
     text = html.render(_with_changes(tmp_path))
     page = tmp_path / "report.html"
     page.write_text(text.replace("<body>", f"<body>{_CATCH}", 1).replace("</body>", f"{_PROBE}</body>", 1))
-    done = subprocess.run(
-        [
-            BROWSER,
-            *FLAGS,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width},900",
-            "--virtual-time-budget=5000",
-            "--enable-logging=stderr",
-            "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=True,
-    )
-    found = re.search(r"<title>RESULT(.*?)</title>", done.stdout)
-    assert found, done.stderr
-    result = json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
-    assert "CONSOLE" not in done.stderr
+    result, logged = result_of(page.as_uri(), tmp_path / "profile", width=width, budget_ms=5_000)
+    assert "CONSOLE" not in logged
     assert result["errors"] == []
     assert result["requests"] == []
     assert result["slashFocuses"]
