@@ -7,6 +7,8 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from langgraph_agents_service import local
+from langgraph_agents_service.configuration.settings import DatabaseSettings
+from langgraph_agents_service.persistence.database import Database
 from tests.service.databases import migrated
 from tests.service.serving import Served, serving
 
@@ -75,3 +77,12 @@ def served(request: pytest.FixtureRequest) -> Served:
 async def client(served: Served) -> AsyncIterator[LangGraphClient]:
     async with served.client() as client:
         yield client
+
+
+@pytest.fixture
+async def database(database_uri: str) -> AsyncIterator[Database]:
+    """The pool of the service on the migrated database."""
+    database = Database(DatabaseSettings(database_uri=database_uri))
+    await database.open()
+    yield database
+    await database.close()

@@ -14,7 +14,6 @@ from psycopg.rows import dict_row
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
-from langgraph_agents_service.configuration.settings import DatabaseSettings
 from langgraph_agents_service.persistence.batcher import Batcher
 from langgraph_agents_service.persistence.checkpointers import fence
 from langgraph_agents_service.persistence.checkpointers.fence import Fence, RunOverError
@@ -25,14 +24,6 @@ from langgraph_agents_service.persistence.valkey_commands import Commands
 from tests.service.graphs import steps
 
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
-
-
-@pytest.fixture
-async def database(database_uri: str) -> AsyncIterator[Database]:
-    database = Database(DatabaseSettings(database_uri=database_uri))
-    await database.open()
-    yield database
-    await database.close()
 
 
 def at(thread_id: str) -> Any:

@@ -1,7 +1,7 @@
 """The store, by the official client and by graphs, wherever it is kept."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -40,12 +40,6 @@ def kept_in_memory() -> Iterator[Served]:
 def served(request: pytest.FixtureRequest) -> Served:
     found: Served = request.getfixturevalue(request.param)
     return found
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[LangGraphClient]:
-    async with served.client() as client:
-        yield client
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from langgraph_agents_service import local
-from langgraph_agents_service.configuration.settings import CheckpointHistory, DatabaseSettings
+from langgraph_agents_service.configuration.settings import CheckpointHistory
 from langgraph_agents_service.persistence import shortening
 from langgraph_agents_service.persistence.checkpointers import removal
 from langgraph_agents_service.persistence.database import Database
@@ -39,20 +39,6 @@ def database_uri(postgres: local.Postgres) -> str:
 def served(database_uri: str) -> Iterator[Served]:
     with serving(checkpointer="postgres", database_uri=database_uri, langgraph_config=PROJECT) as served:
         yield served
-
-
-@pytest.fixture
-async def client(served: Served) -> AsyncIterator[LangGraphClient]:
-    async with served.client() as client:
-        yield client
-
-
-@pytest.fixture
-async def database(database_uri: str) -> AsyncIterator[Database]:
-    database = Database(DatabaseSettings(database_uri=database_uri))
-    await database.open()
-    yield database
-    await database.close()
 
 
 async def shorten(database: Database) -> int:
