@@ -1,0 +1,1 @@
+"""Replays a load trace against a stack's autoscalers, pools and nodes, by Kubernetes' own algorithms."""
