@@ -10,16 +10,17 @@ from preview.change.stateful import LOST, RESTORABLE, is_guarded, is_stateful, l
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.replacement import replacing
 from preview.recording.values import Difference, differing, is_at_or_below
+from sandbox.engine.steps import What
 
 
 class Status(StrEnum):
     """What happens to a resource, in the order of how much it takes away."""
 
-    DELETED = "deleted"
-    REPLACED = "replaced"
-    UPDATED = "updated"
-    MOVED = "moved"
-    CREATED = "created"
+    DELETED = What.DELETED.value
+    REPLACED = What.REPLACED.value
+    UPDATED = What.UPDATED.value
+    MOVED = What.MOVED.value
+    CREATED = What.CREATED.value
 
 
 SIGNS: Mapping[Status, str] = {

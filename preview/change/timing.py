@@ -14,6 +14,7 @@ from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import effects
 from preview.recording.plan import Plan, PlannedResource
 from sandbox.emulated.changes import Does
+from sandbox.engine.steps import What
 
 # Savings below this are noise beside the spread of the figures themselves, seconds.
 _WORTH_MENTIONING = 10.0
@@ -71,8 +72,7 @@ class UpdateStep:
     urn: str
     name: str
     type: str
-    what: str
-    """created, updated, replaced or deleted."""
+    what: What
     start: float
     seconds: float
     critical: bool
@@ -173,18 +173,17 @@ def estimate_update(diff: PlanDiff, failures: Iterable[str] = ()) -> UpdateTimin
         if any(effect.in_window for effect in effects(change, diff.after))
     }
 
-    def step(key: str, resource: PlannedResource, what: str) -> UpdateStep:
+    def step(key: str, resource: PlannedResource, what: What) -> UpdateStep:
         noticed = () if resource.urn in waiting else tuple(said.get(resource.name, ()))
         began = ends[key] - seconds[key]
         return UpdateStep(
             resource.urn, resource.name, resource.type, what, began, seconds[key], key in critical, noticed
         )
 
-    steps = [step(urn, diff.after.resources[urn], change.status.value) for urn, change in changed.items()]
+    steps = [step(urn, diff.after.resources[urn], What(change.status)) for urn, change in changed.items()]
     gone = {change.resource.urn for change in diff.of(Status.DELETED)}
     steps += [
-        step(key, old, "deleted" if old.urn in gone else "deleted after it was replaced")
-        for key, old in leaving.items()
+        step(key, old, What.DELETED if old.urn in gone else What.CLEARED) for key, old in leaving.items()
     ]
     return UpdateTiming(
         total=max(ends.values(), default=0.0),

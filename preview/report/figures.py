@@ -5,11 +5,11 @@ from typing import Any
 from preview.change.timing import Step, Timing, UpdateStep, UpdateTiming
 from preview.cost import CostReport, Range
 from preview.report.review import Review
+from sandbox.engine.steps import minutes, title, when
 
 _BARS = 40
 _CUTS = 5
 _STEPS = 25
-_MINUTE = 60
 # A step of the chain that takes less than this part of the whole is not worth its name.
 _WORTH_NAMING = 0.03
 _NOTHING = 0.005
@@ -106,11 +106,6 @@ def duration(review: Review) -> str:
     return minutes(review.timing.total)
 
 
-def minutes(seconds: float) -> str:
-    """``45 s``, ``12 min``."""
-    return f"{seconds:.0f} s" if seconds < _MINUTE else f"{seconds / _MINUTE:.0f} min"
-
-
 def time_lines(review: Review) -> list[str]:
     """For a terminal: the whole, the chain that decides it, and what to cut."""
     timing = review.timing
@@ -128,9 +123,9 @@ def update_rows(update: UpdateTiming) -> list[tuple[str, str, str, str]]:
     """When, how long, what, and how callers can notice: the steps that take long, and those that can be noticed."""
     return [
         (
-            f"after {minutes(step.start)}" if step.start else "at once",
+            when(step.start),
             minutes(step.seconds),
-            f"{step.name} is {step.what}",
+            title(step.name, step.what),
             "; ".join(step.noticed),
         )
         for step in _longest(update)
@@ -146,8 +141,8 @@ def _longest(update: UpdateTiming) -> list[UpdateStep]:
 def update_lines(update: UpdateTiming) -> list[str]:
     """For a terminal."""
     lines = [
-        f"{when:>12}  {lasts:>6}  {what}{f': callers can notice, {noticed}' if noticed else ''}"
-        for when, lasts, what, noticed in update_rows(update)
+        f"{begins:>12}  {lasts:>6}  {what}{f': callers can notice, {noticed}' if noticed else ''}"
+        for begins, lasts, what, noticed in update_rows(update)
     ]
     if (left := len(update.steps) - len(lines)) > 0:
         lines.append(f"and {left} shorter steps")
@@ -162,7 +157,7 @@ def update_bars(update: UpdateTiming) -> dict[str, Any]:
         "total": minutes(update.total),
         "bars": [
             {
-                "name": f"{step.name} is {step.what}",
+                "name": title(step.name, step.what),
                 "critical": step.critical and step.seconds > 0,
                 "left": _percent(step.start / whole),
                 "width": _percent(step.seconds / whole),

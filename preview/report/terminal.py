@@ -17,6 +17,7 @@ from preview.recording.plan import Plan, PlannedResource
 from preview.report import figures
 from preview.report.explain import Explanation
 from preview.report.review import Comparison, Review
+from sandbox.engine.steps import minutes
 
 _COLOURS = {
     Status.CREATED: "green",
@@ -154,7 +155,7 @@ def _show_changes(review: Review, comparison: Comparison, console: Console) -> N
         for disagreement in comparison.engine.disagreements:
             console.print(f"    [bold red]otherwise[/] {escape(str(disagreement))}")
     if comparison.diff.changes:
-        _heading(console, f"Order and time of this change: {figures.minutes(comparison.timing.total)}")
+        _heading(console, f"Order and time of this change: {minutes(comparison.timing.total)}")
         for line in figures.update_lines(comparison.timing):
             console.print(f"  {escape(line)}")
     _edges(console, "opened", impact.opened, comparison, review)

@@ -37,6 +37,7 @@ from sandbox.engine.checkpoint import Checkpoint
 from sandbox.engine.events import Watch
 from sandbox.engine.folder import in_folder
 from sandbox.engine.stackfile import StackFile
+from sandbox.engine.steps import Measured
 from sandbox.providers.cloud import PACKAGES, Emulated
 from sandbox.providers.server import Backend, served
 
@@ -51,6 +52,10 @@ class Result:
     """What changed, a line each."""
     outputs: dict[str, Any]
     """The stack's outputs; what is secret in them reads `[secret]`."""
+    began: float
+    """When the first step was begun, Unix time; 0 where there was none."""
+    steps: list[Measured]
+    """What was done, in its order."""
 
 
 def simulated(api: Api) -> dict[str, Backend]:
@@ -107,7 +112,7 @@ class Deployment:
                 if watch.changed:
                     watch = self._update(stack, total=watch.changes.total())
             outputs = self._checkpoint().outputs
-            return Result(watch.changed, watch.touched, outputs)
+            return Result(watch.changed, watch.touched, outputs, watch.began, watch.steps)
 
     def _stack(self, providers: Mapping[str, str]) -> Stack:
         state, root = self._state, self._engine.pulumi_root

@@ -62,6 +62,18 @@ class Observed:
     """Those of them that another process took over."""
     lost: list[str] = field(default_factory=list)
     """Why other runs did not end well."""
+    harmed: list[float] = field(default_factory=list)
+    """When callers met one of these, Unix time."""
+
+    def fail(self, why: str) -> None:
+        """A request was not answered, or wrongly."""
+        self.failures.append(why)
+        self.harmed.append(time.time())
+
+    def lose(self, why: str) -> None:
+        """A run did not end well."""
+        self.lost.append(why)
+        self.harmed.append(time.time())
 
     @property
     def slowed(self) -> int:
@@ -142,10 +154,10 @@ async def _ask(client: httpx.AsyncClient, observed: Observed, *, question: Quest
         answer = await client.post("/invoke", json={"input": question.input})
         answer.raise_for_status()
         if question.answer not in answer.text:
-            observed.failures.append(f"answered {answer.text[:200]}")
+            observed.fail(f"answered {answer.text[:200]}")
             return
     except httpx.HTTPError as error:
-        observed.failures.append(_words(error))
+        observed.fail(_words(error))
         return
     observed.seconds.append(time.monotonic() - began - question.seconds)
 
@@ -156,7 +168,7 @@ async def _probe(client: httpx.AsyncClient, observed: Observed) -> None:
     try:
         (await client.get("/ready")).raise_for_status()
     except httpx.HTTPError as error:
-        observed.failures.append(_words(error))
+        observed.fail(_words(error))
         return
     observed.seconds.append(time.monotonic() - began)
 
@@ -170,13 +182,13 @@ async def _run(agent: Reached, observed: Observed) -> None:
                 "run_id"
             ]
         except httpx.HTTPError as error:
-            observed.failures.append(_words(error))
+            observed.fail(_words(error))
             return
         try:
             async with asyncio.timeout(_RUN_PATIENCE):
                 attempt = await _follow(client, thread, run)
         except (httpx.HTTPError, TimeoutError, RuntimeError) as error:
-            observed.lost.append(_words(error))
+            observed.lose(_words(error))
             return
     observed.runs += 1
     observed.resumed += attempt > 1

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ from sandbox.common.console import console, step
 from sandbox.common.errors import InputError, SandboxError
 from sandbox.common.state import State
 from sandbox.engine import commit
+from sandbox.engine.steps import Measured, What
 from sandbox.machine.addons.cert_manager import CertManager
 from sandbox.machine.addons.traefik import hosts
 from sandbox.rehearsal.load import SHORT, Load
+from sandbox.rehearsal.timeline import Timeline, foreseen, timeline
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[1]
@@ -72,6 +74,10 @@ class Rehearsal:
     touched: list[str]
     """Those that changed, a line each."""
     agents: list[Seen]
+    timeline: Timeline = field(default_factory=Timeline)
+    """The steps that the preview draws, and beside each what was seen."""
+    unpreviewed: str = ""
+    """Why there is no preview to compare with; empty when there is."""
     error: str = ""
     """Why the change could not be deployed; empty when it was."""
 
@@ -121,21 +127,30 @@ def rehearse(base: str, stack: str, project: Path, root: Path, cache: Path) -> R
         exported = commit.export(base, project, Path(folder))
         if not (exported.project / f"Pulumi.{stack}.yaml").exists():
             raise InputError(f"--base {base} has no Pulumi.{stack}.yaml: there is nothing to change from")
+        with step("Preview the change"):
+            expected = foreseen(exported.commit, stack, project)
         run = _Runner(stack, root, cache)
         try:
             with step(f"Deploy {base}"):
                 run.up(exported.project)
             with Api(_endpoint(state)) as api:
-                return _change(run, api, state, exported.commit, project)
+                return _change(run, api, state, exported.commit, project, expected)
         finally:
             run.down()
 
 
-def _change(run: "_Runner", api: Api, state: State, base: str, project: Path) -> Rehearsal:
+def _change(
+    run: "_Runner",
+    api: Api,
+    state: State,
+    base: str,
+    project: Path,
+    expected: list[Mapping[str, Any]] | str,
+) -> Rehearsal:
     before = _pods(api)
     reached = _reached(api, state)
     error = ""
-    done: dict[str, Any] = {"changes": {}, "touched": []}
+    done: dict[str, Any] = {"changes": {}, "touched": [], "began": 0.0, "steps": []}
     with step("Deploy the working tree, under load"), Load([way for _, way in reached]) as load:
         time.sleep(_BEFORE_SECONDS)
         began = time.monotonic()
@@ -158,8 +173,18 @@ def _change(run: "_Runner", api: Api, state: State, base: str, project: Path) ->
             Seen(name, len(before.get(name, set()) - after.get(name, set())), way.speaks, observed.summary())
             for (name, way), observed in zip(reached, load.observed, strict=True)
         ],
+        timeline=Timeline() if error else _timeline(expected, done, load),
+        unpreviewed=expected if isinstance(expected, str) else "",
         error=error,
     )
+
+
+def _timeline(expected: list[Mapping[str, Any]] | str, done: Mapping[str, Any], load: Load) -> Timeline:
+    measured = [Measured(**{**each, "what": What(each["what"])}) for each in done["steps"]]
+    harmed = [at - done["began"] for observed in load.observed for at in observed.harmed]
+    if isinstance(expected, str):
+        return replace(timeline([], measured, harmed), otherwise=())
+    return timeline(expected, measured, harmed)
 
 
 def _restart(state: State) -> None:

@@ -65,6 +65,13 @@ def test_a_changed_setting_rolls_the_pods_and_no_caller_notices(changed: Sandbox
     assert support["load"]["served"] > 50
     assert support["load"]["runs"] > 2
     assert "update kubernetes:apps/v1:Deployment support-workload-deployment" in told["touched"]
+    # The preview had said the same of it.
+    assert (told["unpreviewed"], told["timeline"]["otherwise"]) == ("", [])
+    assert [(step["name"], step["what"]) for step in told["timeline"]["steps"]][-1] == (
+        "support-workload-deployment",
+        "updated",
+    )
+    assert told["timeline"]["steps"][-1]["seen"]["seconds"] > 1
 
 
 def test_a_grace_period_cut_to_a_second_is_caught(changed: Sandbox, rehearse: Rehearse) -> None:

@@ -48,6 +48,8 @@ def test_answers_and_failures_are_counted_apart() -> None:
     assert "503" in seen.failures[0]
     assert "later" in seen.failures[0]
     assert seen.failures[1] == "answered 41"
+    assert len(seen.harmed) == len(seen.failures)
+    assert 0 <= time.time() - seen.harmed[0] < 60
 
 
 def test_the_rate_does_not_wait_for_slow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +103,7 @@ def test_a_run_that_skipped_or_repeated_a_step_is_lost() -> None:
     seen = observed(Runs(steps=5), rate=1, run_every=10)
     assert seen.runs == 0
     assert seen.lost == ["RuntimeError: 5 steps of 4 in t"]
+    assert len(seen.harmed) == len(seen.lost) + len(seen.failures)
 
 
 def test_a_run_that_was_never_taken_is_a_failed_request_and_not_a_lost_run() -> None:

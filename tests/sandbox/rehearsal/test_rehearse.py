@@ -2,18 +2,23 @@
 
 import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from sandbox.cluster.agents import Reached
 from sandbox.cluster.api import Api
 from sandbox.common.errors import InputError, SandboxError
 from sandbox.common.state import State
+from sandbox.engine.steps import What
 from sandbox.rehearsal import rehearse
-from sandbox.rehearsal.load import Observed
+from sandbox.rehearsal.load import Load, Observed
 from sandbox.rehearsal.rehearse import Rehearsal, Seen
+from sandbox.rehearsal.timeline import timeline
 from tests.sandbox.fakes import FakeApi
+from tests.sandbox.rehearsal.test_timeline import done, told
 
 
 def rehearsal(observed: Observed | None = None, **changed: Any) -> Rehearsal:
@@ -57,6 +62,44 @@ def test_a_change_that_does_not_deploy_is_reported_with_the_reason() -> None:
     assert not done.clean
     assert "it does not deploy" in done.to_markdown()
     assert "support: ErrImagePull" in done.to_markdown()
+
+
+def test_the_time_line_is_a_part_of_the_report_and_of_the_data() -> None:
+    seen = timeline(
+        [told("config", "updated", 0, 1), told("late", "created", 0, 1)],
+        [
+            done("config", What.UPDATED, 0, 2.24),
+            done("database", What.UPDATED, 0, 0.1, "aws:rds/instance:Instance"),
+        ],
+        harmed=[1.0, 9.0],
+    )
+    finished = rehearsal(timeline=seen)
+    text = finished.to_markdown()
+    assert "| at once | 2 s | 1 s | config is updated | 1 request or run failed |" in text
+    assert "emulated here, so that its time says nothing: database is updated." in text
+    assert "1 requests or runs failed while none of these was under way" in text
+    assert "- **Not as the preview says:** late is created, says the preview: it was not" in text
+    [config, _, late] = json.loads(finished.to_json())["timeline"]["steps"]
+    assert config["seen"] == {"start": 0, "seconds": 2.2, "noticed": ["1 request or run failed"]}
+    assert (config["what"], config["expected"]["seconds"], late["seen"]) == ("updated", 1, None)
+
+
+def test_without_a_preview_the_steps_are_told_alone() -> None:
+    steps = [asdict(done("config", What.UPDATED, 0, 2))]
+    alone = rehearse._timeline("no such stack", {"began": 0.0, "steps": steps}, Load([]))
+    assert (len(alone.steps), alone.otherwise) == (1, ())
+    text = rehearsal(timeline=alone, unpreviewed="no such\nstack").to_markdown()
+    assert "There is no preview to compare with: no such stack" in text
+    assert "| at once | 2 s |  | config is updated |  |" in text
+
+
+def test_failures_are_placed_by_the_clock_of_the_update() -> None:
+    load = Load([Reached("http://agent", "key")])
+    load.observed[0].harmed.append(103.0)
+    steps = [asdict(done("pods", What.UPDATED, 2, 5))]
+    found = rehearse._timeline([told("pods", "updated", 0, 60)], {"began": 100.0, "steps": steps}, load)
+    assert found.steps[0].seen is not None
+    assert found.steps[0].seen.noticed == ("1 request or run failed",)
 
 
 def test_data_has_a_version_and_the_verdict() -> None:
