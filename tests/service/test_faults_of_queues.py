@@ -12,6 +12,7 @@ from langgraph_agents_service import local
 from tests.service.databases import migrated
 from tests.service.processes import Process, processes
 from tests.service.test_faults import STEPS, journal_of, until
+from tests.service.test_hostile_graphs import HOSTILE
 
 pytestmark = pytest.mark.e2e
 
@@ -69,6 +70,23 @@ async def test_a_run_is_undone_although_its_process_died(database_uri: str, tmp_
         }
         history = await client.threads.get_history(thread_id, limit=100)
         assert run_id not in {(found["metadata"] or {}).get("run_id") for found in history}
+
+
+async def test_a_run_whose_cancel_was_answered_is_not_executed_again_although_its_process_died(
+    database_uri: str,
+) -> None:
+    with processes(2, database_uri=database_uri, langgraph_config=HOSTILE) as (victim, survivor):
+        thread_id = (await victim.client().threads.create())["thread_id"]
+        given: dict[str, Any] = {"how": "swallow"}
+        run = await victim.client().runs.create(thread_id, "misbehaving", input=given)
+        await victim.client().runs.cancel(thread_id, run["run_id"])
+        victim.kill()
+        client = survivor.client()
+        await client.runs.join(thread_id, run["run_id"])
+        assert (await client.runs.get(thread_id, run["run_id"]))["status"] == "interrupted"
+        assert (await client.threads.get(thread_id))["status"] == "interrupted"
+        state: Any = await client.threads.get_state(thread_id)
+        assert "text" not in state["values"]
 
 
 async def test_queued_runs_go_on_in_order_when_the_process_dies_that_executes_one(

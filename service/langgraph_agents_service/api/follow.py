@@ -278,20 +278,13 @@ def _cancel_soon(service: Service, run: Run, owner: Owner, execution: Execution 
 
     async def cancel_it() -> None:
         try:
-            await cancel(service, run, owner, execution)
+            await stop(service, run, owner, Stop.CANCEL, execution)
         except (NotFoundError, *UNAVAILABLE) as error:
             log.warning("a run whose client left goes on", extra={"error": type(error).__name__})
 
     task = asyncio.create_task(cancel_it())
     _cancelling.add(task)
     task.add_done_callback(_cancelling.discard)
-
-
-async def undo(service: Service, run: Run, owner: Owner) -> None:
-    """Have a run undone by whoever executes it, should this process die meanwhile by another one."""
-    await service.registry.cancel_runs(owner, thread_id=run.thread_id, run_ids=[run.run_id], rollback=True)
-    if execution := service.runner.find(run.run_id):
-        execution.stop(Stop.ROLLBACK)
 
 
 async def gone(service: Service, run: Run, owner: Owner) -> None:
@@ -302,12 +295,21 @@ async def gone(service: Service, run: Run, owner: Owner) -> None:
             await asyncio.sleep(REMOTE_POLL_SECONDS)
 
 
-async def cancel(service: Service, run: Run, owner: Owner, execution: Execution | None) -> None:
+async def stop(
+    service: Service, run: Run, owner: Owner, why: Stop, execution: Execution | None = None
+) -> bool:
+    """Have a run cancelled or undone. That is recorded first, and so holds although the process dies that executes the
+    run. False: it has ended already."""
     execution = execution or service.runner.find(run.run_id)
+    if execution is None or not execution.stateless:
+        undo = why is Stop.ROLLBACK
+        if not await service.registry.cancel_runs(
+            owner, thread_id=run.thread_id, run_ids=[run.run_id], rollback=undo
+        ):
+            return False
     if execution is not None:
-        execution.stop(Stop.CANCEL)
-    else:
-        await service.registry.cancel(run.thread_id, run.run_id, owner)
+        execution.stop(why)
+    return True
 
 
 async def settled_start(execution: Execution | None) -> None:

@@ -309,8 +309,7 @@ class Runner:
         if execution.stopped in (Stop.DRAIN, Stop.LOST) or execution.settling:
             return Outcome(None)
         if execution.stopped is Stop.CANCEL:
-            execution.publish("error", dumps({"error": "UserInterrupt", "message": "the run was cancelled"}))
-            return Outcome(RunStatus.INTERRUPTED)
+            return self._cancelled(execution)
         if execution.stopped is Stop.ROLLBACK:
             execution.publish("error", dumps({"error": "UserRollback", "message": "the run was undone"}))
             return Outcome(RunStatus.INTERRUPTED)
@@ -318,6 +317,10 @@ class Runner:
         error = {"error": "TimeoutError", "message": f"the run took longer than {limit:g} s"}
         execution.publish("error", dumps(error))
         return Outcome(RunStatus.TIMEOUT, error=error)
+
+    def _cancelled(self, execution: Execution) -> Outcome:
+        execution.publish("error", dumps({"error": "UserInterrupt", "message": "the run was cancelled"}))
+        return Outcome(RunStatus.INTERRUPTED)
 
     async def _drive(self, execution: Execution) -> Any:
         if not self._settings.otel_exporter_otlp_endpoint:
@@ -366,40 +369,54 @@ class Runner:
         """Record how the run ended. Whatever happens meanwhile, it ends once: as it did, or with an error that says
         why that could not be kept. Raises what is in UNAVAILABLE."""
         try:
-            await self._settle(execution, outcome)
+            return await self._settle(execution, outcome)
         except UNAVAILABLE:
             raise
         except Exception as problem:
             failed = self._failed(execution, problem)
-            await self.registry.finish(execution.run, RunStatus.ERROR, failed.error, ThreadStatus.ERROR)
-            return failed
-        return outcome
+            return await self._finish(execution, failed, RunStatus.ERROR, ThreadStatus.ERROR)
 
-    async def _settle(self, execution: Execution, outcome: Outcome) -> None:
+    async def _settle(self, execution: Execution, outcome: Outcome) -> Outcome:
         """Tell the registry how the run ended, or that it did not."""
         run = execution.run
         if run.record_events:
             await execution.events.record(self.registry, run.run_id)
         if execution.stopped is Stop.LOST and self.registry.durable:
-            return
+            return outcome
         if execution.stopped is Stop.ROLLBACK:
             await self._endings.undo(run)
-            return
+            return outcome
         if outcome.status is None:
             await self.registry.release(run)
-            return
+            return outcome
         thread_status = ThreadStatus.IDLE
         if outcome.status in (RunStatus.ERROR, RunStatus.TIMEOUT):
             thread_status = ThreadStatus.ERROR
         elif outcome.status is RunStatus.INTERRUPTED or execution.waits:
             thread_status = ThreadStatus.INTERRUPTED
+        return await self._finish(execution, outcome, outcome.status, thread_status)
+
+    async def _finish(
+        self, execution: Execution, outcome: Outcome, status: RunStatus, thread_status: ThreadStatus
+    ) -> Outcome:
+        """Record how the run ended. Returns how it did for everybody."""
+        run = execution.run
         result = _result(execution, outcome) if run.webhook else None
         # Whoever follows the run on another process answers as this one does.
         error = {**(outcome.error or {}), "refused": True} if outcome.refused else outcome.error
-        if not await self.registry.finish(run, outcome.status, error, thread_status, result):
+        recorded = await self.registry.finish(run, status, error, thread_status, result)
+        if recorded is None:
             log.warning("another process holds this run by now; its outcome counts")
-        elif run.payload.get("temporary"):
+            return Outcome(None)
+        if run.payload.get("temporary"):
             self._endings.forget_later(run)
+        if recorded is status:
+            return outcome
+        # A cancel came in before this process heard of it.
+        cancelled = self._cancelled(execution)
+        if run.record_events:
+            await execution.events.record(self.registry, run.run_id)
+        return cancelled
 
     async def _maintain_leases(self) -> None:
         """Until the process ends: renew leases, carry out cancellations, start runs that wait, find dead processes."""

@@ -25,6 +25,7 @@ from langgraph_agents_service.api.wire import json, selected
 from langgraph_agents_service.persistence.checkpointers.threads import forget_run
 from langgraph_agents_service.persistence.registry.base import Owner, Run, RunStatus, ThreadBusyError
 from langgraph_agents_service.runs.documents import document
+from langgraph_agents_service.runs.execution import Stop
 from langgraph_agents_service.service import Service
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=ANSWERS)
@@ -153,15 +154,15 @@ async def cancel(
     ] = "interrupt",
 ) -> Response:
     run = await service.registry.get_run(thread_id, run_id, owner)
-    if not run.status.active:
+    undo = action == "rollback"
+    if not run.status.active or not await follow.stop(
+        service, run, owner, Stop.ROLLBACK if undo else Stop.CANCEL
+    ):
+        run = await service.registry.get_run(thread_id, run_id, owner)
         raise ApiError(409, f"the run has ended with status {run.status}; there is nothing to cancel")
-    if action == "rollback":
-        await follow.undo(service, run, owner)
-        if wait:
-            await follow.gone(service, run, owner)
-            return json(None)
+    if not wait:
         return Response(status_code=202)
-    await follow.cancel(service, run, owner, service.runner.find(run_id))
-    if wait:
-        return await follow.wait(service, run, owner, None, headers={})
-    return Response(status_code=202)
+    if undo:
+        await follow.gone(service, run, owner)
+        return json(None)
+    return await follow.wait(service, run, owner, None, headers={})

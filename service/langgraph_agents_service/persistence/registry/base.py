@@ -249,14 +249,16 @@ class Registry(Protocol):
         error: Json | None,
         thread_status: ThreadStatus,
         result: bytes | None = None,
-    ) -> bool:
-        """End a run of this process. False if the run is no longer its own.
+    ) -> RunStatus | None:
+        """End a run of this process. Returns how it ended: a run that was cancelled before is `interrupted`, whatever
+        came of it. None if it is no longer its own.
 
         `result`: what its webhook is told besides, as JSON.
         """
 
     async def release(self, run: Run) -> None:
-        """Give a run back, for another process to take up. Where runs do not outlive their process, it ends."""
+        """Give a run back, for another process to take up. It ends if it was cancelled, and where runs do not outlive
+        their process."""
 
     def let_go(self, run: Run) -> None:
         """Hold a run no longer whose end could not be recorded."""
@@ -278,9 +280,6 @@ class Registry(Protocol):
         """Delete a run of this process, and where the registry keeps them its checkpoints. False if the run is no
         longer its own."""
 
-    async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
-        """End a pending run, or all active runs of the thread; ask whoever executes a running one to stop."""
-
     async def cancel_runs(
         self,
         owner: Owner,
@@ -291,8 +290,9 @@ class Registry(Protocol):
         statuses: Sequence[RunStatus] = (RunStatus.PENDING, RunStatus.RUNNING),
         rollback: bool = False,
     ) -> list[str]:
-        """Likewise for all active runs that fit; returns their ids. `rollback`: undo them, whoever executes them: each
-        is deleted with its checkpoints."""
+        """End those that wait of the active runs that fit, and ask whoever executes the others to stop; returns their
+        ids. From then on each of them ends as cancelled, whatever becomes of its process. `rollback`: undo them,
+        whoever executes them: each is deleted with its checkpoints."""
 
     async def ask_for_events(self, run_id: str) -> None:
         """Have the process that executes the run record its events."""

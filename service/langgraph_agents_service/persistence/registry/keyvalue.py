@@ -153,10 +153,11 @@ class KeyValueRegistry:
         await self._documents.remove(f"runs:{thread_id}", *runs)
         await self._documents.remove(f"owner:{owner.name}", thread_id)
 
-    async def set_thread_status(
-        self, thread_id: str, status: ThreadStatus, error: Json | None = None
-    ) -> None:
+    async def set_thread_status(self, thread_id: str, status: ThreadStatus) -> None:
         (document,) = await self._documents.get(f"thread:{thread_id}")
+        await self._set_status(document, status, None)
+
+    async def _set_status(self, document: bytes | None, status: ThreadStatus, error: Json | None) -> None:
         if document is not None:
             thread = _thread(document)
             thread.status, thread.error, thread.state_updated_at = status, error, now()
@@ -295,18 +296,21 @@ class KeyValueRegistry:
         error: Json | None,
         thread_status: ThreadStatus,
         result: bytes | None = None,
-    ) -> bool:
+    ) -> RunStatus | None:
         run.status, run.error = status, error
         try:
             await patiently(partial(self._end, run, thread_status))
         finally:
             self.let_go(run)
         self.outbox.put(run, result)
-        return True
+        return run.status
 
     async def _end(self, run: Run, thread_status: ThreadStatus) -> None:
+        document, cancelled = await self._documents.get(f"thread:{run.thread_id}", f"cancel:{run.run_id}")
+        if cancelled is not None:
+            run.status, run.error, thread_status = RunStatus.INTERRUPTED, None, ThreadStatus.INTERRUPTED
         await self._save_run(run)
-        await self.set_thread_status(run.thread_id, thread_status, run.error)
+        await self._set_status(document, thread_status, run.error)
         await self._free(run)
 
     async def release(self, run: Run) -> None:
@@ -353,10 +357,6 @@ class KeyValueRegistry:
     async def _forget(self, thread_id: str, run_id: str) -> None:
         await self._documents.delete(f"run:{run_id}", f"events:{run_id}")
         await self._documents.remove(f"runs:{thread_id}", run_id)
-
-    async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
-        await self.get_thread(thread_id, owner)
-        await self.cancel_runs(owner, thread_id=thread_id, run_ids=[run_id] if run_id else None)
 
     async def cancel_runs(
         self,
@@ -417,9 +417,13 @@ class KeyValueRegistry:
 
     async def beat(self, executing: int = 0) -> Orders:
         held = list(self._held.values())
-        asked = await self._documents.get(*(f"cancel:{run.run_id}" for run in held)) if held else []
-        cancel = {run.run_id for run, mark in zip(held, asked, strict=True) if mark is not None}
-        rollback = {run.run_id for run, mark in zip(held, asked, strict=False) if mark == b"rollback"}
+        mine = [*held, *self._waiting.values()]
+        marks = await self._documents.get(*(f"cancel:{run.run_id}" for run in mine)) if mine else []
+        asked = {run.run_id: mark for run, mark in zip(mine, marks, strict=True) if mark is not None}
+        for run in [self._waiting[run_id] for run_id in asked if run_id in self._waiting]:
+            await self._cancel(run, asked[run.run_id] == b"rollback")
+        cancel = set(asked)
+        rollback = {run_id for run_id, mark in asked.items() if mark == b"rollback"}
         pending = sum(run.created_at <= now() for run in self._waiting.values())
         return Orders(cancel=cancel, rollback=rollback, pending=pending)
 

@@ -62,7 +62,7 @@ class PostgresRegistry:
         self._attended_begins: Batcher[_Begin, DictRow] = Batcher(
             lambda items: self._flush_begins(items, statements.BEGIN_RUNS_RELAXED)
         )
-        self._finishes: Batcher[_Finish, bool] = Batcher(self._flush_finishes)
+        self._finishes: Batcher[_Finish, RunStatus | None] = Batcher(self._flush_finishes)
         self._events: Batcher[tuple[str, Event], None] = Batcher(self._flush_events)
 
     # Threads
@@ -224,10 +224,10 @@ class PostgresRegistry:
         error: Json | None,
         thread_status: ThreadStatus,
         result: bytes | None = None,
-    ) -> bool:
+    ) -> RunStatus | None:
         return await self._finishes.submit((run, status, error, thread_status, result))
 
-    async def _flush_finishes(self, items: list[_Finish]) -> list[bool]:
+    async def _flush_finishes(self, items: list[_Finish]) -> list[RunStatus | None]:
         columns = zip(
             *[
                 (
@@ -247,8 +247,8 @@ class PostgresRegistry:
             [*[list(column) for column in columns], self.worker_id],
             patient=True,
         )
-        ended = {str(row["run_id"]) for row in rows}
-        return [run.run_id in ended for run, *_ in items]
+        recorded = {str(row["run_id"]): RunStatus(row["recorded"]) for row in rows}
+        return [recorded.get(run.run_id) for run, *_ in items]
 
     async def release(self, run: Run) -> None:
         await self._database.fetch(statements.RELEASE_RUN, (run.run_id, self.worker_id, run.attempt))
@@ -282,13 +282,6 @@ class PostgresRegistry:
     async def undo(self, run: Run) -> bool:
         fence = {"run_id": run.run_id, "worker": self.worker_id, "attempt": run.attempt}
         return bool(await self._database.fetch(statements.UNDO_RUN, fence, patient=True))
-
-    async def cancel(self, thread_id: str, run_id: str | None, owner: Owner) -> None:
-        if run_id is None:
-            await self.get_thread(thread_id, owner)
-        else:
-            await self.get_run(thread_id, run_id, owner)
-        await self.cancel_runs(owner, thread_id=thread_id, run_ids=[run_id] if run_id else None)
 
     async def cancel_runs(
         self,

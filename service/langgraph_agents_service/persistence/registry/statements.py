@@ -183,21 +183,34 @@ WITH item AS (
   SELECT * FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::text[], %b::text[])
     AS i(run_id, attempt, status, error, thread_status, result)
 ), ended AS (
-  UPDATE agent_runs r SET status = item.status, error = NULLIF(item.error, ''), result = NULLIF(item.result, ''),
-                          updated_at = now(), worker_id = NULL
+  UPDATE agent_runs r SET status = CASE WHEN r.cancelled THEN 'interrupted' ELSE item.status END,
+                          error = CASE WHEN NOT r.cancelled THEN NULLIF(item.error, '') END,
+                          result = NULLIF(item.result, ''), updated_at = now(), worker_id = NULL
   FROM item WHERE r.run_id = item.run_id AND r.attempt = item.attempt AND r.worker_id = %s
     AND r.status = 'running' AND NOT r.rollback
-  RETURNING r.run_id, r.thread_id, r.error, item.thread_status
+  RETURNING r.run_id, r.thread_id, r.status, r.error,
+            CASE WHEN r.cancelled THEN 'interrupted' ELSE item.thread_status END AS thread_status
 )
 UPDATE agent_threads t
 SET status = ended.thread_status, error = ended.error, updated_at = now(), state_updated_at = now()
-FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id, {commit}""".replace(
+FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id, ended.status AS recorded, {commit}""".replace(
     "{commit}", _RELAXED
 )
 
-RELEASE_RUN = """
-UPDATE agent_runs SET status = 'pending', worker_id = NULL, updated_at = now()
-WHERE run_id = %s AND worker_id = %s AND attempt = %s AND status = 'running'"""
+
+def _threads_of(runs: str) -> str:
+    """How runs that ended without their process leave their threads; those of others stay as they are."""
+    return f"""UPDATE agent_threads t SET status = {runs}.status, error = {runs}.error, updated_at = now() FROM {runs}
+WHERE t.thread_id = {runs}.thread_id AND {runs}.status IN ('error', 'interrupted')"""  # noqa: S608
+
+
+RELEASE_RUN = f"""
+WITH released AS (
+  UPDATE agent_runs r SET status = CASE WHEN r.cancelled AND NOT r.rollback THEN 'interrupted' ELSE 'pending' END,
+                          worker_id = NULL, updated_at = now()
+  WHERE run_id = %s AND worker_id = %s AND attempt = %s AND status = 'running'
+  RETURNING r.thread_id, r.status, r.error
+) {_threads_of("released")}"""  # noqa: S608
 
 # An attempt that did not end, for whatever reason but a shutdown in order, which releases its runs.
 _FAILED_ATTEMPT = """worker_id = NULL, deaths = r.deaths + 1, updated_at = now(),
@@ -206,16 +219,12 @@ _FAILED_ATTEMPT = """worker_id = NULL, deaths = r.deaths + 1, updated_at = now()
       error = CASE WHEN r.deaths + 1 >= %(max_attempts)s AND NOT r.rollback AND NOT r.cancelled THEN
         '{"error":"WorkerDied","message":"no attempt came to an end: its process died, or its end was not kept"}' END"""
 
-_FAILED_THREADS = """
-UPDATE agent_threads t SET status = 'error', error = orphans.error, updated_at = now() FROM orphans
-WHERE t.thread_id = orphans.thread_id AND orphans.status = 'error'"""
-
 GIVE_BACK_RUNS = f"""
 WITH orphans AS (
   UPDATE agent_runs r SET {_FAILED_ATTEMPT}
   WHERE r.run_id = ANY (%(run_ids)s::uuid[]) AND r.worker_id = %(worker)s AND r.status = 'running'
   RETURNING r.thread_id, r.status, r.error
-){_FAILED_THREADS}"""  # noqa: S608
+) {_threads_of("orphans")}"""  # noqa: S608
 
 GET_RUN = f"""
 SELECT {_RUN} FROM agent_runs r JOIN agent_threads t USING (thread_id)
@@ -256,10 +265,16 @@ WITH found AS (
   UPDATE agent_runs r SET {_cancelled("%(rollback)s")}, rollback = r.rollback OR %(rollback)s
   FROM found WHERE r.run_id = found.run_id AND r.status IN ('pending', 'running')
     AND NOT (%(rollback)s AND {_UNTOUCHED})
+  RETURNING r.run_id, r.thread_id, r.status, r.error, r.attempt
 ), undone AS (
   DELETE FROM agent_runs r USING found WHERE r.run_id = found.run_id AND %(rollback)s AND {_UNTOUCHED}
+  RETURNING r.run_id
+), begun AS (
+  SELECT * FROM cancelled WHERE attempt > 0
+), threads AS (
+  {_threads_of("begun")}
 )
-SELECT run_id FROM found"""  # noqa: S608
+SELECT run_id FROM cancelled UNION ALL SELECT run_id FROM undone"""  # noqa: S608
 
 ASK_FOR_EVENTS = "UPDATE agent_runs SET record_events = true WHERE run_id = %s AND NOT record_events"
 
@@ -298,4 +313,4 @@ WITH dead AS (
     AND NOT EXISTS (SELECT 1 FROM agent_workers w WHERE w.worker_id = r.worker_id
                     AND w.beat_at >= now() - make_interval(secs => %(lease)s))
   RETURNING r.thread_id, r.status, r.error
-){_FAILED_THREADS}"""  # noqa: S608
+) {_threads_of("orphans")}"""  # noqa: S608
