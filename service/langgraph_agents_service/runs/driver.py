@@ -6,7 +6,8 @@ from typing import Any, get_type_hints, is_typeddict
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.constants import END, START
 from langgraph.errors import InvalidUpdateError
 from langgraph.store.base import BaseStore
@@ -66,7 +67,7 @@ class Driver:
         graph = self.graphs.find(run.graph_id)
         if graph is None:
             raise LookupError(f"there is no graph {run.graph_id} here")
-        resumes = run.attempt > 1 and await self._has_begun(run)
+        resumes = run.attempt > 1 and (run.answered or await self._has_begun(run))
         config = self.config(run, fork=not resumes)
         caller = callers.current.get()
         use = Use(
@@ -92,7 +93,7 @@ class Driver:
         execution.fed = True
         execution.publish("metadata", dumps({"run_id": run.run_id, "attempt": run.attempt}))
         durability: Any = payload.get("durability") or self._settings.durability.value
-        given = None if resumes else _input(payload, compiled)
+        given = await self._left(run) if resumes else _input(payload, compiled)
         how: Json = {
             "context": _context(compiled, payload.get("context")),
             "stream_mode": translator.modes,
@@ -190,11 +191,26 @@ class Driver:
 
     async def _has_begun(self, run: Run) -> bool:
         """Whether an earlier attempt left a checkpoint to go on from."""
-        if self.saver is None:
-            return False
-        found = await self.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}})
+        found = await self._latest(run)
         metadata: Any = found.metadata if found else {}
         return bool(metadata.get("run_id") == run.run_id)
+
+    async def _left(self, run: Run) -> Command[Any] | None:
+        """Of the answers that a run brings, those to questions that still wait when it is taken up again. A single one
+        has been taken in by then."""
+        answers = (run.payload.get("command") or {}).get("resume")
+        if not isinstance(answers, dict) or len(answers) < 2:
+            return None
+        found = await self._latest(run)
+        writes = (found.pending_writes or ()) if found else ()
+        waiting = {asked.id for _, channel, value in writes if channel == INTERRUPT for asked in value}
+        left = {name: answer for name, answer in answers.items() if name in waiting}
+        return Command(resume=left) if left else None
+
+    async def _latest(self, run: Run) -> CheckpointTuple | None:
+        if self.saver is None:
+            return None
+        return await self.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}})
 
 
 def with_interrupts(values: Any, interrupts: Sequence[Interrupt]) -> Any:

@@ -130,3 +130,38 @@ _asking_twice: Any = StateGraph(Twice)
 _asking_twice.add_node("ask", _ask_twice)
 _asking_twice.add_edge(START, "ask")
 asking_twice = _asking_twice.compile()
+
+
+def _ask_in_turn(question: str) -> Any:
+    async def ask(state: Twice) -> Twice:
+        return {"answers": [interrupt(question)]}
+
+    return ask
+
+
+_turns: Any = StateGraph(Twice)
+_turns.add_node("one", _ask_in_turn("first"))
+_turns.add_node("two", _ask_in_turn("second"))
+_turns.add_edge(START, "one")
+_turns.add_edge("one", "two")
+_asking_inside: Any = StateGraph(Twice)
+_asking_inside.add_node("inside", _turns.compile())
+_asking_inside.add_edge(START, "inside")
+asking_inside = _asking_inside.compile()
+
+
+async def _ask_and_wait(state: Twice) -> Twice:
+    answer = interrupt("other")
+    await asyncio.sleep(state["seconds"])
+    return {"answers": [answer]}
+
+
+_asking_apart: Any = StateGraph(Twice)
+_asking_apart.add_node("ask", _ask_twice)
+_asking_apart.add_node("wait", _ask_and_wait)
+_asking_apart.add_conditional_edges(
+    START,
+    lambda state: [Send("ask", {"seconds": 0}), Send("wait", {"seconds": state["seconds"]})],
+    ["ask", "wait"],
+)
+asking_apart = _asking_apart.compile()

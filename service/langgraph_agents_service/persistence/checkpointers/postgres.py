@@ -6,7 +6,7 @@ and reads use as many connections as the pool has. docs/adr/agent-group-commit.m
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
@@ -35,6 +35,9 @@ from langgraph_agents_service.persistence.checkpointers.serializer import Serial
 from langgraph_agents_service.persistence.database import Database, retry
 from langgraph_agents_service.persistence.patience import PATIENCE_SECONDS
 from langgraph_agents_service.persistence.text import clean
+
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The task that LangGraph keeps the input of a command with."""
 
 # Channels that are kept as differences came with langgraph-checkpoint 4.1; nothing is an instance of ().
 _DELTA = getattr(serde_types, "_DeltaSnapshot", ())
@@ -65,6 +68,14 @@ _WRITES = """
 _NEW_WRITES = _WRITES + "DO NOTHING"
 _CONTROL_WRITES = (
     _WRITES + "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
+)
+
+# An answer that a task has taken in is kept with the task: neither the command that brought it, as LangGraph keeps it
+# for whichever task asks next, nor its run, when it is taken up again, may answer another question with it.
+_ANSWERED = (
+    "UPDATE agent_runs SET answered = true WHERE run_id = ANY (%b::uuid[]) AND NOT EXISTS (SELECT FROM lost)",
+    f"""DELETE FROM checkpoint_writes WHERE thread_id = ANY (%b::text[]) AND task_id = '{_NOBODY}'
+        AND channel = '{serde_types.RESUME}' AND NOT EXISTS (SELECT FROM lost)""",  # noqa: S608
 )
 
 # The attempts of runs that are no longer in the hands of this process. While there are any, nothing is kept.
@@ -108,6 +119,8 @@ class _Rows:
     new_writes: Sequence[Row] = ()
     control_writes: Sequence[Row] = ()
     held: Fence | None = None
+    answered: Fence | None = None
+    """Of the run, if a task of it has taken an answer in."""
     size: int = 0
     """Bytes, but for what is small."""
 
@@ -213,21 +226,27 @@ class GroupCommitSaver(AsyncPostgresSaver):
         fence, size = held(where["thread_id"]), _size(rows)
         if fence:
             fence.backlog.add(where["checkpoint_ns"], where["checkpoint_id"], size)
+        given = _Rows(held=fence, size=size)
+        if task_id != _NOBODY and any(channel == serde_types.RESUME for channel, _ in writes):
+            given.answered = fence
         if all(channel in WRITES_IDX_MAP for channel, _ in writes):
-            await self._batcher.submit(_Rows(control_writes=rows, held=fence, size=size))
+            given.control_writes = rows
         else:
-            await self._batcher.submit(_Rows(new_writes=rows, held=fence, size=size))
+            given.new_writes = rows
+        await self._batcher.submit(given)
 
     async def _flush(self, items: list[_Rows]) -> list[None]:
         blobs, checkpoints = _Table(_BLOBS, key=4), _Table(_CHECKPOINTS, key=3, last_wins=True)
         # A write's key ends with its index, the sixth column; task_path before it belongs to the task.
         new_writes = _Table(_NEW_WRITES, key=6)
         control_writes = _Table(_CONTROL_WRITES, key=6, last_wins=True)
+        answered = {item.answered for item in items if item.answered}
+        threads = {fence.thread_id for fence in answered}
         for item in items:
             blobs.add(item.blobs)
             checkpoints.add(item.checkpoints)
-            new_writes.add(item.new_writes)
-            control_writes.add(item.control_writes)
+            new_writes.add([row for row in item.new_writes if not _answers(row, threads)])
+            control_writes.add([row for row in item.control_writes if not _answers(row, threads)])
         tables = [table for table in (blobs, checkpoints, new_writes, control_writes) if table]
         columns = [column for table in tables for column in table.columns()]
         fences = {item.held for item in items if item.held}
@@ -237,8 +256,12 @@ class GroupCommitSaver(AsyncPostgresSaver):
             [str(f.attempt) for f in fences],
         ]
         if tables:
-            statement = _insert_all(tuple(table.insert for table in tables), fenced=bool(fences))
+            statement = _insert_all(
+                tuple(table.insert for table in tables), fenced=bool(fences), answered=bool(answered)
+            )
             parameters = [*attempts, *columns] if fences else columns
+            if answered:
+                parameters += [[fence.run_id for fence in answered], list(threads)]
             if await self._database.fetch(statement, parameters, patient=True):
                 raise RunOverError
         return [None] * len(items)
@@ -304,14 +327,21 @@ vars(GroupCommitSaver)["aput_writes"].__signature__ = signature(GroupCommitSaver
 
 
 @cache
-def _insert_all(inserts: tuple[str, ...], *, fenced: bool) -> str:
+def _insert_all(inserts: tuple[str, ...], *, fenced: bool, answered: bool) -> str:
     """One statement for all rows of a batch: one round trip and one transaction. There are few of them, whose plans
     each connection keeps. It answers with a row for each attempt of a run that is lost, and has then kept nothing."""
     held = "WHERE NOT EXISTS (SELECT FROM lost)" if fenced else ""
     parts = [f"insert_{number} AS ({insert.format(held=held)})" for number, insert in enumerate(inserts)]
+    if answered:
+        parts += [f"answered_{number} AS ({sql})" for number, sql in enumerate(_ANSWERED)]
     if not fenced:
         return f"WITH {', '.join(parts)} SELECT"
     return f"WITH lost AS ({_LOST}), {', '.join(parts)} SELECT run_id FROM lost"  # noqa: S608
+
+
+def _answers(row: Row, threads: Set[str]) -> bool:
+    """Whether a row of a write is an answer that a task of one of these threads takes in at the same time."""
+    return row[3] == _NOBODY and row[6] == serde_types.RESUME and row[0] in threads
 
 
 def _is_json(value: Any) -> bool:

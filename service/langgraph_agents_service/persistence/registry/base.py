@@ -105,6 +105,8 @@ class Run:
     """How long it waits at least, from its entry on."""
     rollback: bool = False
     """Whether it is to be undone, instead of driven."""
+    answered: bool = False
+    """Whether an answer that it brings has been taken in, and may not be given again."""
     fresh_thread: bool = False
     """Whether its thread was made together with it, and so has no checkpoints."""
     created_at: datetime = field(default_factory=now)

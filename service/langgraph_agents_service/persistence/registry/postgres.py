@@ -410,6 +410,7 @@ def _run(row: DictRow) -> Run:
         error=orjson.loads(row["error"]) if row["error"] else None,
         record_events=row["record_events"],
         rollback=row["rollback"],
+        answered=row["answered"],
         webhook=row["webhook"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

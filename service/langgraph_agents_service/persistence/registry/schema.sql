@@ -59,6 +59,8 @@ CREATE TABLE IF NOT EXISTS agent_runs (
 );
 -- Whether a run is to be undone: by whoever executes it, or takes it up from a process that died.
 ALTER TABLE agent_runs ADD COLUMN IF NOT EXISTS rollback boolean NOT NULL DEFAULT false;
+-- Whether what a run brings, an answer, has been taken in: whoever takes the run up does not give it again.
+ALTER TABLE agent_runs ADD COLUMN IF NOT EXISTS answered boolean NOT NULL DEFAULT false;
 -- One run at a time on a thread, on however many processes.
 CREATE UNIQUE INDEX IF NOT EXISTS agent_runs_one_running ON agent_runs (thread_id) WHERE status = 'running';
 CREATE INDEX IF NOT EXISTS agent_runs_pending ON agent_runs (created_at) WHERE status = 'pending';

@@ -17,7 +17,8 @@ _THREAD = f"""t.thread_id, t.owner, t.metadata, t.config, t.error, t.ttl_minutes
 
 _RUN = """r.run_id, (SELECT t.owner FROM agent_threads t WHERE t.thread_id = r.thread_id) AS owner,
           r.thread_id, r.assistant_id, r.graph_id, r.payload, r.metadata, r.multitask_strategy,
-          r.status, r.attempt, r.error, r.record_events, r.rollback, r.webhook, r.created_at, r.updated_at"""
+          r.status, r.attempt, r.error, r.record_events, r.rollback, r.answered, r.webhook, r.created_at,
+          r.updated_at"""
 
 CREATE_THREAD = """
 INSERT INTO agent_threads (thread_id, owner, metadata, ttl_minutes, ttl_strategy, state_updated_at)
