@@ -1,7 +1,7 @@
 """Everything of a stack that runs on its nodes, and the nodes that it may have."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -50,20 +50,47 @@ def daemons(stack: Stack) -> list[Workload]:
 
 def workloads(stack: Stack) -> Iterator[Workload]:
     """What runs on some nodes, at its most pods, while every Deployment is being replaced."""
-    yield from (_of_addon(pods) for pods in _addon_pods(stack) if pods.pods is not None)
-    for release in stack.of_type(_RELEASE):
-        yield from _of_chart(release)
-    most = {target_of(scaler): bounds_of(scaler)[1] for scaler in stack.of_type(*AUTOSCALERS)}
-    for resource in stack.of_type(DEPLOYMENT, STATEFUL_SET):
-        name = at(resource.inputs, "metadata", "name")
-        replicas = most.get((namespace_of(resource), name)) or at(resource.inputs, "spec", "replicas")
-        pods = replicas if isinstance(replicas, int) else 1
-        yield _workload(resource, str(name), pods)
+    yield from _brought(stack)
+    for resource, name, pods in _servers(stack, most=True):
+        yield _workload(resource, name, pods)
         if surge := _surge(resource, pods):
             # Pods of a new revision are spread by themselves.
             yield _workload(resource, f"{name} (new revision)", surge)
     for resource in stack.of_type(JOB, CRON_JOB):
         yield _workload(resource, resource.name, 1)
+
+
+def standing(stack: Stack, without: Collection[str]) -> Iterator[Workload]:
+    """What runs on some nodes all the time, at its fewest pods.
+
+    Args:
+        without: URNs of Deployments that are left out.
+    """
+    yield from _brought(stack)
+    for resource, name, pods in _servers(stack, most=False):
+        if resource.urn not in without and pods:
+            yield _workload(resource, name, pods)
+
+
+def workload(resource: Resource) -> Workload:
+    """One pod of a Deployment."""
+    return _workload(resource, str(at(resource.inputs, "metadata", "name")), 1)
+
+
+def _brought(stack: Stack) -> Iterator[Workload]:
+    """The pods of add-ons and charts."""
+    yield from (_of_addon(pods) for pods in _addon_pods(stack) if pods.pods is not None)
+    for release in stack.of_type(_RELEASE):
+        yield from _of_chart(release)
+
+
+def _servers(stack: Stack, *, most: bool) -> Iterator[tuple[Resource, str, int]]:
+    """What serves until it is stopped, with its name, and its most or its fewest pods."""
+    bounds = {target_of(scaler): bounds_of(scaler)[most] for scaler in stack.of_type(*AUTOSCALERS)}
+    for resource in stack.of_type(DEPLOYMENT, STATEFUL_SET):
+        name = at(resource.inputs, "metadata", "name")
+        replicas = bounds.get((namespace_of(resource), name), at(resource.inputs, "spec", "replicas"))
+        yield resource, str(name), replicas if isinstance(replicas, int) else 1
 
 
 def groups(stack: Stack) -> Iterator[tuple[Resource, NodeGroup]]:

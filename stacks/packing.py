@@ -6,7 +6,7 @@ come and prefers empty nodes: what does not fit here is not expected to fit ther
 be moved there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stacks.instance_types import NodeSize
@@ -67,6 +67,13 @@ class Node:
         self.pods_free -= 1
         self.workloads[workload.name] = self.workloads.get(workload.name, 0) + 1
 
+    def give(self, workload: Workload) -> None:
+        """A pod of it goes."""
+        self.cpu_free += workload.cpu_millis
+        self.memory_free += workload.memory_mib
+        self.pods_free += 1
+        self.workloads[workload.name] -= 1
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -89,7 +96,12 @@ def pack(workloads: Sequence[Workload], daemons: Sequence[Workload], groups: Seq
     Args:
         daemons: what runs on every node; their ``pods`` is ignored.
     """
-    nodes = list(_nodes(groups, daemons))
+    nodes = [
+        # An Auto Scaling group keeps its zones level.
+        empty_node(group, index % group.zones, daemons)
+        for group in groups
+        for index in range(group.nodes)
+    ]
     zones = sorted({node.zone for node in nodes})
     by_zone = {zone: [node for node in nodes if node.zone == zone] for zone in zones}
     left_over = {}
@@ -100,20 +112,16 @@ def pack(workloads: Sequence[Workload], daemons: Sequence[Workload], groups: Seq
     return Packing(nodes, left_over)
 
 
-def _nodes(groups: Sequence[NodeGroup], daemons: Sequence[Workload]) -> Iterator[Node]:
-    cpu = sum(daemon.cpu_millis for daemon in daemons)
-    memory = sum(daemon.memory_mib for daemon in daemons)
-    for group in groups:
-        for index in range(group.nodes):
-            size = group.size
-            yield Node(
-                group=group,
-                # An Auto Scaling group keeps its zones level.
-                zone=index % group.zones,
-                cpu_free=size.cpu_millis - cpu,
-                memory_free=size.memory_mib - memory,
-                pods_free=size.pods - len(daemons),
-            )
+def empty_node(group: NodeGroup, zone: int, daemons: Sequence[Workload]) -> Node:
+    """A node with what runs on every one and nothing else."""
+    size = group.size
+    return Node(
+        group=group,
+        zone=zone,
+        cpu_free=size.cpu_millis - sum(daemon.cpu_millis for daemon in daemons),
+        memory_free=size.memory_mib - sum(daemon.memory_mib for daemon in daemons),
+        pods_free=size.pods - len(daemons),
+    )
 
 
 def _place(workload: Workload, nodes: Sequence[Node], pods: int) -> int:
