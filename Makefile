@@ -82,6 +82,7 @@ lock: $(INSTALLED) ## pin the dependencies anew from the requirements*.in files
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
 	$(COMPILE) -c requirements-dev.txt service/requirements.in -o service/requirements.txt
+	$(COMPILE) --override images/langgraph-cli.overrides images/langgraph-cli.in -o images/langgraph-cli.txt
 	$(COMPILE) service/sbom-requirements.in -o service/sbom-requirements.txt
 	$(COMPILE) sandbox/binaries/go/toolchain.in -o sandbox/binaries/go/toolchain.txt
 

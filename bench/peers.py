@@ -58,7 +58,7 @@ PEERS = (
 def peers(databases: Iterator[str], valkey_uri: str) -> Iterator[Contestant]:
     """Those that install here. `databases` gives each an empty one."""
     for peer in PEERS:
-        folder = _installed(peer)
+        folder = installed(peer)
         if folder is None:
             continue
         values = {"{postgres}": next(databases), "{valkey}": valkey_uri}
@@ -68,7 +68,7 @@ def peers(databases: Iterator[str], valkey_uri: str) -> Iterator[Contestant]:
         yield Contestant(peer.name, command, environment, sdk_route, peer.ready, _copy_of_graphs())
 
 
-def _installed(peer: Peer) -> Path | None:
+def installed(peer: Peer) -> Path | None:
     """The environment of a peer, made once; None, with the reason printed, if it cannot be."""
     folder = _CACHE / peer.package.translate(str.maketrans("[]=", "---"))
     if not (folder / "installed").exists():

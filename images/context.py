@@ -55,6 +55,12 @@ def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
     _copy(SERVICE, [Path(path) for path in package], partial / "service")
     _copy(source.root, files(source), partial / "project")
     revision = content_hash(partial, partial / "Dockerfile", salt=[platform])
+    target = keep(partial, folder, name, revision)
+    return Context(target, revision, resolution.locked, resolution.others)
+
+
+def keep(partial: Path, folder: Path, name: str, revision: str) -> Path:
+    """Give a context that is whole its name, which its content decides, and remove older ones of ``name``."""
     target = folder / f"{name}-{revision}"
     for old in folder.glob(f"{name}-*"):
         if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{16}}", old.name) and old != target:
@@ -63,7 +69,7 @@ def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
         shutil.rmtree(partial)
     else:
         partial.rename(target)
-    return Context(target, revision, resolution.locked, resolution.others)
+    return target
 
 
 def _ignored() -> list[str]:

@@ -46,15 +46,10 @@ def files(source: Source) -> list[Path]:
 
     A `.dockerignore` beside langgraph.json leaves out more, as in any build.
     """
-    found: set[Path] = set()
+    project = source.project.folder.relative_to(source.root)
+    found = {project / path for path in project_files(source.project.folder)}
     for folder in source.folders:
-        found.update(_walk(source.root, source.root / folder))
-    ignore = source.project.folder / ".dockerignore"
-    if ignore.is_file():
-        project = source.project.folder.relative_to(source.root)
-        kept = context_files(source.project.folder, ignore.read_text().splitlines())
-        keep = {project / path for path in kept}
-        found = {path for path in found if project not in path.parents or path in keep}
+        found |= {path for path in _walk(source.root, source.root / folder) if project not in path.parents}
     if source.project.pip_config_file:
         found.discard(
             (source.project.folder / source.project.pip_config_file).resolve().relative_to(source.root)
@@ -62,11 +57,23 @@ def files(source: Source) -> list[Path]:
     return sorted(found | {source.config})
 
 
+def project_files(folder: Path) -> set[Path]:
+    """Of one folder, as paths within it, without what a `.dockerignore` in it leaves out."""
+    found = set(_walk(folder, folder))
+    ignore = folder / ".dockerignore"
+    if ignore.is_file():
+        found &= set(map(Path, context_files(folder, ignore.read_text().splitlines())))
+    return found
+
+
 def env_names(source: Source) -> list[str]:
     """The names in the project's `.env` file, which never enters an image; none where `env` is an object."""
-    if not isinstance(source.project.env, str):
-        return []
-    file = source.project.folder / source.project.env
+    env = source.project.env
+    return env_file_names(source.project.folder / env) if isinstance(env, str) else []
+
+
+def env_file_names(file: Path) -> list[str]:
+    """The names in a `.env` file; none where it is not there."""
     return sorted(dotenv_values(file)) if file.is_file() else []
 
 

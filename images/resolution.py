@@ -4,14 +4,12 @@ import configparser
 import hashlib
 import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from images import uv
 from images.source import Source
 from langgraph_agents_service.projects.config import ProjectError
 from langgraph_agents_service.projects.requirements import undeclared
@@ -63,7 +61,7 @@ def resolve(source: Source, platform: str) -> Resolution:
                 "lock-source`, or remove it"
             )
         return _parted(text, locked=True)
-    known = _cache() / f"{inputs}.txt"
+    known = uv.cache() / "resolved" / f"{inputs}.txt"
     if not known.is_file():
         text = _compile(source, platform)
         known.parent.mkdir(parents=True, exist_ok=True)
@@ -186,26 +184,15 @@ def _indexes(source: Source) -> list[str]:
 
 
 def _uv(source: Source, arguments: list[str], stdin: str = "") -> str:
-    beside = Path(sys.executable).with_name("uv")
-    command = str(beside) if beside.exists() else shutil.which("uv")
-    if command is None:
-        raise ProjectError("uv is missing: `make venv` installs it, or pip install uv")
-    # Relative paths within requirements files mean the project's folder.
-    done = subprocess.run(
-        [command, "--system-certs", "--quiet", "--no-progress", *arguments],
-        cwd=source.project.folder,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
-    )
-    if done.returncode:
+    try:
+        # Relative paths within requirements files mean the project's folder.
+        return uv.run(arguments, folder=source.project.folder, stdin=stdin)
+    except uv.UvError as error:
         raise ProjectError(
             f"{source.project.file}: what it asks for cannot be installed beside the service, which needs "
             f"{', '.join(one for one in _service() if one.startswith(('langgraph', 'langchain')))}. Change what "
-            f"{', '.join(map(str, source.declared.files)) or 'dependencies'} holds. uv says:\n{done.stderr.strip()}"
-        )
-    return done.stdout
+            f"{', '.join(map(str, source.declared.files)) or 'dependencies'} holds. uv says:\n{error}"
+        ) from None
 
 
 def _parted(text: str, *, locked: bool) -> Resolution:
@@ -218,8 +205,3 @@ def _parted(text: str, *, locked: bool) -> Resolution:
             repositories.append(entry)
     others = tuple(line.removeprefix(_OTHER) for line in text.splitlines() if line.startswith(_OTHER))
     return Resolution("\n".join(hashed) + "\n", "\n".join(repositories), locked, others)
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "langgraph-agents" / "resolved"

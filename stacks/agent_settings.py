@@ -26,6 +26,7 @@ from stacks.vocabulary import (
     Name,
     Percent,
     ProjectPath,
+    Runtime,
     SecretSource,
     Whole,
 )
@@ -197,6 +198,9 @@ class AgentDefaults(Model):
     image: ImageReference | None = None
     """A ready image, by digest, or by a tag whose digest is asked for at each deployment. Without it and ``source`` the
     stack builds ``image.context``."""
+    runtime: Runtime = Runtime.SERVICE
+    """What serves its graphs: ``service`` is this project's own, ``langgraph-server`` is LangGraph's Agent Server,
+    which wants a licence: docs/agent-server.md."""
     model: ModelName = "fake"
     """The model that the agent speaks to."""
     max_iterations: Annotated[Whole, Field(ge=1, le=1000)] = 25

@@ -24,12 +24,13 @@ from stacks import agent_permissions
 from stacks.agent_access import SecretAccess, grant, key_statements
 from stacks.agent_image import deploy_image
 from stacks.agent_pod import companions, destinations, pod_options
+from stacks.agent_runtime import AgentRuntime, runtime_of
 from stacks.agent_secrets import ApiKeys, deploy_secrets
 from stacks.agent_settings import Agent, Workers
 from stacks.container_settings import Resources
 from stacks.platform import Platform
 from stacks.platform_ingress import AlbPlatform
-from stacks.service import METRICS_PORT, OPEN_RUNS, PORT, plain_variables, worker_variables
+from stacks.service import METRICS_PORT, OPEN_RUNS, PORT, SECRETS_DIR
 from stacks.settings import Ingress, Settings
 
 __all__ = ["ApiKeys", "DeployedAgent", "deploy_agent"]
@@ -61,7 +62,7 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     opts = pulumi.ResourceOptions(parent=group)
     image = deploy_image(agent, settings, platform, opts)
     further = {**agent_permissions.variables(agent, platform.region), **agent.env}
-    variables = {**plain_variables(agent, production=settings.production), **further}
+    runtime = runtime_of(agent, production=settings.production)
 
     secrets = deploy_secrets(agent, settings, platform, api_keys, opts)
     served = _labels(agent, platform, "server")
@@ -78,16 +79,13 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     serve = grant(
         agent.data_name, secrets.server, platform, settings.namespace, served, opts, statements=allowed
     )
-    policies = _network_policies(agent, settings, platform, opts)
-    migration = _migration(agent, platform, image, variables, migrate, policies, opts)
+    policies = _network_policies(agent, settings, platform, runtime, opts)
+    migration = _migration(agent, platform, image, runtime, further, migrate, policies, opts)
     ready = (migration.job, policies.server, *([policies.worker] if policies.worker else []))
-    workers = None
-    if agent.workers is not None:
-        its_own = worker_variables(agent, agent.workers, production=settings.production)
-        workers = _workers(agent, agent.workers, platform, {**its_own, **further})
-    workload = _workload(agent, platform, image, variables, workers, serve, ready, opts)
+    workload = _workload(agent, platform, image, runtime, further, serve, ready, opts)
     _autoscaling(agent, platform, workload, opts)
-    _retention(agent, platform, image, serve, workload, opts)
+    if runtime.is_service:
+        _retention(agent, platform, image, serve, workload, opts)
     url = _ingress(agent, settings.ingress, platform, workload, opts)
     group.register_outputs({"url": url})
     return DeployedAgent(url=url, image=image, secret_arns=secrets.server.arns, login=secrets.login)
@@ -98,7 +96,11 @@ def _labels(agent: Agent, platform: Platform, component: str) -> dict[str, str]:
 
 
 def _network_policies(
-    agent: Agent, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions
+    agent: Agent,
+    settings: Settings,
+    platform: Platform,
+    runtime: AgentRuntime,
+    opts: pulumi.ResourceOptions,
 ) -> NetworkPolicies:
     return NetworkPolicies(
         f"{agent.data_name}-network",
@@ -111,7 +113,7 @@ def _network_policies(
             maintenance_labels={"app.kubernetes.io/name": agent.name},
             maintenance_components=("migrate", "prune"),
             port=PORT,
-            metrics_port=METRICS_PORT,
+            metrics_port=runtime.metrics_port,
             callers=platform.callers,
             scrapers=[*platform.scrapers, *(platform.queue_readers if agent.scales_by_queue else ())],
             name_servers=platform.name_servers,
@@ -129,19 +131,23 @@ def _migration(
     agent: Agent,
     platform: Platform,
     image: pulumi.Output[str],
-    variables: Mapping[str, str],
+    runtime: AgentRuntime,
+    further: Mapping[str, str],
     access: SecretAccess,
     policies: NetworkPolicies,
     opts: pulumi.ResourceOptions,
 ) -> Migration:
+    # The Agent Server makes its tables itself, in a database that it cannot make.
+    own = runtime.is_service
     return Migration(
         f"{agent.data_name}-migration",
         MigrationArgs(
             namespace=platform.namespace.namespace,
             agent=agent.name,
-            image=image,
+            image=image if own else platform.image,
+            database_only=not own,
             labels=_labels(agent, platform, "migrate"),
-            variables=variables,
+            variables={**runtime.variables, **further} if own else {"SECRETS_DIR": SECRETS_DIR},
             service_account=access.service_account,
             secret_provider_class=access.secret_provider_class,
             secrets_version=access.version,
@@ -162,13 +168,18 @@ def _container(resources: Resources) -> ContainerResources:
     )
 
 
-def _workers(agent: Agent, workers: Workers, platform: Platform, variables: Mapping[str, str]) -> FleetArgs:
+def _workers(
+    agent: Agent, platform: Platform, runtime: AgentRuntime, further: Mapping[str, str]
+) -> FleetArgs | None:
+    if agent.workers is None:
+        return None
     return FleetArgs(
         labels=_labels(agent, platform, "worker"),
         selector=selector_labels(name=agent.name, component="worker"),
-        variables=variables,
-        resources=_container(workers.resources),
+        variables={**runtime.worker_variables, **further},
+        resources=_container(agent.workers.resources),
         grace_period_seconds=agent.lifetimes.grace_period,
+        serving=runtime.worker_serving,
     )
 
 
@@ -176,8 +187,8 @@ def _workload(
     agent: Agent,
     platform: Platform,
     image: pulumi.Output[str],
-    variables: Mapping[str, str],
-    workers: FleetArgs | None,
+    runtime: AgentRuntime,
+    further: Mapping[str, str],
     access: SecretAccess,
     rollout_after: tuple[pulumi.Resource, ...],
     opts: pulumi.ResourceOptions,
@@ -191,7 +202,7 @@ def _workload(
             service_account=access.service_account,
             labels=_labels(agent, platform, "server"),
             selector=selector_labels(name=agent.name, component="server"),
-            variables=variables,
+            variables={**runtime.variables, **further},
             secret_provider_class=access.secret_provider_class,
             secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
@@ -203,13 +214,14 @@ def _workload(
                     agent, platform.registries, pulumi.InvokeOutputOptions(parent=opts.parent)
                 ),
             ),
+            serving=runtime.serving,
             port=PORT,
-            metrics_port=METRICS_PORT,
+            metrics_port=runtime.metrics_port,
             pre_stop_seconds=agent.lifetimes.pre_stop,
             grace_period_seconds=agent.lifetimes.grace_period,
             spot=agent.spot,
             exposes_metrics=agent.scales_by_queue,
-            workers=workers,
+            workers=_workers(agent, platform, runtime, further),
             rollout_after=(access.granted, *rollout_after),
         ),
         opts,

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from components.stores.rds_ca import regions
-from stacks import aws_rules, capacity_rules, rules
+from stacks import agent_server_rules, aws_rules, capacity_rules, rules
 from stacks.agent_settings import Agent
 from stacks.aws_vocabulary import Cidr
 from stacks.problems import Problem, SettingsError
@@ -20,7 +20,12 @@ from stacks.wording import Written, field_problems
 
 __all__ = ["SettingsError", "account_numbers", "load", "parsed"]
 
-_RULES: tuple[rules.Rule, ...] = (*rules.RULES, *aws_rules.RULES, *capacity_rules.RULES)
+_RULES: tuple[rules.Rule, ...] = (
+    *rules.RULES,
+    *agent_server_rules.RULES,
+    *aws_rules.RULES,
+    *capacity_rules.RULES,
+)
 _SETTINGS = "langgraph-agents:settings"
 _ACCOUNT = re.compile(r"\d{12}")
 _STACK_NAME = re.compile(r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?")

@@ -36,7 +36,7 @@ from components.stores.rds_ca import rds_ca
 from components.workload.image import Image
 from components.workload.namespace import AgentNamespace, NamespaceArgs
 from components.workload.network_policies import Peer, cidr_peers, name_servers, namespace_peer
-from stacks.built_images import image_args
+from stacks.built_images import image_args, needs_stack_image
 from stacks.platform_cluster import deploy_addons, deploy_cluster, deploy_controllers, deploy_keda
 from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
@@ -68,7 +68,7 @@ class Platform:
     architecture: Architecture
     """That images are built for."""
     image: pulumi.Output[str]
-    """By digest, for the agents that name neither an image nor a source."""
+    """By digest, for the agents that name neither an image nor a source, and for the migrations of Agent Servers."""
     images_key_arn: pulumi.Output[str] | None
     """Of the repositories that agents with a source have."""
     namespace: AgentNamespace
@@ -376,7 +376,7 @@ def _cache(
 
 
 def _image(settings: Settings, name: str, region: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    if all(agent.image or agent.source for agent in settings.agents):
+    if not any(needs_stack_image(agent) for agent in settings.agents):
         return pulumi.Output.from_input("")
     return Image(
         "image",

@@ -8,16 +8,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from images.context import write
 from images.resolution import write_lock
-from images.source import Source, read_source
+from images.source import read_source
 from langgraph_agents_service.projects.config import ProjectError
 from stacks import reading
-from stacks.agent_image import CONTEXTS
+from stacks.agent_image import write_build
 from stacks.agent_settings import Agent
 from stacks.built_images import PLATFORMS
 from stacks.loading import SettingsError, load
 from stacks.settings import Settings
+from stacks.vocabulary import Runtime
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = _settings(options.stack)
         agent, source = _source(settings, options.agent)
+        if options.command == "lock" and agent.runtime is not Runtime.SERVICE:
+            raise LookupError(
+                f"--agent {agent.name}: runtime {agent.runtime} installs its packages as `langgraph build` does, and"
+                " keeps no lock: pin them in the project"
+            )
     except (reading.StackFileError, SettingsError, LookupError) as error:
         print(error.args[0] if isinstance(error, LookupError) else error, file=sys.stderr)
         return 2
@@ -38,11 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "lock":
             print(f"resolving the packages of {agent.name} ...", file=sys.stderr)
-            print(f"Written: {write_lock(source, on)}. Commit it: later builds install exactly this.")
+            lock = write_lock(read_source(Path(source)), on)
+            print(f"Written: {lock}. Commit it: later builds install exactly this.")
         else:
-            context = write(source, name=agent.name, platform=on, folder=CONTEXTS)
-            print((context.folder / "Dockerfile").read_text())
-            print(f"docker build {context.folder}", file=sys.stderr)
+            build = write_build(agent, source, on)
+            print(build.dockerfile.read_text())
+            beside = build.dockerfile.parent == build.context
+            named = "" if beside else f"--file {build.dockerfile} "
+            print(f"docker build {named}{build.context}", file=sys.stderr)
     except ProjectError as error:
         print(error, file=sys.stderr)
         return 1
@@ -67,14 +75,14 @@ def _settings(stack: str) -> Settings:
     )
 
 
-def _source(settings: Settings, name: str) -> tuple[Agent, Source]:
+def _source(settings: Settings, name: str) -> tuple[Agent, str]:
     """Raises LookupError, whose text is for the user."""
     built = {agent.name: agent for agent in settings.agents if agent.source}
     if name not in built:
         known = ", ".join(built) or "none; an agent has one by `source: <folder of its langgraph.json>`"
         raise LookupError(f"--agent {name}: no such agent with a source in this stack: {known}")
     agent = built[name]
-    return agent, read_source(Path(str(agent.source)))
+    return agent, str(agent.source)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from pathlib import Path
 from components.cluster.node_groups import ARCH_LABEL, ARCH_VALUES, Architecture
 from components.stores.max_connections import MEMORY_GIB, max_connections
 from components.workload.image_name import ImageName, image_name
+from stacks.agent_runtime import reserved_names
 from stacks.agent_settings import LEAST_POOL, Agent
+from stacks.built_images import needs_stack_image
 from stacks.connections import (
     LEAST_POOLED,
     MAINTENANCE,
@@ -24,9 +26,17 @@ from stacks.connections import (
 from stacks.instance_types import is_arm
 from stacks.policy_exceptions import PolicyException
 from stacks.problems import Problem
-from stacks.service import ROLE, SECRET_NAMES, plain_variables
+from stacks.service import SECRET_NAMES
 from stacks.settings import Cache, Cluster, Database, Image, Ingress, Network, Registry
-from stacks.vocabulary import Checkpointer, Compute, IngressController, Issuer, Pooler, SecretSource
+from stacks.vocabulary import (
+    Checkpointer,
+    Compute,
+    IngressController,
+    Issuer,
+    Pooler,
+    Runtime,
+    SecretSource,
+)
 
 Agents = Mapping[int, Agent]
 ApiKeys = Mapping[str, Sequence[str]]
@@ -293,7 +303,7 @@ def streams_outlive_idle_timeouts(ingress: Ingress, agents: Agents) -> Iterator[
 def variables_and_secrets_do_not_collide(agents: Agents) -> Iterator[Problem]:
     """The stack passes variables and files of its own; the file may not set the same names."""
     for index, agent in agents.items():
-        reserved = plain_variables(agent, production=False).keys() | SECRET_NAMES | {ROLE}
+        reserved = reserved_names(agent) | SECRET_NAMES
         for name in sorted(agent.env.keys() & reserved):
             yield Problem(
                 f"agents[{index}].env.{name}",
@@ -315,14 +325,15 @@ def an_agent_has_the_keys_it_needs(agents: Agents, api_keys: ApiKeys) -> Iterato
     """Its callers' keys, its provider's key, and a value for each secret that comes from the configuration."""
     for index, agent in agents.items():
         names = {secret.name for secret in agent.secrets}
-        if "API_KEYS" not in names:
+        served = agent.runtime is Runtime.SERVICE
+        if served and "API_KEYS" not in names:
             yield Problem(
                 f"agents[{index}].secrets",
                 sorted(names),
                 "API_KEYS is missing, and nobody may call the agent: add {name: API_KEYS, source: generated}",
             )
         provider_key = _PROVIDER_KEYS.get(agent.model.split(":")[0])
-        if provider_key and provider_key not in names:
+        if served and provider_key and provider_key not in names:
             yield Problem(
                 f"agents[{index}].model",
                 agent.model,
@@ -357,7 +368,7 @@ def api_keys_belong_to_agents(agents: Agents, api_keys: ApiKeys) -> Iterator[Pro
 @rule
 def the_image_can_be_built(image: Image, agents: Agents) -> Iterator[Problem]:
     """Pulumi runs a program in the folder of Pulumi.yaml, which the context is relative to."""
-    unbuilt = [agent.name for agent in agents.values() if agent.image is None and agent.source is None]
+    unbuilt = [agent.name for agent in agents.values() if needs_stack_image(agent)]
     if unbuilt and not (Path(image.context) / "Dockerfile").is_file():
         yield Problem(
             "image.context",
@@ -392,11 +403,12 @@ def projects_can_be_served(agents: Agents) -> Iterator[Problem]:
         if agent.source is None:
             continue
         # Reads files, which other stacks have none of.
-        from stacks.project_problems import problems_of
+        from stacks.project_problems import problems_of, server_problems_of
 
-        given = {*plain_variables(agent, production=False), *agent.env, *SECRET_NAMES}
+        given = {*reserved_names(agent), *agent.env, *SECRET_NAMES}
         given |= {secret.name for secret in agent.secrets}
-        for problem in problems_of(agent.source, given):
+        found = problems_of if agent.runtime is Runtime.SERVICE else server_problems_of
+        for problem in found(agent.source, given):
             yield Problem(f"agents[{index}].source", agent.source, problem)
 
 
@@ -577,7 +589,7 @@ def production_serves_real_callers(production: bool, ingress: Ingress, agents: A
             "ingress.issuer", ingress.issuer, f"browsers do not trust it: set it to {Issuer.PRODUCTION}"
         )
     for index, agent in agents.items():
-        if agent.model == "fake":
+        if agent.model == "fake" and agent.runtime is Runtime.SERVICE:
             yield Problem(
                 f"agents[{index}].model", agent.model, "production needs a real model, as provider:model"
             )

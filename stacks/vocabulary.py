@@ -314,6 +314,13 @@ class Checkpointer(StrEnum):
     VALKEY = "valkey"
 
 
+class Runtime(StrEnum):
+    """What serves an agent's graphs."""
+
+    SERVICE = "service"
+    LANGGRAPH_SERVER = "langgraph-server"
+
+
 class Durability(StrEnum):
     """When LangGraph writes a checkpoint: before the next step, beside it, or only at the run's end."""
 

@@ -31,6 +31,8 @@ class MigrationArgs:
     """Its own, which alone may read the administrator's connection string."""
     secret_provider_class: pulumi.Input[str]
     """Mounts the administrator's connection string besides the agent's own."""
+    database_only: bool = False
+    """Makes no tables: the agent's server does."""
     secrets_version: pulumi.Input[str]
     certificates_config_map: pulumi.Input[str]
     options: PodOptions = field(default_factory=PodOptions)
@@ -82,7 +84,10 @@ class Migration(pulumi.ComponentResource):
                 # Five tries, the last of which starts after about two minutes and a half.
                 active_deadline_seconds=600,
                 template=pod_template(
-                    pod, container="migrate", command=[*_AGENT, "migrate"], restart_policy="Never"
+                    pod,
+                    container="migrate",
+                    command=[*_AGENT, "migrate", *(["--database-only"] if args.database_only else [])],
+                    restart_policy="Never",
                 ),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.run_after)),

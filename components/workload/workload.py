@@ -10,6 +10,7 @@ from components.naming import config_hash
 from components.workload.container import ContainerResources
 from components.workload.pod import PodArgs, pod_template, scraped, spread_out
 from components.workload.pod_options import PodOptions
+from components.workload.serving import Serving
 
 SERVICE_PORT = 80
 
@@ -25,6 +26,7 @@ class FleetArgs:
     """Plain settings, in a ConfigMap of their own."""
     resources: ContainerResources
     grace_period_seconds: int
+    serving: Serving = field(default_factory=Serving)
 
     def __post_init__(self) -> None:
         _check_selector(self.selector, self.labels)
@@ -54,8 +56,10 @@ class WorkloadArgs:
     """Whose ``ca.crt`` signed PgBouncer's certificate, where the database is reached by it."""
     resources: ContainerResources
     options: PodOptions = field(default_factory=PodOptions)
+    serving: Serving = field(default_factory=Serving)
     port: int
     metrics_port: int
+    """Where Prometheus reads ``/metrics``; it may be ``port``."""
     pre_stop_seconds: int
     grace_period_seconds: int
     spot: bool = False
@@ -116,6 +120,7 @@ class Workload(pulumi.ComponentResource):
             variables=args.variables,
             resources=args.resources,
             grace_period_seconds=args.grace_period_seconds,
+            serving=args.serving,
         )
         config_map, deployment = self._pods(name, args.agent, server, pre_stop_seconds=args.pre_stop_seconds)
         ports = {"http": SERVICE_PORT, **({"metrics": args.metrics_port} if args.exposes_metrics else {})}
@@ -200,10 +205,14 @@ class Workload(pulumi.ComponentResource):
                 template=pod_template(
                     pod,
                     container="agent",
-                    ports={"http": args.port, "metrics": args.metrics_port},
-                    startup=probe("/health", 1, 1, 5, 120),
-                    liveness=probe("/health", 30, 10, 5, 3),
-                    readiness=probe("/ready", 0, 5, 3, 3),
+                    command=part.serving.command,
+                    ports={
+                        "http": args.port,
+                        **({"metrics": args.metrics_port} if args.metrics_port != args.port else {}),
+                    },
+                    startup=probe(part.serving.health, 1, 1, 5, 120),
+                    liveness=probe(part.serving.health, 30, 10, 5, 3),
+                    readiness=probe(part.serving.ready, 0, 5, 3, 3),
                     # kube-proxies and load balancers go on sending for a moment after a pod is asked to stop.
                     lifecycle=k8s.core.v1.LifecycleArgs(
                         pre_stop=k8s.core.v1.LifecycleHandlerArgs(

@@ -10,7 +10,7 @@ from policies.pods import AUTOSCALERS, bounds_of
 from preview.change.diff import Change, PlanDiff, Status
 from preview.exposure.workloads import workloads
 from preview.recording.plan import Plan, PlannedResource
-from preview.recording.values import Difference
+from preview.recording.values import ABSENT, Difference
 
 _DATABASE = "aws:rds/instance:Instance"
 _DATABASE_OF_AGENT = "langgraph-agents:components:AgentDatabase"
@@ -138,6 +138,16 @@ def _other_checkpointer(change: Change, after: Plan) -> Iterator[str]:
     if _is_read_by_pods(change) and change.status is Status.UPDATED:
         agent = after.agent(change.resource)
         for difference in _of(change, _CHECKPOINTER):
+            if difference.before is ABSENT or difference.after is ABSENT:
+                # Only the agent service is told.
+                new, old = "LangGraph's Agent Server", "the agent service"
+                if difference.before is ABSENT:
+                    new, old = old, new
+                yield (
+                    f"{agent} is served by {new}: its threads stay in the tables of {old}, and are out of reach"
+                    " until it is changed back"
+                )
+                continue
             yield (
                 f"{agent} keeps checkpoints in {difference.after}: its threads in {difference.before} stay"
                 " there and are out of reach until it is changed back"

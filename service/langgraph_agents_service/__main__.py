@@ -33,9 +33,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=_serve)
     commands = parser.add_subparsers(title="commands")
     commands.add_parser("serve", help="serve the API (the default)").set_defaults(command=_serve)
-    commands.add_parser("migrate", help="make the login, the database and the tables").set_defaults(
-        command=_migrate
+    migrate = commands.add_parser("migrate", help="make the login, the database and the tables")
+    migrate.add_argument(
+        "--database-only", action="store_true", help="no tables: another server makes its own there"
     )
+    migrate.set_defaults(command=_migrate)
     check = commands.add_parser("check", help="try everything that the service needs")
     check.add_argument("--project", type=Path, help="only the project in this folder: no setting is needed")
     check.set_defaults(command=_check)
@@ -71,17 +73,19 @@ def _serve(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _migrate(_options: argparse.Namespace) -> int:
+def _migrate(options: argparse.Namespace) -> int:
     from psycopg import Error
 
-    from langgraph_agents_service.persistence.migrate import migrate
+    from langgraph_agents_service.persistence.migrate import make_database, migrate
     from langgraph_agents_service.projects.config import ProjectError
 
     settings = load(DatabaseSettings)
     if not settings.database_uri.get_secret_value():
         return _fail("DATABASE_URI is empty; it names the database whose tables are made")
+    if options.database_only and not settings.database_admin_uri.get_secret_value():
+        return _fail("DATABASE_ADMIN_URI is empty; it names the administrator who makes login and database")
     try:
-        for line in asyncio.run(migrate(settings)):
+        for line in asyncio.run(make_database(settings) if options.database_only else migrate(settings)):
             print(line)
     except (Error, ValueError, ProjectError) as error:
         return _fail(f"migrate failed: {str(error).strip()}")

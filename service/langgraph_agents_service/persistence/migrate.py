@@ -28,7 +28,7 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
     store = read(settings.langgraph_config).store
     dims = store.index.dims if store and store.index and not store.path else None
     if admin := settings.database_admin_uri.get_secret_value():
-        done += await _make_database(settings)
+        done += await _make_login_and_database(settings)
         if dims:
             # An extension is made by who may; the service's own login may not everywhere.
             async with await connect(_in_database(admin, uri), settings) as connection:
@@ -43,7 +43,19 @@ async def migrate(settings: DatabaseSettings) -> list[str]:
     return [*done, "tables are up to date"]
 
 
-async def _make_database(settings: DatabaseSettings) -> list[str]:
+async def make_database(settings: DatabaseSettings) -> list[str]:
+    """The login and the database alone, for a server that makes its tables itself. Raises psycopg.Error, ValueError."""
+    done = await _make_login_and_database(settings)
+    admin, uri = settings.database_admin_uri.get_secret_value(), settings.database_uri.get_secret_value()
+    async with await connect(_in_database(admin, uri), settings) as connection:
+        # Only who may makes an extension, and whether that server wants this one its image alone knows.
+        if await stores.has_extension(connection):
+            await stores.make_extension(connection)
+            done.append("extension vector is there")
+    return done
+
+
+async def _make_login_and_database(settings: DatabaseSettings) -> list[str]:
     admin = settings.database_admin_uri.get_secret_value()
     parts = urlsplit(settings.database_uri.get_secret_value())
     login, password = unquote(parts.username or ""), unquote(parts.password or "")

@@ -437,6 +437,7 @@ _VENDORS = frozenset(
         "www.pulumi.com",
         # Of changes of settings alone.
         "docs.docker.com",
+        "docs.langchain.com",
         "keda.sh",
         "kubernetes-sigs.github.io",
         "www.pgbouncer.org",

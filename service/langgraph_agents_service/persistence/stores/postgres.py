@@ -54,6 +54,12 @@ async def set_up(connection: AsyncConnection[DictRow], dims: int | None) -> None
         )
 
 
+async def has_extension(connection: AsyncConnection[DictRow]) -> bool:
+    """Whether the server offers pgvector."""
+    cursor = await connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
+    return await cursor.fetchone() is not None
+
+
 async def make_extension(connection: AsyncConnection[DictRow]) -> None:
     """Make pgvector's extension in the database of an administrator's connection."""
     await connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS vector"))
