@@ -48,6 +48,7 @@ _REAL = (
     ("secrets in pods", "files", "of the emulated Secrets Manager"),
     ("metrics-server, Traefik", "real", "the HPA scales, the Ingress answers"),
     ("cert-manager", "real", "certificates by an authority of its own"),
+    ("KEDA", "real", "pods by the queue, where a stack has one"),
     ("other add-ons, Helm releases", "emulated", "accepted, nothing is installed"),
     ("NetworkPolicies", "accepted", "not enforced"),
     ("the rest of AWS, random", "emulated", "plausible answers"),

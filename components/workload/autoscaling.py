@@ -135,7 +135,8 @@ class Autoscaling(pulumi.ComponentResource):
                 "minReplicaCount": args.min_replicas,
                 "maxReplicaCount": args.max_replicas,
                 "pollingInterval": _LOOK_SECONDS,
-                # Before the last pod goes; those above it go as the autoscaler says.
+                # With no fewest pod: after so long without a run all go at once. While there are some, the autoscaler
+                # takes away what is too much, one by one.
                 "cooldownPeriod": _DOWN_AFTER,
                 "advanced": {
                     "horizontalPodAutoscalerConfig": {

@@ -153,6 +153,17 @@ TRAEFIK = Module(
     variables={"github.com/traefik/traefik/v3/pkg/version.Version": "{version}"},
     renamed={},
 )
+KEDA = Module(
+    folder="keda",
+    names_version="github.com/kedacore/keda/v2",
+    variables={"github.com/kedacore/keda/v2/version.Version": "{version}"},
+    # As its containers are called.
+    renamed={
+        "operator": "keda-operator",
+        "adapter": "keda-metrics-apiserver",
+        "webhooks": "keda-admission-webhooks",
+    },
+)
 MANIFESTS = Module(
     folder="manifests",
     names_version="github.com/traefik/traefik/v3",

@@ -16,12 +16,18 @@ _OWN = Path(__file__).parent
 
 _TRAEFIK = "docs/content/reference/dynamic-configuration/traefik.io_*.yaml"
 _PROMETHEUS = "example/prometheus-operator-crd/monitoring.coreos.com_"
+_KEDA = "github.com/kedacore/keda/v2"
 
 # Requirement in `go/<folder>/go.mod`, its files, and the folder of the cache that they go to.
 PUBLISHED = (
     ("manifests", "github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_*.yaml", "crds"),
     ("manifests", "github.com/traefik/traefik/v3", _TRAEFIK, "crds"),
-    ("manifests", "github.com/kedacore/keda/v2", "config/crd/bases/keda.sh_scaledobjects.yaml", "crds"),
+    ("manifests", _KEDA, "config/crd/bases/keda.sh_scaledobjects.yaml", "crds"),
+    # Of no use to anybody but KEDA itself, which watches all of its kinds.
+    ("manifests", _KEDA, "config/crd/bases/*.yaml", "keda/crds"),
+    ("manifests", _KEDA, "config/rbac/role*.yaml", "keda/operator"),
+    ("manifests", _KEDA, "config/metrics-server/role*.yaml", "keda/metrics"),
+    ("manifests", _KEDA, "config/webhooks/validation_webhooks.yaml", "keda/webhooks"),
     ("manifests", "github.com/aws/karpenter-provider-aws", "pkg/apis/crds/karpenter.*.yaml", "crds"),
     (
         "manifests",
@@ -42,7 +48,7 @@ PUBLISHED = (
 
 
 def collect(go: Go, modules: Path, target: Path) -> None:
-    """Write the published definitions and this project's own into `target` / `crds` and `target` / `stages`.
+    """Write the published definitions and this project's own into folders of `target`: `crds`, `stages`, `keda`.
 
     Raises:
         SandboxError: a module could not be downloaded, or its files are not where they were.
@@ -54,7 +60,7 @@ def collect(go: Go, modules: Path, target: Path) -> None:
             raise SandboxError(
                 f"{requirement} {module['Version']} has no {pattern}: its layout changed, see {__file__}"
             )
-        (target / kind).mkdir(exist_ok=True)
+        (target / kind).mkdir(parents=True, exist_ok=True)
         for file in found:
             _place(file, target / kind)
     for kind in ("crds", "stages"):

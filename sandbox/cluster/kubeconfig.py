@@ -7,6 +7,13 @@ import yaml
 from sandbox.cluster.api import Endpoint
 
 
+def with_user(text: str, user: Mapping[str, str]) -> str:
+    """A kubeconfig of one user with the credentials of another one."""
+    config = yaml.safe_load(text)
+    config["users"][0]["user"] = dict(user)
+    return yaml.safe_dump(config, sort_keys=False)
+
+
 def kubeconfig(endpoint: Endpoint, name: str, user: Mapping[str, str]) -> str:
     """A kubeconfig of one cluster and one user, both called `name`.
 

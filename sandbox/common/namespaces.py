@@ -61,7 +61,8 @@ echo 1 > /proc/sys/net/ipv4/ip_forward
 resolver=$(readlink --canonicalize-missing /etc/resolv.conf)
 case "$resolver" in /run/*) mkdir --parents "$(dirname "$resolver")" && touch "$resolver" ;; esac
 if [ -e "$resolver" ]; then
-  echo "nameserver $2" > /run/resolver
+  # As in a pod: what runs beside them knows Services by the same names.
+  printf 'nameserver %s\\nsearch cluster.local\\noptions ndots:5\\n' "$2" > /run/resolver
   mount --bind /run/resolver "$resolver"
 fi
 ip link set lo up

@@ -9,8 +9,9 @@ from sandbox.cluster.api import Api
 from sandbox.common.state import State
 from sandbox.machine import admission
 from sandbox.machine.account import Account
-from sandbox.machine.addons import traefik
+from sandbox.machine.addons import keda, traefik
 from sandbox.machine.addons.cert_manager import CertManager
+from sandbox.machine.addons.keda import Keda
 from sandbox.machine.addons.metrics_server import MetricsServer
 from sandbox.machine.addons.running import Addons
 from sandbox.machine.addons.traefik import Traefik
@@ -46,7 +47,8 @@ class Machine:
             [
                 MetricsServer(state, self.node.addresses),
                 self.certificates,
-                Traefik(self.node.addresses, self.certificates.authority),
+                Traefik(self.node.addresses, state.kubeconfig, self.certificates.authority),
+                *keda.parts(Keda(state, self.node.addresses, engine.manifests / "keda")),
             ],
         )
         self._images = Builder(state, engine, cache, self.node.containers, self.node.namespaces)
@@ -56,6 +58,7 @@ class Machine:
         admission.ensure(api, self._stores.authority.certificate.read_text())
         self._databases.ensure()
         self._caches.ensure()
+        self.addons.resume(api)
 
     def reachable_agents(self, api: Api) -> list[tuple[Agent, Reached]]:
         """The agents, and how this machine reaches each."""
@@ -68,5 +71,11 @@ class Machine:
         hosted = Hosted(self._account, self._databases, self._caches, secrets, self._images)
         return {
             **dict.fromkeys(PACKAGES, hosted),
-            "kubernetes": Cluster(api, self._account, secrets, patience=_PATIENCE),
+            "kubernetes": Cluster(
+                api,
+                self._account,
+                secrets,
+                lambda: self.addons.require(self.certificates, api),
+                patience=_PATIENCE,
+            ),
         }

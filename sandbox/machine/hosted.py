@@ -4,7 +4,7 @@ AWS answers as ever; what it would run, this machine does: an image is built, a 
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ _STORES = frozenset(
 )
 _IMAGES = frozenset({"aws:ecr/getImage:getImage", "docker:index/getRegistryImage:getRegistryImage"})
 _CLASS = ":SecretProviderClass"
+_CERTIFICATE = "kubernetes:cert-manager.io/v1:Certificate"
 
 
 class ImageBuilder(Protocol):
@@ -120,8 +121,16 @@ class Hosted(Emulated):
 class Cluster(Kubernetes):
     """The Kubernetes stand-in of a cluster whose pods run."""
 
-    def __init__(self, api: Api, account: Account, secrets: Secrets, **settings: float) -> None:
+    def __init__(
+        self,
+        api: Api,
+        account: Account,
+        secrets: Secrets,
+        run_cert_manager: Callable[[], None],
+        **settings: float,
+    ) -> None:
         super().__init__(api, **settings)
+        self._run_cert_manager = run_cert_manager
         self._account = account
         self._secrets = secrets
 
@@ -155,6 +164,10 @@ class Cluster(Kubernetes):
             self._secrets.publish()
         if resource.type == RELEASE:
             self._account.put(RELEASE, inputs)
+        if resource.type == _CERTIFICATE:
+            # Pods mount what it signs; an Ingress serves without.
+            with _as_refusals():
+                self._run_cert_manager()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from sandbox.cluster.api import Api
 from sandbox.cluster.authority import Authority
 from sandbox.common.state import State
 from sandbox.machine.account import Account
-from sandbox.machine.addons.addon import is_addon
+from sandbox.machine.addons.addon import Command, is_addon
 from sandbox.machine.admission import ISSUER_SECRET
 
 _NAMESPACE = "cert-manager"
@@ -19,6 +19,7 @@ class CertManager:
 
     role = "cert-manager"
     module = ADDONS
+    hooks = ()
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -31,7 +32,7 @@ class CertManager:
     def wanted(self, account: Account) -> bool:
         return is_addon(account, self.role)
 
-    def prepare(self, api: Api, account: Account) -> list[str]:
+    def prepare(self, api: Api, account: Account) -> Command:
         authority = self._authority()
         files = {"tls.crt": authority.certificate, "tls.key": authority.key}
         api.apply(
@@ -48,7 +49,9 @@ class CertManager:
             },
             force=True,
         )
-        return [f"--kubeconfig={self._state.kubeconfig}", f"--cluster-resource-namespace={_NAMESPACE}"]
+        return Command(
+            [f"--kubeconfig={self._state.kubeconfig}", f"--cluster-resource-namespace={_NAMESPACE}"]
+        )
 
     def obstacle(self, api: Api) -> str:
         for issuer in api.list("cert-manager.io/v1", "ClusterIssuer"):

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 
 from sandbox.binaries.build import TRAEFIK
-from sandbox.cluster.api import Api, Object
+from sandbox.cluster.api import Api
 from sandbox.common.addresses import Addresses
-from sandbox.machine.account import RELEASE, Account
+from sandbox.machine.account import Account
+from sandbox.machine.addons.addon import Command, release
 
 _CLASS = "traefik"
 _SECONDS = 5.0
@@ -19,20 +20,23 @@ class Traefik:
 
     role = "traefik"
     module = TRAEFIK
+    hooks = ()
 
-    def __init__(self, addresses: Addresses, authority: Path) -> None:
+    def __init__(self, addresses: Addresses, kubeconfig: Path, authority: Path) -> None:
         """
         Args:
             addresses: those of the sandbox.
+            kubeconfig: how it reaches the API server.
             authority: the certificate by which it is seen whether an Ingress serves.
         """
         self._addresses = addresses
+        self._kubeconfig = kubeconfig
         self._authority = authority
 
     def wanted(self, account: Account) -> bool:
-        return bool(_release(account))
+        return bool(release(account, self.role))
 
-    def prepare(self, api: Api, account: Account) -> list[str]:
+    def prepare(self, api: Api, account: Account) -> Command:
         api.apply(
             {
                 "apiVersion": "networking.k8s.io/v1",
@@ -43,7 +47,7 @@ class Traefik:
             force=True,
         )
         address = self._addresses.ingress
-        return [
+        arguments = [
             # What its chart gives by default.
             f"--entryPoints.web.address={address}:80/tcp",
             f"--entryPoints.websecure.address={address}:443/tcp",
@@ -58,8 +62,9 @@ class Traefik:
             "--global.sendAnonymousUsage=false",
             "--accesslog=true",
             "--accesslog.format=json",
-            *_release(account)["values"].get("additionalArguments", ()),
+            *release(account, self.role)["values"].get("additionalArguments", ()),
         ]
+        return Command(arguments, {"KUBECONFIG": str(self._kubeconfig)})
 
     def obstacle(self, api: Api) -> str:
         for host in hosts(api):
@@ -93,7 +98,3 @@ def ask(address: str, host: str, authority: Path, path: str) -> httpx.Response:
         return client.get(
             f"https://{address}{path}", headers={"Host": host}, extensions={"sni_hostname": host}
         )
-
-
-def _release(account: Account) -> Object:
-    return account.named(RELEASE, "chart", "traefik")

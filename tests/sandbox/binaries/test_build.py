@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.cluster.keda import CHART_VERSION
 from sandbox.binaries import build, golang
 from sandbox.binaries.build import KUBERNETES, MANIFESTS, PULUMI, Module
 from sandbox.binaries.golang import Go
@@ -93,6 +94,12 @@ def test_a_real_node_is_built_for_whoever_asks_for_it(
 
 def test_node_and_control_plane_are_of_one_version() -> None:
     assert build.NODE.version == KUBERNETES.version
+
+
+def test_keda_is_of_the_version_that_stacks_install_and_so_are_its_definitions() -> None:
+    # KEDA's charts have the versions of what they install.
+    assert build.KEDA.version == CHART_VERSION
+    assert build.pinned_version(MANIFESTS.path / "go.mod", build.KEDA.names_version) == CHART_VERSION
 
 
 @pytest.fixture

@@ -73,7 +73,13 @@ class World:
             self.secrets,
             self.images,
         )
-        self.cluster = Cluster(cast(Api, self.api), self.account, self.secrets, patience=1, interval=0)
+        self.signers = 0
+        self.cluster = Cluster(
+            cast(Api, self.api), self.account, self.secrets, self._sign, patience=1, interval=0
+        )
+
+    def _sign(self) -> None:
+        self.signers += 1
 
     def mounts(self, **files: str) -> None:
         """Declare a SecretProviderClass `support`, files by their name and the entry's ARN."""
@@ -261,3 +267,20 @@ def test_a_cache_knows_the_users_of_its_groups_and_no_password_in_clear(world: W
     assert lines[1].startswith("user support reset #")
     assert lines[1].endswith("on ~support:* +@all")
     assert not any("hunter2" in line or "stranger" in line for line in lines)
+
+
+def test_cert_manager_runs_once_something_is_made_that_it_has_to_sign_and_not_for_its_preview(
+    world: World,
+) -> None:
+    certificate = {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": "pgbouncer", "namespace": "agents"},
+    }
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "agents"}}
+    signed = resource("kubernetes:cert-manager.io/v1:Certificate")
+    world.cluster.create(resource("kubernetes:core/v1:ConfigMap"), config_map, preview=False, timeout=0)
+    world.cluster.create(signed, certificate, preview=True, timeout=0)
+    assert world.signers == 0
+    world.cluster.create(signed, certificate, preview=False, timeout=0)
+    assert world.signers == 1

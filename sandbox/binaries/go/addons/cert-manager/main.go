@@ -1,5 +1,6 @@
-// cert-manager's controllers for issuers with a certificate authority of their own. Its command is a module that is
-// not published; what the command runs is (https://pkg.go.dev/github.com/cert-manager/cert-manager/pkg/controller).
+// cert-manager's controllers for issuers with a certificate authority of their own, and for those that sign themselves.
+// Its command is a module that is not published; what the command runs is
+// (https://pkg.go.dev/github.com/cert-manager/cert-manager/pkg/controller).
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	ingresses "github.com/cert-manager/cert-manager/pkg/controller/certificate-shim/ingresses"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
+	"github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/issuing"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/keymanager"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/readiness"
@@ -22,8 +24,10 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/revisionmanager"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/trigger"
 	"github.com/cert-manager/cert-manager/pkg/controller/clusterissuers"
+	"github.com/cert-manager/cert-manager/pkg/controller/issuers"
 
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 )
 
 // Its command runs as many of each.
@@ -31,12 +35,14 @@ const workers = 5
 
 var controllers = []string{
 	clusterissuers.ControllerName,
+	issuers.ControllerName,
 	ingresses.ControllerName,
 	trigger.ControllerName,
 	keymanager.ControllerName,
 	requestmanager.ControllerName,
 	approver.ControllerName,
 	ca.CRControllerName,
+	selfsigned.CRControllerName,
 	issuing.ControllerName,
 	readiness.ControllerName,
 	revisionmanager.ControllerName,
