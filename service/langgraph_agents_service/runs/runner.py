@@ -405,8 +405,8 @@ class Runner:
         # Whoever follows the run on another process answers as this one does.
         error = {**(outcome.error or {}), "refused": True} if outcome.refused else outcome.error
         recorded = await self.registry.finish(run, status, error, thread_status, result)
-        if recorded is None:
-            log.warning("another process holds this run by now; its outcome counts")
+        if recorded is None or recorded not in (status, RunStatus.INTERRUPTED):
+            log.warning("the run ended elsewhere, or goes on there; that outcome counts")
             return Outcome(None)
         if run.payload.get("temporary"):
             self._endings.forget_later(run)

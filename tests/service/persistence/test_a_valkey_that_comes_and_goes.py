@@ -1,5 +1,7 @@
 """Runs on a Valkey that does not answer for a while: none is lost, and none holds its thread for ever."""
 
+import asyncio
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +12,9 @@ from valkey.exceptions import ConnectionError as ValkeyConnectionError
 
 from langgraph_agents_service.persistence import valkey_client
 from langgraph_agents_service.persistence.checkpointers.valkey import PrefixedValkeySaver
+from langgraph_agents_service.persistence.registry import keyvalue
 from langgraph_agents_service.persistence.registry.base import Owner, Run, RunStatus, ThreadStatus
-from langgraph_agents_service.persistence.registry.documents import MemoryDocuments
+from langgraph_agents_service.persistence.registry.documents import MemoryDocuments, ValkeyDocuments
 from langgraph_agents_service.persistence.registry.keyvalue import KeyValueRegistry
 
 ALICE = Owner("alice")
@@ -126,3 +129,32 @@ async def test_a_checkpoint_that_is_written_twice_is_listed_once(valkey_uri: str
             await saver.aput(config, checkpoint, {"source": "loop", "step": 1, "parents": {}}, {})
         found = [entry.checkpoint["id"] async for entry in saver.alist(config)]
     assert found == [newer["id"], older["id"]]
+
+
+async def test_runs_of_a_valkey_process_that_died_end_with_an_error(
+    valkey_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyvalue, "LOCK_SECONDS", 1)
+    async with Valkey.from_url(valkey_uri) as client:
+        documents = ValkeyDocuments(client, f"{uuid.uuid4()}:")
+        dead, alive = (KeyValueRegistry(documents, ttl_seconds=60) for _ in range(2))
+        executing = await dead.begin(made("executing"), ALICE, create_thread=True, start=True)
+        waits = await dead.begin(made("waits"), ALICE, create_thread=True, start=False)
+        assert [(await alive.get_run("t", run.run_id, ALICE)).status for run in (executing, waits)] == [
+            RunStatus.RUNNING,
+            RunStatus.PENDING,
+        ]
+        await dead.renew()
+        await asyncio.sleep(1.2)
+        other = await alive.begin(made("other", "other"), ALICE, create_thread=True, start=True)
+        found = await alive.get_run("t", "executing", ALICE)
+        assert (found.status, (found.error or {})["error"]) == (RunStatus.ERROR, "WorkerDied")
+        assert {run.status for run in await alive.list_runs("t", ALICE, limit=9, offset=0, status=None)} == {
+            RunStatus.ERROR
+        }
+        thread = await alive.get_thread("t", ALICE)
+        assert (thread.status, thread.error) == (ThreadStatus.ERROR, found.error)
+        assert (await alive.get_run("other", other.run_id, ALICE)).status is RunStatus.RUNNING
+        # One that was only paused finds its run ended.
+        assert await dead.finish(executing, RunStatus.SUCCESS, None, ThreadStatus.IDLE) is RunStatus.ERROR
+        assert (await alive.get_run("t", "executing", ALICE)).error == found.error

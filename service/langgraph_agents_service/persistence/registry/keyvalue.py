@@ -1,10 +1,12 @@
 """Threads and runs as JSON documents, in Valkey or in the memory of the process.
 
 Threads, who owns them and which run holds them are shared by all processes on the same Valkey. A run itself
-lives and dies with the process that took it: to have runs outlive it, use CHECKPOINTER=postgres.
+lives and dies with the process that took it, and whoever asks for it then finds it ended: to have runs outlive their
+process, use CHECKPOINTER=postgres.
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -38,7 +40,12 @@ from langgraph_agents_service.persistence.valkey_client import patiently
 EVENTS_AT_ONCE = 100
 
 LOCK_SECONDS = 60
-"""How long a thread stays taken after its process has died; renewed from a thread of its own."""
+"""How long a process that has died is taken to live, and its threads stay taken; renewed from a thread of its own."""
+
+_DIED: Json = {
+    "error": "WorkerDied",
+    "message": "the process that had the run died before its end; run again",
+}
 
 
 class KeyValueRegistry:
@@ -57,6 +64,9 @@ class KeyValueRegistry:
         self._ttl = ttl_seconds
         self.outbox = MemoryOutbox()
         self._changes = Changes()
+        self._process = str(uuid.uuid4())
+        self._told = False
+        """Whether others can know that this process lives."""
         self._waiting: dict[str, Run] = {}
         self._held: dict[str, Run] = {}
 
@@ -217,6 +227,8 @@ class KeyValueRegistry:
             undo = run.multitask_strategy == "rollback"
             await self.cancel_runs(owner, thread_id=run.thread_id, rollback=undo)
         run.created_at += timedelta(seconds=run.after_seconds)
+        if not self._told:
+            await self._live(self._documents)
         start = start and not run.after_seconds
         if start and thread.status is not ThreadStatus.BUSY and await self._take(run):
             run.status, run.attempt = RunStatus.RUNNING, 1
@@ -254,8 +266,9 @@ class KeyValueRegistry:
 
     async def _save_run(self, run: Run) -> None:
         run.updated_at = now()
+        document = orjson.dumps({**asdict(run), "process": self._process})
         await self._documents.put_named(
-            f"run:{run.run_id}", _dump(run), f"runs:{run.thread_id}", run.run_id, ttl=self._ttl
+            f"run:{run.run_id}", document, f"runs:{run.thread_id}", run.run_id, ttl=self._ttl
         )
 
     async def claim(self, limit: int, graphs: Sequence[str]) -> list[Run]:
@@ -306,8 +319,14 @@ class KeyValueRegistry:
         return run.status
 
     async def _end(self, run: Run, thread_status: ThreadStatus) -> None:
-        document, cancelled = await self._documents.get(f"thread:{run.thread_id}", f"cancel:{run.run_id}")
-        if cancelled is not None:
+        document, cancelled, entry = await self._documents.get(
+            f"thread:{run.thread_id}", f"cancel:{run.run_id}", f"run:{run.run_id}"
+        )
+        if (
+            entry is not None and (before := _run(entry)).error == _DIED
+        ):  # this process was silent for too long
+            run.status, run.error, thread_status = before.status, before.error, ThreadStatus.ERROR
+        elif cancelled is not None:
             run.status, run.error, thread_status = RunStatus.INTERRUPTED, None, ThreadStatus.INTERRUPTED
         await self._save_run(run)
         await self._set_status(document, thread_status, run.error)
@@ -326,13 +345,11 @@ class KeyValueRegistry:
 
     async def get_run(self, thread_id: str, run_id: str, owner: Owner) -> Run:
         await self.get_thread(thread_id, owner)
-        (document,) = await self._documents.get(f"run:{run_id}")
-        if document is None:
-            raise NotFoundError
-        run = _run(document)
-        if run.thread_id != thread_id:
-            raise NotFoundError
-        return run
+        documents = await self._documents.get(f"run:{run_id}")
+        for run in await self._known(documents):
+            if run.thread_id == thread_id:
+                return run
+        raise NotFoundError
 
     async def list_runs(
         self, thread_id: str, owner: Owner, *, limit: int, offset: int, status: RunStatus | None
@@ -340,9 +357,25 @@ class KeyValueRegistry:
         await self.get_thread(thread_id, owner)
         names = [f"run:{run_id}" for run_id in await self._documents.members(f"runs:{thread_id}")]
         documents = await self._documents.get(*names) if names else []
-        runs = [_run(document) for document in documents if document is not None]
-        runs = [run for run in runs if status is None or run.status is status]
+        runs = [run for run in await self._known(documents) if status is None or run.status is status]
         return sorted(runs, key=lambda run: run.created_at, reverse=True)[offset : offset + limit]
+
+    async def _known(self, documents: Sequence[bytes | None]) -> list[Run]:
+        """The runs of these documents. Those of processes that have died end now, as far as they had not."""
+        found = [(_run(document), _process(document)) for document in documents if document is not None]
+        theirs = {
+            process for run, process in found if run.status.active and process not in (None, self._process)
+        }
+        names = sorted(filter(None, theirs))
+        beats = await self._documents.get(*(f"process:{name}" for name in names)) if names else []
+        dead = {name for name, beat in zip(names, beats, strict=True) if beat is None}
+        for run, process in found:
+            if run.status.active and process in dead:
+                run.status, run.error = RunStatus.ERROR, _DIED
+                # Once, although many ask.
+                if await self._documents.put(f"ending:{run.run_id}", b"", ttl=LOCK_SECONDS, absent=True):
+                    await self.finish(run, RunStatus.ERROR, _DIED, ThreadStatus.ERROR)
+        return [run for run, _ in found]
 
     async def delete_run(self, thread_id: str, run_id: str, owner: Owner) -> None:
         if (await self.get_run(thread_id, run_id, owner)).status.active:
@@ -416,6 +449,8 @@ class KeyValueRegistry:
     # The hold on threads
 
     async def beat(self, executing: int = 0) -> Orders:
+        if not self._told:
+            await self._live(self._documents)
         held = list(self._held.values())
         mine = [*held, *self._waiting.values()]
         marks = await self._documents.get(*(f"cancel:{run.run_id}" for run in mine)) if mine else []
@@ -427,7 +462,12 @@ class KeyValueRegistry:
         pending = sum(run.created_at <= now() for run in self._waiting.values())
         return Orders(cancel=cancel, rollback=rollback, pending=pending)
 
+    async def _live(self, documents: Documents) -> None:
+        await documents.put(f"process:{self._process}", b"", ttl=LOCK_SECONDS)
+        self._told = True
+
     async def renew(self) -> None:
+        await self._live(self._holders)
         for run in list(self._held.values()):
             await self._holders.extend(f"holder:{run.thread_id}", LOCK_SECONDS)
 
@@ -437,10 +477,11 @@ class KeyValueRegistry:
     async def retire(self) -> None:
         for run in list(self._held.values()):
             await self._free(run)
+        await self._documents.delete(f"process:{self._process}")
 
 
-def _dump(document: Thread | Run) -> bytes:
-    return orjson.dumps(asdict(document))
+def _dump(thread: Thread) -> bytes:
+    return orjson.dumps(asdict(thread))
 
 
 def _event(value: bytes) -> Event:
@@ -453,6 +494,12 @@ def _thread(document: bytes) -> Thread:
     found = restored(document, Thread)
     found.setdefault("state_updated_at", found["updated_at"])
     return Thread(**{**found, "status": ThreadStatus(found["status"])})
+
+
+def _process(document: bytes) -> str | None:
+    """The process that has a run; None: one of an older version."""
+    name: str | None = orjson.loads(document).get("process")
+    return name
 
 
 def _run(document: bytes) -> Run:
