@@ -13,12 +13,19 @@ DEFAULT_PYTHON = "3.13"
 _LOGIN = re.compile(r"://[^/\s]+:[^/\s]+@")
 _PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
-# Tags of https://hub.docker.com/_/python, on the release of Debian that has this Python itself where there is one. The
-# digest is known of the one that the service's own image is built on.
+# Tags of https://hub.docker.com/_/python, on the release of Debian that has this Python itself where there is one, and
+# the digests of their indexes by https://github.com/docker-library/repo-info/tree/master/repos/python/remote.
 _RELEASES = {"3.11": "bookworm"}
 _RELEASE = "trixie"
 _DIGESTS = {
+    "python:3.11-slim-bookworm": "sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b",
+    "python:3.11-slim-trixie": "sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff",
+    "python:3.12-slim-bookworm": "sha256:0f5b26b9518d002b6173fd61daad821fa340635ebfec5bba471013f9ca114579",
+    "python:3.12-slim-trixie": "sha256:229a2c5bfa27522db7815ea81f9bed70af17ccb9de9fc7ad142b1877b5830d36",
+    "python:3.13-slim-bookworm": "sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8",
     "python:3.13-slim-trixie": "sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285",
+    "python:3.14-slim-bookworm": "sha256:3299f3062a4f3da96c403bfeec3f042768c0bf8a72eee6dd5d90e3a1368ff334",
+    "python:3.14-slim-trixie": "sha256:e11c17f46f87983eb946b121694dedba6290ee2b0dd5294d137d82943502d179",
 }
 
 
@@ -71,6 +78,7 @@ def _base(project: Project, python: str) -> str:
     asked = project.image_distro
     release = asked if asked in ("bookworm", "trixie") else _RELEASES.get(python, _RELEASE)
     name = f"python:{python}-slim-{release}"
+    # A Python that is not offered is a problem of its own.
     digest = _DIGESTS.get(name)
     return f"{name}@{digest}" if digest else name
 

@@ -19,13 +19,14 @@ _LONGEST_GRACE = 3600
 _MINUTES_A_DAY = 24 * 60
 
 # It reads variables alone, and a secret among a pod's variables is seen by whoever may read pods. So its first process
-# makes them of the files.
+# makes them of the files. Parts of it know the database as DATABASE_URI, and parts as POSTGRES_URI.
 _EXPORT = """\
 set -eu
 for file in "$SECRETS_DIR"/*; do
   value=$(cat "$file")
   export "$(basename "$file")=$value"
 done
+export POSTGRES_URI="$DATABASE_URI"
 exec "$0"
 """
 

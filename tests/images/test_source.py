@@ -1,6 +1,7 @@
 """What langgraph.json asks of a build, and what is refused before one."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ def test_a_file_and_its_folder_are_the_same_project(repository: Path) -> None:
     ("asked", "base"),
     [
         ({}, "python:3.13-slim-trixie@sha256:"),
-        ({"python_version": "3.11"}, "python:3.11-slim-bookworm"),
-        ({"python_version": "3.12"}, "python:3.12-slim-trixie"),
-        ({"python_version": "3.13", "image_distro": "bookworm"}, "python:3.13-slim-bookworm"),
+        ({"python_version": "3.11"}, "python:3.11-slim-bookworm@sha256:"),
+        ({"python_version": "3.12"}, "python:3.12-slim-trixie@sha256:"),
+        ({"python_version": "3.13", "image_distro": "bookworm"}, "python:3.13-slim-bookworm@sha256:"),
         ({"image_distro": "wolfi"}, "python:3.13-slim-trixie@sha256:"),
         ({"base_image": "registry.example.com/python:3.13"}, "registry.example.com/python:3.13"),
     ],
@@ -71,3 +72,10 @@ def test_a_password_of_an_index_does_not_enter_a_build(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="pip_config_file") as refused:
         read_source(written(tmp_path, pip_config_file="./pip.conf"))
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("distro", ["debian", "bookworm", "trixie"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_every_base_that_is_offered_is_pinned(tmp_path: Path, python: str, distro: str) -> None:
+    base = read_source(written(tmp_path, python_version=python, image_distro=distro)).base
+    assert re.fullmatch(rf"python:{python}-slim-\w+@sha256:[0-9a-f]{{64}}", base)

@@ -117,6 +117,7 @@ def test_no_secret_is_a_variable_of_a_pod_and_the_server_finds_all_of_them(
     )
     found = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
     assert {name: found.get(name) for name in files} == {n: c.rstrip("\n") for n, c in files.items()}
+    assert found["POSTGRES_URI"] == found["DATABASE_URI"]
 
 
 def test_a_secret_that_cannot_be_read_keeps_the_server_from_starting(tmp_path: Path) -> None:
