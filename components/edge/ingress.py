@@ -45,6 +45,15 @@ def _rules(args: IngressArgs) -> list[k8s.networking.v1.IngressRuleArgs]:
     ]
 
 
+_TRAEFIK_INGRESS = "langgraph-agents:components:TraefikIngress"
+_ALB_INGRESS = "langgraph-agents:components:AlbIngress"
+
+
+def _once(opts: pulumi.ResourceOptions | None, other: str) -> pulumi.ResourceOptions:
+    """The other kind's Ingress is the same object by its name, and would be deleted after it was changed."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(type_=other)]))
+
+
 class TraefikIngress(pulumi.ComponentResource):
     """An Ingress that Traefik serves, with a certificate by cert-manager."""
 
@@ -64,7 +73,7 @@ class TraefikIngress(pulumi.ComponentResource):
             cluster_issuer: the ClusterIssuer that signs the certificate.
             crds_ready: the release that brings Traefik's own kinds; None where they are there already.
         """
-        super().__init__("langgraph-agents:components:TraefikIngress", name, None, opts)
+        super().__init__(_TRAEFIK_INGRESS, name, None, _once(opts, _ALB_INGRESS))
         limit = f"{args.name}-rate-limit"
         middleware = k8s.apiextensions.CustomResource(
             f"{name}-rate-limit",
@@ -127,7 +136,7 @@ class AlbIngress(pulumi.ComponentResource):
             group: Ingresses of one group share one load balancer.
             controller_ready: what makes load balancers of Ingresses; None where it is there already.
         """
-        super().__init__("langgraph-agents:components:AlbIngress", name, None, opts)
+        super().__init__(_ALB_INGRESS, name, None, _once(opts, _TRAEFIK_INGRESS))
         child = pulumi.ResourceOptions(parent=self)
         certificate = aws.acm.Certificate(
             f"{name}-certificate",

@@ -197,7 +197,7 @@ def _deleted_first(old: PlannedResource, new: PlannedResource) -> bool:
     if new.delete_before_replace:
         return True
     name = _physical_name(new)
-    return name is not None and name == _physical_name(old)
+    return name is not None and name == _physical_name(old) and _namespace(new) == _namespace(old)
 
 
 def _farewell(resource: PlannedResource, new: Sequence[PlannedResource], before: Plan) -> Iterator[str]:
@@ -235,6 +235,11 @@ def _physical_name(resource: PlannedResource) -> str | None:
     metadata = resource.inputs.get("metadata")
     named = metadata if isinstance(metadata, Mapping) else resource.inputs
     return next((named[key] for key in _NAMES if key in named), None)
+
+
+def _namespace(resource: PlannedResource) -> str | None:
+    metadata = resource.inputs.get("metadata")
+    return metadata.get("namespace") if isinstance(metadata, Mapping) else None
 
 
 def _urgency(change: Change) -> tuple[bool, bool, int, int, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.change import hosts, names, processors
+from preview.change import entrance, names, processors
 from preview.change.data import is_mounted, lost_by_name, new_keys, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import (
@@ -43,6 +43,13 @@ _MAKERS_OF_NODES = (
 # What keeps a store from answering for a while.
 _AWAY = (Does.RESTART, Does.FAILOVER, Does.OUTAGE)
 _SERVICE = "kubernetes:core/v1:Service"
+# What takes over before the old one goes.
+_MADE_BESIDE = (
+    _DEPLOYMENT,
+    _SERVICE,
+    "kubernetes:networking.k8s.io/v1:Ingress",
+    "kubernetes:core/v1:Namespace",
+)
 # What a request passes on its way, and is refused without.
 _ON_THE_WAY: Mapping[str, str] = {
     _SERVICE: "requests find no pods",
@@ -109,13 +116,18 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
     """
     opened, closed = _exposure_changes(diff, before, after)
     judged = [(change, effects(change, diff.after)) for change in diff.changes]
-    failures = [sentence for change, found in judged for sentence in _failures(change, found, diff.after)]
+    failures = [
+        sentence
+        for change, found in judged
+        if not is_refused(found)
+        for sentence in (*_failures(change, found, diff.after), *entrance.failures(diff, change, found))
+    ]
     failures += [*_cut_off(diff.after, closed), *new_keys(diff)]
     if any(change.resource.type == _PROVIDER and is_refused(found) for change, found in judged):
         # Nothing of its resources is done then.
         failures = []
     moved = _moved(judged, diff)
-    failures += _alone(moved, diff.after)
+    failures += [*_alone(moved, diff.after), *(entrance.alone(diff.after) if moved else ())]
     failures += processors.crashes(diff)
     return Impact(
         restarts=_merged(
@@ -135,8 +147,8 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
             dict.fromkeys(door for change, found in judged for door in one_way_doors(change, found))
         ),
         out_of_reach=tuple(dict.fromkeys(out_of_reach(diff))),
-        errors=tuple(lost_by_name(diff)),
-        notes=(*renamed(diff), *processors.notes(diff), *hosts.notes(diff), *names.notes(diff)),
+        errors=(*lost_by_name(diff), *names.overwritten(diff)),
+        notes=(*renamed(diff), *processors.notes(diff), *entrance.notes(diff), *names.notes(diff)),
         unknown=tuple(path for _, found in judged for path in unknown(found)),
     )
 
@@ -248,9 +260,7 @@ def _window(inputs: Mapping[str, Any]) -> str:
 
 def _failures(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[str]:
     resource = change.resource
-    if is_refused(found):
-        return
-    if change.beside and resource.type in (_DEPLOYMENT, _SERVICE):
+    if change.beside and resource.type in _MADE_BESIDE:
         yield from _begins_alone(resource, after)
     elif change.status in (Status.DELETED, Status.REPLACED) and change.before is not None:
         verb = "goes" if change.status is Status.DELETED else "is replaced"
@@ -312,7 +322,9 @@ def _rollout(change: Change, after: Plan) -> Iterator[str]:
 def _cut_off(after: Plan, closed: tuple[Edge, ...]) -> Iterator[str]:
     """Workloads that stay, and lose a store or a secret."""
     for edge in closed:
-        if edge.source in after.resources and edge.target in after.resources:
+        # Of hosts that go the entrance tells.
+        stay = edge.source in after.resources and edge.target in after.resources
+        if stay and not edge.by.startswith("https://"):
             source, target = after.resources[edge.source], after.resources[edge.target]
             if edge.relation is Relation.CONNECTS:
                 yield f"{source.name} no longer reaches {target.name} ({edge.by})"

@@ -1,4 +1,4 @@
-"""Names that AWS does not give twice: those of secrets, also for as long as a deleted one can be restored."""
+"""Names that are not given twice: of Kubernetes objects, and of secrets as long as a deleted one can be restored."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -38,6 +38,26 @@ def refusals(diff: PlanDiff) -> Iterator[Refusal]:
                 " value may go",
                 _PAGE,
             )
+
+
+def overwritten(diff: PlanDiff) -> Iterator[str]:
+    """Kubernetes objects that are made under the names of those that go, and go with them."""
+    going = {address for change in diff.of(Status.DELETED) if any(address := _address(change.resource))}
+    made = [change.resource for change in diff.of(Status.CREATED) if _address(change.resource) in going]
+    if made:
+        yield (
+            f"{', '.join(sorted(resource.name for resource in made))}: made under the names of objects that are there"
+            " already and that are deleted at the end of the update, which is the end of these. Give each an alias with"
+            " the URN of the one that goes"
+        )
+
+
+def _address(resource: PlannedResource) -> tuple[str, str, str]:
+    """Kind, namespace and name of a Kubernetes object whose name the program gives; empty of everything else."""
+    metadata = resource.inputs.get("metadata")
+    if resource.package != "kubernetes" or not isinstance(metadata, Mapping) or not metadata.get("name"):
+        return ("", "", "")
+    return resource.type, str(metadata.get("namespace") or ""), str(metadata["name"])
 
 
 def notes(diff: PlanDiff) -> Iterator[str]:

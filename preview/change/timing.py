@@ -1,7 +1,7 @@
 """How long a deployment takes, the first one or one change: the longest path through what waits for what."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from graphlib import TopologicalSorter
@@ -79,6 +79,8 @@ class UpdateStep:
     """Whether the whole takes longer when this does."""
     noticed: tuple[str, ...]
     """How callers can notice it."""
+    after: tuple[int, ...]
+    """The steps that it waits for, by their place in the order."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ def estimate_update(diff: PlanDiff, failures: Iterable[str] = ()) -> UpdateTimin
     """Estimate the update from one plan to the other.
 
     Pulumi makes and changes what it can side by side, each when what it waits for is done, and deletes at the end: what
-    goes, and what was replaced by something beside it, those first that others do not depend on.
+    goes, and what was replaced by something beside it. That goes in rounds, each when the one before is done, and what
+    depends on the most others is in the first (`ScheduleDeletes` of pulumi/pkg/resource/deploy/step_generator.go).
 
     Args:
         failures: how requests can fail, by sentences that begin with the name of a resource.
@@ -151,14 +154,14 @@ def estimate_update(diff: PlanDiff, failures: Iterable[str] = ()) -> UpdateTimin
     }
     # Names of steps of their own: the new one of a replaced resource has the same URN.
     leaving = {f"{_DELETED}{old.urn}": old for old in _leaving(diff)}
-    waits_for[_DELETED] = frozenset(diff.after.resources)
-    dependents: dict[str, set[str]] = {key: {_DELETED} for key in leaving}
-    for key, old in leaving.items():
-        for urn in _awaited(diff.before, old):
-            if f"{_DELETED}{urn}" in leaving:
-                dependents[f"{_DELETED}{urn}"].add(key)
-    waits_for |= {key: frozenset(others) for key, others in dependents.items()}
-    seconds |= {_DELETED: 0.0, **{key: _seconds_of(old, "delete", table) for key, old in leaving.items()}}
+    seconds |= {key: _seconds_of(old, "delete", table) for key, old in leaving.items()}
+    done: Iterable[str] = diff.after.resources
+    for number, round_ in enumerate(_rounds(diff)):
+        # One that all of a round wait for, instead of each of them for all before it.
+        begins = f"{_DELETED}{number}"
+        seconds[begins], waits_for[begins] = 0.0, frozenset(done)
+        waits_for |= dict.fromkeys(round_, frozenset((begins,)))
+        done = (begins, *round_)
     order = list(TopologicalSorter(waits_for).static_order())
     graph = _Graph({key: seconds[key] for key in order}, waits_for)
     ends = graph.ends()
@@ -173,27 +176,72 @@ def estimate_update(diff: PlanDiff, failures: Iterable[str] = ()) -> UpdateTimin
         if any(effect.in_window for effect in effects(change, diff.after))
     }
 
-    def step(key: str, resource: PlannedResource, what: What) -> UpdateStep:
-        noticed = () if resource.urn in waiting else tuple(said.get(resource.name, ()))
-        began = ends[key] - seconds[key]
+    gone = {change.resource.urn for change in diff.of(Status.DELETED)}
+    whats = {urn: What(change.status) for urn, change in changed.items()}
+    whats |= {key: What.DELETED if old.urn in gone else What.CLEARED for key, old in leaving.items()}
+    resources = {**{urn: diff.after.resources[urn] for urn in changed}, **leaving}
+
+    def place(key: str) -> tuple[float, float, str, str]:
+        return ends[key] - seconds[key], -seconds[key], resources[key].urn, whats[key]
+
+    ordered = sorted(whats, key=place)
+    places = {key: number for number, key in enumerate(ordered)}
+    awaited = _awaited_steps(graph, places)
+
+    def step(key: str) -> UpdateStep:
+        resource = resources[key]
         return UpdateStep(
-            resource.urn, resource.name, resource.type, what, began, seconds[key], key in critical, noticed
+            urn=resource.urn,
+            name=resource.name,
+            type=resource.type,
+            what=whats[key],
+            start=ends[key] - seconds[key],
+            seconds=seconds[key],
+            critical=key in critical,
+            noticed=() if resource.urn in waiting else tuple(said.get(resource.name, ())),
+            after=tuple(sorted(places[other] for other in awaited[key])),
         )
 
-    steps = [step(urn, diff.after.resources[urn], What(change.status)) for urn, change in changed.items()]
-    gone = {change.resource.urn for change in diff.of(Status.DELETED)}
-    steps += [
-        step(key, old, What.DELETED if old.urn in gone else What.CLEARED) for key, old in leaving.items()
-    ]
     return UpdateTiming(
         total=max(ends.values(), default=0.0),
-        steps=tuple(sorted(steps, key=lambda each: (each.start, -each.seconds, each.urn, each.what))),
+        steps=tuple(map(step, ordered)),
         later=tuple(_later(diff)),
         as_of=table["asOf"],
     )
 
 
 _DELETED = "deleted "
+
+
+def _rounds(diff: PlanDiff) -> list[list[str]]:
+    """What is deleted at the end, in the order in which Pulumi does it: the last round depends on nothing that goes."""
+    kept = set(diff.former.values())
+    # Components too: they take no time, and what is theirs goes before them.
+    components = {r.urn: r for r in diff.before.resources.values() if not r.custom and r.urn not in kept}
+    condemned = {**components, **{old.urn: old for old in _leaving(diff)}}
+    below = {
+        urn: {other for other in (*_awaited(diff.before, old), old.parent) if other in condemned}
+        for urn, old in condemned.items()
+    }
+    height: dict[str, int] = {}
+    for urn in TopologicalSorter(below).static_order():
+        height[urn] = max((height[other] + 1 for other in below[urn]), default=0)
+    rounds: dict[int, list[str]] = {}
+    for urn, level in height.items():
+        if urn not in components:
+            rounds.setdefault(-level, []).append(f"{_DELETED}{urn}")
+    return [rounds[level] for level in sorted(rounds)]
+
+
+def _awaited_steps(graph: _Graph, steps: Container[str]) -> Mapping[str, frozenset[str]]:
+    """Of everything, the steps that it waits for, through what takes part in no step; of deletions none."""
+    found: dict[str, frozenset[str]] = {}
+    for key in graph.seconds:
+        others = () if key.startswith(_DELETED) else graph.waits_for[key]
+        found[key] = frozenset[str]().union(
+            *(frozenset((other,)) if other in steps else found[other] for other in others)
+        )
+    return found
 
 
 def _leaving(diff: PlanDiff) -> Iterator[PlannedResource]:

@@ -172,20 +172,28 @@ class _Backends:
 
     def of(self, ingress: PlannedResource, namespace: str) -> Iterator[tuple[PlannedResource, Workload, int]]:
         """The services of an Ingress, and their pods and ports."""
-        names = {
-            str(path["backend"]["service"]["name"])
+        backends = {
+            (str(path["backend"]["service"]["name"]), *_number_or_name(path["backend"]["service"]))
             for rule in ingress.inputs["spec"].get("rules") or ()
             for path in (rule.get("http") or {}).get("paths") or ()
             if "service" in path.get("backend", {})
         }
-        for name in sorted(names):
+        for name, *wanted in sorted(backends):
             service = self.services.get((namespace, name))
             for workload in self.behind(service) if service else ():
                 for port in service.inputs["spec"].get("ports") or () if service else ():
+                    if wanted and wanted[0] not in (str(port.get("port")), port.get("name")):
+                        continue
                     target = port.get("targetPort", port.get("port"))
                     number = workload.ports.get(target) if isinstance(target, str) else target
                     if service is not None and number is not None:
                         yield service, workload, int(number)
+
+
+def _number_or_name(backend: Mapping[str, Any]) -> tuple[str, ...]:
+    """The port of a Service that a path leads to, where it is said."""
+    port = backend.get("port") or {}
+    return tuple(str(port[key]) for key in ("number", "name") if port.get(key))
 
 
 def _public_services(backends: _Backends) -> Iterator[Edge]:

@@ -144,6 +144,9 @@ def _both(change: _Change, name: str) -> bool:
 
 _CONDITIONS: Mapping[str, Callable[[_Change], bool]] = {
     "lower": _lower,
+    "a minimum above the number of nodes": lambda change: (
+        (change.after or {}).get("minSize", 0) > (change.before or {}).get("desiredSize", 0)
+    ),
     "shorter": lambda change: len(change.after or ()) < len(change.before or ()),
     "none stays": lambda change: not set(change.before or ()) & set(change.after or ()),
     "another major version": _another_major,

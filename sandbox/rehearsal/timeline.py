@@ -17,6 +17,9 @@ _PREVIEWED = (0, 1)
 # What the API server does, and the builds of images; answers of the others are emulated and say nothing of time.
 _REAL = ("kubernetes:", "docker-build:")
 _EMULATED = frozenset({"kubernetes:helm.sh/v3:Release"})
+_LAST = (What.DELETED, What.CLEARED)
+# Events of the engine arrive late by so much.
+_ALIKE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,9 @@ def timeline(
         measured: what the engine did.
         harmed: when requests failed or runs were lost, in seconds from the first step.
     """
+    keys = [(str(step["urn"]), What(step["what"])) for step in expected]
     # What only gets another URN is no step of the engine's.
-    foretold = {(step["urn"], What(step["what"])): step for step in expected if step["what"] != What.MOVED}
+    foretold = {key: told for key, told in zip(keys, expected, strict=True) if key[1] is not What.MOVED}
     done = {(step.urn, step.what): step for step in measured}
     steps = [_step(what, foretold.get((urn, what)), seen, harmed) for (urn, what), seen in done.items()]
     steps += [
@@ -129,7 +133,8 @@ def timeline(
     ]
     real = [done[step.urn, step.what] for step in steps if step.seen and not step.emulated]
     besides = sum(not any(_is_under_way(step, at) for step in real) for at in harmed)
-    return Timeline(tuple(steps), besides, tuple(_otherwise(steps)))
+    pairs = [(keys[number], key) for key, told in foretold.items() for number in told["after"]]
+    return Timeline(tuple(steps), besides, (*_otherwise(steps), *_early(pairs, done)))
 
 
 def _step(what: What, told: Mapping[str, Any] | None, seen: Measured | None, harmed: Sequence[float]) -> Step:
@@ -164,13 +169,26 @@ def _otherwise(steps: Sequence[Step]) -> Iterator[str]:
             yield f"{step.title}, says the preview: it was not"
         elif step.seen.noticed and not step.expected.noticed:
             yield f"{step.title}: callers noticed, and the preview says that they cannot"
-    real = [step for step in steps if not step.emulated]
-    for first in real:
-        for then in real:
-            if _follows(first.expected, then.expected) and _follows(then.seen, first.seen):
-                yield f"{then.title} before {first.title}, and the preview says after"
 
 
-def _follows(first: Told | None, then: Told | None) -> bool:
-    """Whether the second begins when the first is done, or later."""
-    return bool(first and then and first.start < then.start and first.start + first.seconds <= then.start)
+def _early(
+    pairs: Sequence[tuple[tuple[str, What], tuple[str, What]]], done: Mapping[tuple[str, What], Measured]
+) -> Iterator[str]:
+    """Steps that did not wait for what they wait for by the preview, and deletions that were not last."""
+    for awaited, key in pairs:
+        first, then = done.get(awaited), done.get(key)
+        if first and then and _is_before(then, first):
+            yield f"{title(then.name, then.what)} before {title(first.name, first.what)}, and the preview says after"
+    last = max((step for step in done.values() if step.what not in _LAST), key=_end, default=None)
+    for step in done.values():
+        if last and step.what in _LAST and _is_before(step, last):
+            yield f"{title(step.name, step.what)} before {title(last.name, last.what)}, and the preview says after"
+
+
+def _is_before(step: Measured, other: Measured) -> bool:
+    """Whether it began clearly before the other one was done."""
+    return step.start + _ALIKE_SECONDS < _end(other)
+
+
+def _end(step: Measured) -> float:
+    return step.start + step.seconds

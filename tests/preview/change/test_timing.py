@@ -232,6 +232,33 @@ def test_deletions_come_last_and_what_others_depend_on_goes_after_them() -> None
     assert result.total == made + deleted + figure(CLUSTER, "delete")
 
 
+def test_deletions_go_in_rounds_and_each_waits_for_the_whole_one_before() -> None:
+    """ScheduleDeletes: what depends on nothing that goes is in the last round, beside whatever else does."""
+    slow, below = resource("slow", CLUSTER, ["below"]), resource("below", KEY)
+    alone = resource("alone", KEY)
+
+    result = updated([below, slow, alone], [])
+
+    assert {step.name: step.start for step in result.steps} == {
+        "slow": 0,
+        "below": figure(CLUSTER, "delete"),
+        "alone": figure(CLUSTER, "delete"),
+    }
+
+
+def test_a_step_names_the_steps_that_it_waits_for_through_what_stays() -> None:
+    first, between, last = (
+        resource("first", CLUSTER),
+        resource("b", ADDON, ["first"]),
+        resource("last", ADDON, ["b"]),
+    )
+    changed = [replace(first, inputs={"version": "2"}), between, replace(last, inputs={"addonVersion": "2"})]
+
+    result = updated([first, between, last], [*changed, resource("new", KEY)])
+
+    assert [(step.name, step.after) for step in result.steps] == [("first", ()), ("new", ()), ("last", (0,))]
+
+
 def test_what_is_replaced_beside_goes_last_and_what_has_a_fixed_name_goes_first() -> None:
     group = "aws:eks/nodeGroup:NodeGroup"
     old = [

@@ -28,7 +28,7 @@ def told(
     """A step of the preview's JSON."""
     return {
         "urn": f"urn::{name}", "name": name, "type": type_, "what": what, "start": start, "seconds": seconds,
-        "noticed": [], **more,
+        "noticed": [], "after": [], **more,
     }  # fmt: skip
 
 
@@ -67,14 +67,38 @@ def test_what_only_one_of_the_two_has_is_told() -> None:
     )
 
 
-def test_another_order_than_expected_is_told() -> None:
-    found = timeline(
-        [told("first", "created", 0, 5), told("then", "deleted", 5, 1)],
-        [done("then", What.DELETED, 0, 1), done("first", What.CREATED, 2, 5)],
+def test_a_step_that_does_not_wait_as_the_preview_says_is_told() -> None:
+    expected = [
+        told("first", "created", 0, 5),
+        told("other", "created", 0, 9),
+        told("then", "updated", 5, 1, after=[0]),
+    ]
+    early = [
+        done("then", What.UPDATED, 0, 1),
+        done("other", What.CREATED, 3, 1),
+        done("first", What.CREATED, 2, 5),
+    ]
+    assert timeline(expected, early).otherwise == (
+        "then is updated before first is created, and the preview says after",
     )
-    assert found.otherwise == ("then is deleted before first is created, and the preview says after",)
-    beside = [done("first", What.CREATED, 0, 5), done("then", What.DELETED, 4, 1)]
-    assert timeline([told("first", "created", 0, 5), told("then", "deleted", 5, 1)], beside).otherwise == ()
+    # What is independent may take longer than expected.
+    late = [
+        done("first", What.CREATED, 0, 5),
+        done("then", What.UPDATED, 5, 1),
+        done("other", What.CREATED, 3, 90),
+    ]
+    assert timeline(expected, late).otherwise == ()
+
+
+def test_a_deletion_that_is_not_last_is_told() -> None:
+    expected = [told("new", "created", 0, 5), told("old", "deleted", 5, 1)]
+    early = [done("new", What.CREATED, 0, 5), done("old", What.DELETED, 1, 1)]
+    assert timeline(expected, early).otherwise == (
+        "old is deleted before new is created, and the preview says after",
+    )
+    assert (
+        timeline(expected, [done("new", What.CREATED, 0, 5), done("old", What.DELETED, 5, 1)]).otherwise == ()
+    )
 
 
 @pytest.mark.parametrize("type_", [DATABASE, "kubernetes:helm.sh/v3:Release"])

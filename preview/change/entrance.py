@@ -1,0 +1,179 @@
+"""How callers come in, and how they notice a change on their way: names, load balancer, Traefik, certificates."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from preview.change.diff import Change, PlanDiff, Status
+from preview.change.effects import Effect
+from preview.recording.plan import Plan, PlannedResource
+from preview.recording.values import is_at_or_below
+from sandbox.emulated.changes import Does
+
+_DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+_INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
+_NAMESPACE = "kubernetes:core/v1:Namespace"
+_RELEASE = "kubernetes:helm.sh/v3:Release"
+_ADDON = "aws:eks/addon:Addon"
+_ISSUER = "cert-manager.io/cluster-issuer"
+_STAGING = "letsencrypt-staging"
+# What a new host waits for, by the class of its Ingress.
+_WAITS: Mapping[str, str] = {
+    # external-dns looks once a minute; cert-manager asks Let's Encrypt once the name leads to Traefik.
+    "traefik": "external-dns has written its record and cert-manager has its certificate, a minute or two",
+    # Its certificate is there before: the Ingress names one that ACM has validated.
+    "alb": "external-dns has written its record, about a minute",
+}
+# With one of these on their namespace pods are ready once the load balancer sends them requests:
+# https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/pod_readiness_gate/
+_GATES = ("elbv2.k8s.aws/pod-readiness-gate-inject", "eks.amazonaws.com/pod-readiness-gate-inject")
+
+
+def failures(diff: PlanDiff, change: Change, found: tuple[Effect, ...]) -> Iterator[str]:
+    """How callers notice a change of what they pass on their way in."""
+    if change.before is None or change.after is None:
+        return
+    yield from _rolls(change, found, diff.after)
+    if change.resource.type == _INGRESS:
+        yield from _gone_hosts(change, diff)
+        yield from _without_certificate(change, diff)
+
+
+def alone(plan: Plan) -> Iterator[str]:
+    """What a single pod of Traefik keeps from callers while it moves to another node."""
+    for release in plan.of_type(_RELEASE):
+        pods = ((release.inputs.get("values") or {}).get("deployment") or {}).get("replicas", 1)
+        if release.inputs.get("chart") == "traefik" and pods == 1 and (agents := _behind(plan, "traefik")):
+            yield (
+                f"{release.name} has one pod, which is evicted before another one starts: {agents} cannot be reached"
+                " for a minute or two"
+            )
+
+
+def notes(diff: PlanDiff) -> Iterator[str]:
+    """When new hosts of agents that stay are reached, and certificates of another issuer are there."""
+    for change in diff.of(Status.UPDATED):
+        old, new = change.before, change.after
+        if change.resource.type != _INGRESS or old is None or new is None:
+            continue
+        agent = _agent(new, diff.after)
+        waits = _WAITS.get(_class(new))
+        came, gone = _hosts(new) - _hosts(old), _hosts(old) - _hosts(new)
+        if waits and came:
+            left = f"; nobody is sent on from {', '.join(sorted(gone))}" if gone else ""
+            yield f"{agent} is reached at {', '.join(sorted(came))} when {waits} after the change{left}"
+        issuers = _annotation(old, _ISSUER), _annotation(new, _ISSUER)
+        if all(issuers) and issuers[0] != issuers[1]:
+            yield (
+                f"{agent} is served with the certificate of {issuers[0]} until cert-manager has that of {issuers[1]},"
+                " about a minute after the change"
+            )
+    yield from _left_records(diff)
+
+
+def _rolls(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[str]:
+    """Pods behind a load balancer that are replaced faster than it takes the new ones in."""
+    new = change.resource
+    if change.status is not Status.UPDATED:
+        return
+    if new.type == _RELEASE and new.inputs.get("chart") == "traefik":
+        rolled = any(effect.row and effect.row.does is Does.RESTART for effect in found)
+        namespace, agents = str(new.inputs.get("namespace")), _behind(after, "traefik")
+    elif new.type == _DEPLOYMENT:
+        rolled = any(is_at_or_below(difference.path, "spec.template") for difference in change.differences)
+        agent, namespace = after.agent(new), str((new.inputs.get("metadata") or {}).get("namespace"))
+        # Workers take no requests.
+        serves = any("http" in (port.get("name") or "") for port in _ports(new))
+        agents = agent if serves and agent in _agents_behind(after, "alb") else ""
+    else:
+        return
+    if rolled and agents and not _is_gated(namespace, after):
+        yield (
+            f"{new.name} rolls faster than the load balancer takes new pods in, which have to be healthy there first:"
+            f" {agents} may not be reached for up to two minutes"
+        )
+
+
+def _gone_hosts(change: Change, diff: PlanDiff) -> Iterator[str]:
+    if change.status is not Status.UPDATED or change.before is None or change.after is None:
+        return
+    for host in sorted(_hosts(change.before) - _hosts(change.after)):
+        yield f"{change.after.name} gives up {host}: {_agent(change.after, diff.after)} no longer answers there"
+
+
+def _without_certificate(change: Change, diff: PlanDiff) -> Iterator[str]:
+    old, new = change.before, change.after
+    if old is None or new is None or _class(new) != "traefik":
+        return
+    agent = _agent(new, diff.after)
+    if change.beside and _hosts(old) & _hosts(new):
+        yield (
+            f"{new.name} is made anew in another namespace, where its certificate is not: {agent} is served with one"
+            " that callers refuse until cert-manager has it, a minute or two"
+        )
+    issuers = _annotation(old, _ISSUER), _annotation(new, _ISSUER)
+    if issuers[1] == _STAGING and issuers[0] not in ("", _STAGING):
+        yield (
+            f"{new.name} gets a certificate of {_STAGING}: callers of {agent} refuse it, for nobody trusts that issuer"
+        )
+
+
+def _left_records(diff: PlanDiff) -> Iterator[str]:
+    """Records of a zone that external-dns no longer looks at."""
+    for change in diff.of(Status.UPDATED):
+        if change.resource.type != _ADDON or change.resource.inputs.get("addonName") != "external-dns":
+            continue
+        zones = [_zones(resource) for resource in (change.before, change.after)]
+        for zone in sorted(zones[0] - zones[1]):
+            yield (
+                f"external-dns no longer looks at {zone}: its records there, A and TXT, stay and lead to the load"
+                " balancer until you delete them"
+            )
+
+
+def _zones(addon: PlannedResource | None) -> set[str]:
+
+    values = json.loads(str(addon.inputs.get("configurationValues") or "{}")) if addon else {}
+    return set(map(str, values.get("domainFilters") or ()))
+
+
+def _is_gated(namespace: str, plan: Plan) -> bool:
+    return any(
+        (metadata.get("labels") or {}).get(gate) == "enabled"
+        for made in plan.of_type(_NAMESPACE)
+        for metadata in [made.inputs.get("metadata") or {}]
+        if metadata.get("name") == namespace
+        for gate in _GATES
+    )
+
+
+def _agents_behind(plan: Plan, class_: str) -> list[str]:
+    served = (ingress for ingress in plan.of_type(_INGRESS) if _class(ingress) == class_)
+    return sorted({_agent(ingress, plan) for ingress in served})
+
+
+def _behind(plan: Plan, class_: str) -> str:
+    return ", ".join(_agents_behind(plan, class_))
+
+
+def _agent(ingress: PlannedResource, plan: Plan) -> str:
+    return plan.agent(ingress) or ingress.name
+
+
+def _class(ingress: PlannedResource) -> str:
+    return str((ingress.inputs.get("spec") or {}).get("ingressClassName") or "")
+
+
+def _annotation(ingress: PlannedResource, name: str) -> str:
+    return str(((ingress.inputs.get("metadata") or {}).get("annotations") or {}).get(name) or "")
+
+
+def _hosts(ingress: PlannedResource) -> set[str]:
+    rules = (ingress.inputs.get("spec") or {}).get("rules") or ()
+    return {str(rule["host"]) for rule in rules if rule.get("host")}
+
+
+def _ports(deployment: PlannedResource) -> Iterator[Mapping[str, Any]]:
+    pod = (((deployment.inputs.get("spec") or {}).get("template") or {}).get("spec")) or {}
+    for container in pod.get("containers") or ():
+        yield from container.get("ports") or ()
