@@ -152,7 +152,7 @@ def _pgbouncer(folder: Path, ini: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-def _make_databases(recording: Recording, admin: str) -> list[str]:
+def make_databases(recording: Recording, admin: str) -> list[str]:
     """The agents' logins and databases, as their migrations make them; returns the agents' pooled URIs."""
     uris = []
     with psycopg.connect(admin, autocommit=True) as connection:
@@ -179,7 +179,7 @@ def _wait_for(port: int, folder: Path) -> None:
         time.sleep(0.1)
 
 
-async def _load(uris: list[str], admin: str, replace: Callable[[int], None]) -> Seen:
+async def load(uris: list[str], admin: str, replace: Callable[[int], None]) -> Seen:
     """All agents at once, first undisturbed, then while one PgBouncer after the other is replaced."""
     seen = Seen()
     pods = [
@@ -234,6 +234,13 @@ async def _load(uris: list[str], admin: str, replace: Callable[[int], None]) -> 
     return seen
 
 
+def shared_without_an_error(seen: Seen) -> None:
+    assert seen.clients > LIMIT, "without it they would not fit"
+    assert seen.servers <= LIMIT - RESERVED - POOLED_MAINTENANCE * AGENTS
+    assert not seen.errors, f"{len(seen.errors)} of {seen.statements}: {seen.errors[0]}"
+    assert seen.statements > AGENTS * PODS * STATEMENTS
+
+
 def test_a_hundred_agents_share_the_connections_of_a_small_database_without_an_error() -> None:
     recording = record_with("dev", many(AGENTS, instanceClass=CLASS, pooler="pgbouncer"))
     folder = Path(tempfile.mkdtemp(prefix="pooled-", dir="/tmp"))
@@ -256,7 +263,7 @@ def test_a_hundred_agents_share_the_connections_of_a_small_database_without_an_e
     try:
         with _postgresql(folder, server):
             admin = f"postgresql://{_USER}@/postgres?host={folder}&port={server}"
-            uris = _make_databases(recording, admin)
+            uris = make_databases(recording, admin)
             for number, ini in enumerate(inis):
                 poolers[number] = _pgbouncer(folder, ini)
             for port in ports:
@@ -276,13 +283,10 @@ def test_a_hundred_agents_share_the_connections_of_a_small_database_without_an_e
                 f"&load_balance_hosts=random&sslmode=verify-full&sslrootcert={folder / 'ca.crt'}"
                 for each in uris
             ]
-            seen = asyncio.run(_load(places, admin, replace))
+            seen = asyncio.run(load(places, admin, replace))
     finally:
         for process in poolers.values():
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         shutil.rmtree(folder)
-    assert seen.clients > LIMIT, "without it they would not fit"
-    assert seen.servers <= LIMIT - RESERVED - POOLED_MAINTENANCE * AGENTS
-    assert not seen.errors, f"{len(seen.errors)} of {seen.statements}: {seen.errors[0]}"
-    assert seen.statements > AGENTS * PODS * STATEMENTS
+    shared_without_an_error(seen)

@@ -3,25 +3,35 @@
 The tests share one sandbox, and follow one another as a day does: nothing to do, a first request, a burst, its end.
 """
 
+import asyncio
+import base64
 import json
 import re
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from components.pooling import pgbouncer
+from components.workload.network_policies import POOLER_PORT
 from sandbox.cluster import agents
 from sandbox.cluster.api import Api
 from sandbox.cluster.controlplane import running_endpoint
 from sandbox.common import processes
 from sandbox.common.errors import InputError
 from sandbox.machine.choice import Nodes, choose
+from stacks.connections import POOLERS
+from tests.conftest import record_with
 from tests.e2e.harness import Sandbox
+from tests.e2e.test_pooled_agents import AGENTS, CLASS, load, make_databases, shared_without_an_error
+from tests.stacks.test_pooler import many
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -247,6 +257,13 @@ def test_a_short_queue_has_fewer_workers_an_empty_one_has_none_and_a_request_has
     assert "48" in answer.text
 
 
+def poolers(real: Sandbox) -> list[dict[str, Any]]:
+    """PgBouncer's pods that stay, the oldest first."""
+    labels = ",".join(f"{key}={value}" for key, value in pgbouncer.POD_LABELS.items())
+    found = real.objects("pod", "-l", labels, "--sort-by=.metadata.creationTimestamp")
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
 # Prints by which addresses sessions of the agent's login came to PostgreSQL, and the agent's own connection's version.
 _SESSIONS = """
 import pathlib, psycopg, sys
@@ -261,11 +278,81 @@ def test_every_session_of_the_agent_at_postgresql_is_pgbouncers(real: Sandbox) -
     secrets = "/var/run/secrets/langgraph-agents"
     command = ["exec", "-n", NAMESPACE, server, "-c", "agent", "--", "python", "-c", _SESSIONS]
     sessions = set(real.kubectl(*command, f"{secrets}/DATABASE_URI").stdout.split())
-    labels = ",".join(f"{key}={value}" for key, value in pgbouncer.POD_LABELS.items())
-    poolers = {pod["status"]["podIP"] for pod in real.objects("pod", "-l", labels)}
-    assert len(poolers) == 2
+    addresses = {pod["status"]["podIP"] for pod in poolers(real)}
+    assert len(addresses) == POOLERS
     assert sessions
-    assert sessions <= poolers
+    assert sessions <= addresses
     # And by TLS, to a server that is known.
     uri = real.kubectl("exec", "-n", NAMESPACE, server, "-c", "agent", "--", "cat", f"{secrets}/DATABASE_URI")
     assert re.search(r"@pgbouncer\.\S+sslmode=verify-full", uri.stdout)
+
+
+@contextmanager
+def administrator(real: Sandbox) -> Iterator[str]:
+    """The URI of PostgreSQL's own superuser, whom nobody but this machine is."""
+    (folder,) = (real.state.machine / "stores").glob("postgresql-*/data")
+    # The path of a socket has about a hundred characters at most.
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        link = Path(short) / "s"
+        link.symlink_to(folder)
+        yield f"postgresql://rdsadmin@/postgres?host={link}&port=5432"
+
+
+def give(real: Sandbox, kind: str, name: str, patch: dict[str, Any]) -> None:
+    file = real.root / "patch.json"
+    file.write_text(json.dumps(patch))
+    real.kubectl("patch", kind, "-n", NAMESPACE, name, "--patch-file", str(file))
+
+
+def rolled(real: Sandbox) -> None:
+    real.kubectl("rollout", "status", "-n", NAMESPACE, f"deployment/{pgbouncer.NAME}", "--timeout=240s")
+
+
+def test_a_hundred_agents_share_the_connections_by_the_pods_of_pgbouncer(
+    real: Sandbox, tmp_path: Path
+) -> None:
+    """A hundred agents' pods are more than one machine carries. PgBouncer's pods get the files that they would have for
+    them, and this machine opens the connections, as the agents' processes do."""
+    recording = record_with("dev", many(AGENTS, instanceClass=CLASS, pooler="pgbouncer"))
+    theirs = recording.named("pgbouncer-config").inputs["data"]["pgbouncer.ini"]
+    (config,) = [each for each in real.objects("configmap") if each["metadata"]["name"] == pgbouncer.NAME]
+    here = re.search(r"host=(\S+)", config["data"]["pgbouncer.ini"])
+    assert here
+    files = {"pgbouncer.ini": re.sub(r"host=\S+", here[0], theirs)}
+    logins = recording.named("pooler-logins-version").inputs["secretString"].value
+    give(real, "configmap", pgbouncer.NAME, {"data": files})
+    give(real, "secret", pgbouncer.NAME, {"stringData": {pgbouncer.LOGINS: logins}})
+    (recorded,) = [
+        each
+        for each in recording.of_type("kubernetes:apps/v1:Deployment")
+        if each.inputs["metadata"]["name"] == pgbouncer.NAME
+    ]
+    size = recorded.inputs["spec"]["template"]["spec"]["containers"][0]["resources"]
+    template = {
+        "metadata": {"annotations": {"checksum/config": "of a hundred agents"}},
+        "spec": {"containers": [{"name": pgbouncer.NAME, "resources": size}]},
+    }
+    give(real, "deployment", pgbouncer.NAME, {"spec": {"template": template}})
+
+    def replace(_: int) -> None:
+        real.kubectl("delete", "pod", "-n", NAMESPACE, poolers(real)[0]["metadata"]["name"])
+        rolled(real)
+
+    (service,) = [each for each in real.objects("service") if each["metadata"]["name"] == pgbouncer.NAME]
+    (trusted,) = [
+        each for each in real.objects("secret") if each["metadata"]["name"] == pgbouncer.CERTIFICATE_SECRET
+    ]
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(base64.b64decode(trusted["data"]["ca.crt"]))
+    with administrator(real) as admin:
+        uris = [
+            f"{each.partition('@')[0]}@/{urlsplit(each).path.lstrip('/')}?host={pgbouncer.host(NAMESPACE)}"
+            f"&hostaddr={service['spec']['clusterIP']}&port={POOLER_PORT}&sslmode=verify-full&sslrootcert={authority}"
+            for each in make_databases(recording, admin)
+        ]
+        rolled(real)
+        before = {pod["metadata"]["uid"] for pod in poolers(real)}
+        seen = asyncio.run(load(uris, admin, replace))
+    print(f"{seen.statements} statements on {seen.clients} connections over {seen.servers}")
+    assert before.isdisjoint(pod["metadata"]["uid"] for pod in poolers(real))
+    shared_without_an_error(seen)
