@@ -167,7 +167,7 @@ class Cluster:
         leaving = any(machine.leaves for machine in self.machines)
         candidates = []
         for machine in self.machines:
-            if machine.ready_at > now or not self._is_unneeded(machine, now):
+            if machine.leaves or machine.ready_at > now or not self._is_unneeded(machine, now):
                 machine.unneeded_since = None
                 continue
             if machine.unneeded_since is None:

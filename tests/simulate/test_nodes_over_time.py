@@ -112,6 +112,38 @@ def test_a_node_that_is_half_empty_for_ten_minutes_goes_when_its_pods_fit_elsewh
     assert cluster.machines[0].node.workloads["base"] == 2
 
 
+def test_nodes_go_one_by_one() -> None:
+    cluster = _cluster(least=1)
+    cluster.settle([], [AGENT] * 6)
+    for machine in cluster.machines:
+        while machine.node.workloads.get("agent"):
+            machine.node.give(AGENT)
+    assert cluster.running(0) == 3
+    for now in range(0, 3000, 10):
+        cluster.scan([], now)
+    (leaving,) = [machine for machine in cluster.machines if machine.leaves]
+    cluster.remove_if_empty(leaving, 0)
+    cluster.scan([], 3000)
+    assert sum(machine.leaves for machine in cluster.machines) == 1
+
+
+def test_no_node_goes_within_ten_minutes_of_one_that_came() -> None:
+    cluster = _cluster(least=1)
+    cluster.settle([], [AGENT] * 4)
+    for machine in cluster.machines:
+        machine.node.give(AGENT)
+    for now in range(0, 500, 10):
+        cluster.scan([], now)
+    # One comes at 500 for a pod that a node has no room for, and the others are unneeded since 0.
+    cluster.scan([AGENT] * 3, 500)
+    assert len(cluster.machines) == 3
+    for now in range(510, 500 + UNNEEDED_SECONDS, 10):
+        cluster.scan([], now)
+        assert not any(machine.leaves for machine in cluster.machines)
+    cluster.scan([], 500 + UNNEEDED_SECONDS)
+    assert any(machine.leaves for machine in cluster.machines)
+
+
 def test_the_fewest_nodes_stay() -> None:
     cluster = _cluster(least=2)
     cluster.settle([], [])
