@@ -60,7 +60,7 @@ def _preview(options: argparse.Namespace) -> int:
     out: Path = options.out or project_dir / "build" / "preview" / options.stack
     engine = _engine(options, project_dir)
     plan, base = _plans(options, project_dir)
-    # Imported once the program has run: the base's program runs meanwhile, and bad input is reported sooner.
+    # Imported once the program has run: bad input is reported sooner.
     from preview.report.files import write
     from preview.report.review import review
 
@@ -104,11 +104,7 @@ def _plans(options: argparse.Namespace, project_dir: Path) -> tuple[Plan, Plan |
         return make_plan(options.stack, project_dir), None
     # A misspelt stack is reported at once.
     region = str(stackfile.load(project_dir, options.stack).config.get("aws:region", ""))
-    with base_plan(options.base, options.stack, project_dir) as making:
-        # Pulumi's SDK is imported while the other process does the same.
-        import preview.recording.recorder  # noqa: F401
-
-        base = making.plan(options.stack, stackfile.project_name(project_dir), region)
+    base = base_plan(options.base, options.stack, project_dir, region)
     return make_plan(options.stack, project_dir, base), base
 
 

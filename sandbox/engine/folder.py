@@ -10,12 +10,15 @@ from pathlib import Path
 _OF_PROGRAMS = ("components", "images", "stacks")
 
 
+_ROOT = Path(__file__).resolve().parents[2]
+
+
 @contextmanager
 def in_folder(folder: Path) -> Iterator[None]:
     """The program runs in its own folder and finds its own modules first, as under `pulumi up`.
 
     What reads stack files has been imported by now from this version's `stacks`. A program of another version has a
-    `stacks` of its own: this version's is set aside while it runs.
+    `stacks` of its own: this version's is set aside while it runs, and that of the program is forgotten after it.
     """
     before = Path.cwd()
     aside = {name: module for name, module in list(sys.modules.items()) if _hides(name, folder)}
@@ -28,10 +31,15 @@ def in_folder(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(folder))
         os.chdir(before)
-        packages = {name.partition(".")[0] for name in aside}
-        for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+        foreign = {package for package in _OF_PROGRAMS if _is_foreign(package, folder)}
+        for name in [name for name in sys.modules if name.partition(".")[0] in foreign]:
             del sys.modules[name]
         sys.modules.update(aside)
+
+
+def _is_foreign(package: str, folder: Path) -> bool:
+    """Whether the folder has a package of a program of another version."""
+    return (folder / package).is_dir() and (folder / package).resolve() != _ROOT / package
 
 
 def _hides(name: str, folder: Path) -> bool:
