@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from tests.service.test_faults import HEADERS
 pytestmark = pytest.mark.e2e
 
 PROCESSES = 3
+ROUNDS = 3
+"""A process grows by less and less, as what was in use at once stays with its allocator: 221, 240, 255, 266, 272, 276,
+275 and 279 MB after each of eight."""
 CLIENTS = 16
 ENDED = {"success", "error", "interrupted", "timeout"}
 
@@ -45,7 +49,7 @@ def database_uri(postgres: local.Postgres) -> str:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(45, marks=[pytest.mark.nightly, pytest.mark.timeout(400)]),
+        pytest.param(45, marks=pytest.mark.timeout(600)),
         pytest.param(600, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)]),
     ],
 )
@@ -56,8 +60,10 @@ async def test_every_run_ends_once_and_as_it_does_undisturbed(
     with psycopg.connect(database_uri, autocommit=True) as database:
         database.execute(_RECORD)
         with Fleet(tmp_path, database_uri=database_uri, langgraph_config=project(tmp_path)) as fleet:
-            undisturbed = await Load(fleet, random.Random(seed)).each_once()
-            expected = {case: found for case, found in undisturbed if not case.chance}
+            # All in the process that is spared, again and again until it has what it keeps of graphs and connections.
+            calm = Load(fleet, random.Random(seed))
+            rounds = [await calm.each_once() for _ in range(ROUNDS)]
+            expected = {case: found for case, found in rounds[0] if not case.chance}
             await asyncio.sleep(2)
             began = fleet.memory
             load = Load(fleet, random.Random(seed + 1))
@@ -68,7 +74,7 @@ async def test_every_run_ends_once_and_as_it_does_undisturbed(
             await killing
             wrong = [
                 (case, outcome, expected[case])
-                for case, outcome in found
+                for case, outcome in chain(*rounds, found)
                 if case in expected and outcome != expected[case]
             ]
             left = await fleet.settled(1.2 * began)
@@ -143,7 +149,7 @@ class Fleet:
             process = self._others[place]
             if chance.random() < 0.2 and process.status() == 200:
                 process.terminate()
-                if code := await asyncio.to_thread(process.wait):
+                if code := await asyncio.to_thread(process.wait, 90):
                     self.faults.append(f"a process ended with {code} after SIGTERM")
             else:
                 process.kill()
@@ -171,8 +177,12 @@ class Load:
     fleet: Fleet
     chance: random.Random
     run_ids: set[str] = field(default_factory=set)
+    processes: list[Process] = field(default_factory=list)
+    """Those that are asked, if not all."""
 
     async def each_once(self) -> list[tuple[Case, Any]]:
+        """All in the process that is spared."""
+        self.processes = [self.fleet.spared]
         cases = list(CASES)
         self.chance.shuffle(cases)
         return await self._serve(lambda: cases.pop() if cases else None)
@@ -201,7 +211,7 @@ class Load:
         self, http: httpx.AsyncClient, method: str, path: str, **given: Any
     ) -> httpx.Response | None:
         """The answer of any process; None if it was cut off, and may have been carried out or not."""
-        process = self.chance.choice(self.fleet.processes)
+        process = self.chance.choice(self.processes or self.fleet.processes)
         try:
             answer = await http.request(method, process.url + path, **given)
         except httpx.ConnectError:
@@ -246,7 +256,7 @@ class _Thread:
         thread = await self._read("")
         statuses = [(await self._read(f"/runs/{run_id}"))["status"] for run_id in self._runs]
         error = (thread["error"] or {}).get("error")
-        values = _comparable(thread["values"] or {}, case.varies)
+        values = None if case.cancelled else _comparable(thread["values"] or {}, case.varies)
         return statuses, thread["status"], error, values
 
     async def _run(self, given: Any) -> None:
