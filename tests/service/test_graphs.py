@@ -56,6 +56,22 @@ async def test_a_context_manager_is_opened_for_each_run_and_closed_after_it(
         assert seen == ["opened", "closed"]
 
 
+@pytest.mark.parametrize("parameters", ["", "config"])
+async def test_secrets_that_are_taken_over_open_no_context_manager_again(
+    tmp_path: Path, parameters: str
+) -> None:
+    (tmp_path / "g.py").write_text(
+        STEPS.read_text()
+        + "\nimport contextlib\nseen = []\n@contextlib.asynccontextmanager\n"
+        + f"async def manage({parameters}):\n    seen.append('opened')\n    yield _chain().compile()\n"
+    )
+    graphs = await loaded(tmp_path, {"graphs": {"managed": "./g.py:manage"}})
+    seen = sys.modules["langgraph_agents_graph_graphs.managed"].seen
+    for _ in range(3):
+        await graphs.load()
+    assert seen == []
+
+
 _FACTORIES = """
 from typing import Annotated
 from langchain_core.runnables import RunnableConfig

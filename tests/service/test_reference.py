@@ -1,5 +1,6 @@
 """The reference agent, and the model that stands in for a provider's."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -61,6 +62,21 @@ async def test_a_new_question_instead_of_an_approval_is_answered(monkeypatch: py
     assert approved["__interrupt__"]
     told = await graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), config)
     assert told["notes"] == ["cats purr"]
+
+
+async def test_a_tool_call_that_was_cancelled_spoils_no_later_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL", "fake")
+    graph = reference.make_graph().copy(update={"checkpointer": InMemorySaver()})
+    config = {"configurable": {"thread_id": "one"}}
+    counting = asyncio.create_task(graph.ainvoke({"messages": [HumanMessage("count to 3")]}, config))
+    async with asyncio.timeout(10):
+        while "tools" not in (await graph.aget_state(config)).next:  # noqa: ASYNC110 (the graph does not tell)
+            await asyncio.sleep(0.02)
+    counting.cancel()
+    await asyncio.wait([counting])
+    assert (await graph.aget_state(config)).values["messages"][-1].tool_calls, "it has no answer"
+    told = await graph.ainvoke({"messages": [HumanMessage("What is 6 * 7?")]}, config)
+    assert "42" in told["messages"][-1].text
 
 
 @pytest.mark.parametrize(

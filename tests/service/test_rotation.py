@@ -142,6 +142,26 @@ async def test_a_run_is_joined_streamed_and_cancelled_from_another_process(
     assert (await here.runs.get(thread_id, run["run_id"]))["status"] == "interrupted"
 
 
+async def test_a_run_of_another_process_is_cancelled_when_its_reader_leaves(
+    on_postgres: Served, neighbour: Served
+) -> None:
+    here = on_postgres.client()
+    thread_id = (await here.threads.create())["thread_id"]
+    given: dict[str, Any] = {"seconds": 30}
+    run = await here.runs.create(thread_id, "steps", input=given)
+    path = f"/threads/{thread_id}/runs/{run['run_id']}/stream?cancel_on_disconnect=true"
+    headers = {"X-API-Key": SECRET}
+    async with (
+        httpx.AsyncClient(base_url=neighbour.url, headers=headers) as http,
+        http.stream("GET", path),
+    ):
+        await asyncio.sleep(0.5)
+    async with asyncio.timeout(10):
+        while (await here.runs.get(thread_id, run["run_id"]))["status"] == "running":  # noqa: ASYNC110 (elsewhere)
+            await asyncio.sleep(0.05)
+    assert (await here.runs.get(thread_id, run["run_id"]))["status"] == "interrupted"
+
+
 async def test_runs_that_several_processes_start_on_a_thread_go_one_after_the_other(
     on_postgres: Served, neighbour: Served
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -9,10 +10,12 @@ import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.pregel.remote import RemoteGraph
 from langgraph_sdk.client import LangGraphClient
-from langgraph_sdk.errors import UnprocessableEntityError
+from langgraph_sdk.errors import APIError, UnprocessableEntityError
 from typing_extensions import TypedDict
 
-from tests.service.serving import KEY, Served
+from tests.service.serving import GRAPHS, KEY, Served, serving
+
+SLOW = GRAPHS.with_name("slow.json")
 
 
 class State(TypedDict, total=False):
@@ -168,3 +171,32 @@ async def test_a_run_that_waits_is_cancelled_when_its_client_leaves(served: Serv
             await asyncio.sleep(0.05)
         assert (await client.runs.get(thread_id, run_id))["status"] == "interrupted"
         await client.runs.cancel(thread_id, first["run_id"], wait=True)
+
+
+@pytest.mark.parametrize("by", ["stream", "wait"])
+async def test_a_run_that_executes_is_cancelled_when_its_client_leaves(served: Served, by: str) -> None:
+    async with served.client() as client:
+        thread_id = (await client.threads.create())["thread_id"]
+        headers = {"X-API-Key": KEY.partition(":")[2]}
+        async with httpx.AsyncClient(base_url=served.url, headers=headers) as http:
+            body = {"assistant_id": "steps", "input": {"seconds": 30}, "on_disconnect": "cancel"}
+            with pytest.raises(httpx.ReadTimeout):
+                await http.post(f"/threads/{thread_id}/runs/{by}", json=body, timeout=1.5)
+        async with asyncio.timeout(10):
+            while (await client.runs.list(thread_id))[0]["status"] == "running":  # noqa: ASYNC110 (elsewhere)
+                await asyncio.sleep(0.05)
+        (run,) = await client.runs.list(thread_id)
+        assert run["status"] == "interrupted"
+
+
+async def test_a_recursion_limit_that_a_graph_sets_itself_holds_unless_a_run_asks_for_another() -> None:
+    with serving(checkpointer="memory", langgraph_config=SLOW, max_iterations=5) as served:
+        async with served.client() as client:
+            given: Any = {"size": 1, "steps": 20}
+            for limit, ended in ((None, "success"), (10, "error")):
+                thread_id = (await client.threads.create())["thread_id"]
+                config: Any = {"recursion_limit": limit} if limit else None
+                run = await client.runs.create(thread_id, "growing", input=given, config=config)
+                with suppress(APIError):
+                    await client.runs.join(thread_id, run["run_id"])
+                assert (await client.runs.get(thread_id, run["run_id"]))["status"] == ended
