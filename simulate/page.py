@@ -1,6 +1,7 @@
 """A replay as one page: pods, queue, latency and nodes over time, the stack's own settings beside the document's."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,10 @@ _TEMPLATES = [Path(__file__).parent / "templates", Path(preview.report.__file__)
 _WIDTH, _HEIGHT, _LEFT, _ABOVE, _BELOW = 600, 150, 42, 8, 18
 _POINTS = 300
 _BUCKETS = 96
-_TIMES = 6
+_TIMES = 8
 _HOUR, _MINUTE = 3600, 60
+# Seconds between two times that are named.
+_TICKS = [*(n * _MINUTE for n in (1, 5, 15, 30)), *(n * _HOUR for n in (1, 2, 3, 6, 12, 24))]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ def render(scaling: Scaling, trace: Trace, outcomes: Sequence[Outcome]) -> str:
         figures=[
             {"value": f"{sum(agent.submitted for agent in own.agents):,}", "label": "runs"},
             {"value": duration(quantile(ended, 0.95)), "label": "take 95 % of them at most"},
-            {"value": f"{max(sum(waiting) for waiting in _together(own))}", "label": "wait at most at once"},
+            {
+                "value": f"{max(sum(waiting) for waiting in _together(own)):,}",
+                "label": "wait at most at once",
+            },
             {"value": f"{min(own.nodes)} to {max(own.nodes)}", "label": "nodes"},
             {"value": f"${own.nodes_daily:,.2f}", "label": "a day for the nodes"},
         ],
@@ -199,7 +205,7 @@ def _chart(title: str, who: str, lines: Sequence[_Line], trace: Trace, top: floa
             points = [(points[0][0], y(0)), *points, (points[-1][0], y(0))]
         return "M" + "L".join(f"{left:g} {high:g}" for left, high in points)
 
-    every = trace.seconds / _TIMES
+    every = next((step for step in _TICKS if trace.seconds / step <= _TIMES), _TICKS[-1])
     return {
         "title": title,
         "who": who,
@@ -210,7 +216,10 @@ def _chart(title: str, who: str, lines: Sequence[_Line], trace: Trace, top: floa
         "above": _ABOVE,
         "below": below,
         "legend": [(line.name, line.style) for line in lines],
-        "times": [(x(n * every), f"{n * every / _HOUR:.3g} h") for n in range(1, _TIMES)],
+        "times": [
+            (x(second), f"{second / _HOUR:g} h" if every >= _HOUR else f"{second // _MINUTE} min")
+            for second in range(every, math.ceil(trace.seconds), every)
+        ],
         "levels": [(y(level), f"{level:g}") for level in (0, ceiling / 2, ceiling)],
         "paths": [(line.style, path(line)) for line in lines],
     }

@@ -1,6 +1,7 @@
 """The command: what it prints and writes, and what it says of bad input."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulate.__main__ import main
+from tests.browser import BROWSER, result_of
 from tests.preview.projects import project
 
 
@@ -66,6 +68,45 @@ def test_a_replay_is_shown_in_a_table_and_on_a_page_beside_the_documents_strateg
     assert "default-src 'none'" in pages[0]
     assert "src=" not in pages[0]
     assert not [link for link in page.links if not link.startswith("#")]
+
+
+_PROBE = """<script>
+const problems = [];
+window.addEventListener("error", (event) => problems.push(event.message));
+document.addEventListener("securitypolicyviolation", (event) => problems.push(event.violatedDirective));
+window.addEventListener("load", () => {
+  const theme = document.getElementById("theme"), before = document.documentElement.dataset.theme;
+  theme.click();
+  const outside = [...document.querySelectorAll("path")].filter((path) => {
+    const box = path.getBBox(), view = path.ownerSVGElement.viewBox.baseVal;
+    return box.x < 0 || box.y < 0 || box.x + box.width > view.width || box.y + box.height > view.height;
+  });
+  document.title = "RESULT" + JSON.stringify({
+    problems, outside: outside.length, requests: performance.getEntriesByType("resource").length,
+    changed: before !== document.documentElement.dataset.theme,
+    overflow: document.documentElement.scrollWidth - window.innerWidth,
+  });
+});
+</script>"""
+
+
+@pytest.mark.skipif(
+    BROWSER is None and not os.environ.get("CI"),
+    reason="no Chromium: apt install chromium, then run it again",
+)
+@pytest.mark.parametrize("width", [1280, 500])
+def test_the_page_works_in_a_browser_without_an_error_or_a_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    folder, path = project(tmp_path), _trace(tmp_path, "0,30,20,0.8", "600,3000,20,0.8", "1800,0,20,0.8")
+    code, _, _ = _run("--project", folder, "--trace", path, "--out", tmp_path / "page.html", capsys=capsys)
+    assert code == 0
+    page = tmp_path / "page.html"
+    page.write_text(page.read_text().replace("<body>", f"<body>{_PROBE}", 1))
+    result, logged = result_of(page.as_uri(), tmp_path / "profile", width=width, budget_ms=3_000)
+    assert "CONSOLE" not in logged
+    assert result["overflow"] <= 0
+    assert result == {**result, "problems": [], "outside": 0, "requests": 0, "changed": True}
 
 
 def test_json_is_for_programs_and_nothing_else_is_printed(
