@@ -147,6 +147,7 @@ _CONDITIONS: Mapping[str, Callable[[_Change], bool]] = {
     "a minimum above the number of nodes": lambda change: (
         (change.after or {}).get("minSize", 0) > (change.before or {}).get("desiredSize", 0)
     ),
+    "one and then another": lambda change: bool(change.before and change.after),
     "shorter": lambda change: len(change.after or ()) < len(change.before or ()),
     "none stays": lambda change: not set(change.before or ()) & set(change.after or ()),
     "another major version": _another_major,
