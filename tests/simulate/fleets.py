@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 from preview.cost import Range
+from simulate.assumptions import UNNEEDED_SECONDS, UNNEEDED_SHARE
 from simulate.autoscaler import Policy, Rules, Spec, Unit
+from simulate.cluster import Group
 from simulate.keda import ScaledObject
 from simulate.metrics import QueueTarget, ResourceTarget, Target
 from simulate.stack import Fleet, Scaling
 from simulate.trace import Row, Trace
-from stacks.packing import Workload
+from stacks.instance_types import NodeSize
+from stacks.packing import NodeGroup, Workload
 
 WORKLOAD = Workload(name="support", cpu_millis=500, memory_mib=1024, pods=1)
 
@@ -45,10 +48,19 @@ def fleet(
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def scaling(of: Fleet) -> Scaling:
-    """On nodes that have always room."""
+def scaling(of: Fleet, least: int = 0, most: int = 0) -> Scaling:
+    """On nodes for three of its pods each; without a number of them, on nodes that have always room."""
+    size = NodeSize("test.large", vcpus=2, memory_gib=8, cpu_millis=1900, memory_mib=8000, pods=10)
+    nodes = NodeGroup(name="general", size=size, nodes=most, zones=2)
+    group = Group(nodes, least, hourly=0.1, unneeded_seconds=UNNEEDED_SECONDS, unneeded_share=UNNEEDED_SHARE)
     return Scaling(
-        stack="test", fleets=[of], standing=[], daemons=[], groups=[], other_daily=Range(), notes=[]
+        stack="test",
+        fleets=[of],
+        standing=[],
+        daemons=[],
+        groups=[group] if most else [],
+        other_daily=Range(),
+        notes=[],
     )
 
 

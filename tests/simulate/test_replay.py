@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulate.assumptions import NODE_SECONDS, SCAN_SECONDS
 from simulate.cluster import Cluster
 from simulate.fleet import LiveFleet
 from simulate.replay import SCALERS, AgentOutcome, replay
-from simulate.stack import Fleet, Scaling
+from simulate.stack import Fleet
 from simulate.trace import Trace
 from tests.simulate.fleets import fleet, scaling, trace
 
@@ -141,6 +142,25 @@ def test_after_its_grace_others_go_on_with_what_is_left_of_its_runs() -> None:
     assert max(ended.latency for ended in live.ended) < 600
 
 
+def test_pods_wait_for_nodes_that_boot_and_nodes_go_when_their_pods_have_moved() -> None:
+    load = trace((0, 6), (600, 240), (1800, 6), seconds=7200)
+    outcome = replay(scaling(fleet(), least=1, most=4), load, STACK)
+    (agent,) = outcome.agents
+    came = next(second for second, n in zip(outcome.seconds, outcome.nodes, strict=True) if n > 1)
+    waited = next(second for second, n in zip(outcome.seconds, outcome.without_node, strict=True) if n)
+    # Until the next look, and then until it has booted.
+    assert NODE_SECONDS <= came - waited <= NODE_SECONDS + SCAN_SECONDS + 15
+    assert max(outcome.nodes) == 4
+    # Three on each: the last pods of the ten and of their nodes go one by one.
+    assert outcome.nodes[-1] == 1
+    assert agent.series.ready[-1] == agent.series.wanted[-1] == 1
+    assert agent.submitted == len(agent.ended) + agent.open
+    assert not agent.timed_out
+    # A node costs $2.40 a day; what boots costs as well.
+    mean = sum(outcome.nodes) / len(outcome.nodes)
+    assert 2.4 * mean <= outcome.nodes_daily <= 2.4 * mean * 1.05
+
+
 def test_the_documents_strategy_follows_every_step_of_a_load() -> None:
     load = trace((0, 6), (600, 240), (1800, 6))
     ours, theirs = _replayed(fleet(), load), _replayed(fleet(), load, DOCUMENT)
@@ -163,6 +183,7 @@ RATES = st.lists(st.sampled_from([0, 1, 30, 300, 1500]), min_size=1, max_size=4)
     bounds=st.tuples(st.integers(0, 3), st.integers(3, 12)),
     queue=st.none() | st.integers(1, 20),
     grace=st.sampled_from([1.0, 640.0]),
+    nodes=st.integers(0, 3),
     name=st.sampled_from(list(SCALERS)),
 )
 def test_no_run_is_lost_and_pods_stay_within_their_bounds(
@@ -173,6 +194,7 @@ def test_no_run_is_lost_and_pods_stay_within_their_bounds(
     bounds: tuple[int, int],
     queue: int | None,
     grace: float,
+    nodes: int,
     name: str,
 ) -> None:
     least, most = bounds
@@ -185,8 +207,9 @@ def test_no_run_is_lost_and_pods_stay_within_their_bounds(
         seconds=300.0 * len(rates),
     )
     of = fleet(least, most, places, queue, grace_seconds=grace)
-    stack: Scaling = scaling(of)
-    outcome = replay(stack, load, name).agents[0]
+    whole = replay(scaling(of, min(nodes, 1), nodes), load, name)
+    (outcome,) = whole.agents
+    assert all(running <= nodes for running in whole.nodes)
     assert outcome.submitted == len(outcome.ended) + outcome.open
     assert all(least <= wanted <= most for wanted in outcome.series.wanted)
     assert all(executing <= places * 2 * most for executing in outcome.series.executing)
