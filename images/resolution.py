@@ -125,8 +125,17 @@ def _compile(source: Source, platform: str) -> str:
 
 def _held(source: Source) -> dict[str, str]:
     """What the project's own locks hold, by name."""
-    texts = (_uv(source, ["export", *_EXPORT, "--directory", str(lock.parent)]) for lock in _locks(source))
-    return {name: version for text in texts for name, version in _versions(text).items()}
+    found: dict[str, str] = {}
+    for lock in _locks(source):
+        try:
+            text = uv.run(["export", *_EXPORT, "--directory", str(lock.parent)], folder=source.project.folder)
+        except uv.UvError as error:
+            raise ProjectError(
+                f"{lock} cannot be used: bring it up to date with `uv lock --directory {lock.parent}`, or remove it. uv"
+                f" says:\n{error}"
+            ) from None
+        found |= _versions(text)
+    return found
 
 
 def _refuse_old(source: Source, held: dict[str, str]) -> None:

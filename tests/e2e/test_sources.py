@@ -132,6 +132,7 @@ ANSWERS: list[tuple[str, str, Any, dict[str, Any]]] = [
 async def test_projects_as_people_have_them_answer_in_their_images(deployed: Sandbox) -> None:
     assert SHARED is not None
     names = {project: project.rpartition("/")[2] for project, *_ in ANSWERS}
+    names |= {project: project for project in ("custom-auth", "long-term-memory")}
 
     def all_of_them(settings: dict[str, Any]) -> None:
         settings["agents"] = [
@@ -151,3 +152,29 @@ async def test_projects_as_people_have_them_answer_in_their_images(deployed: San
     for project, graph, given, right in ANSWERS:
         answer = await asked(way(deployed, names[project]), graph, given)
         assert {key: answer[key] for key in right} == right, project
+    await everybody_sees_their_own_alone(way(deployed, "custom-auth"))
+    await notes_are_found_by_meaning(way(deployed, "long-term-memory"))
+
+
+async def everybody_sees_their_own_alone(way: Reached) -> None:
+    """`custom-auth`: bearer tokens, filters by metadata, an action that is refused."""
+    ann, bob = ({"Authorization": f"Bearer token-of-{name}"} for name in ("ann", "bob"))
+    async with way.client() as client:
+        assert (await client.post("/threads", json={})).status_code == 401
+        thread = (await client.post("/threads", json={}, headers=ann)).json()["thread_id"]
+        run = {"assistant_id": "agent", "input": {}}
+        answer = await client.post(f"/threads/{thread}/runs/wait", json=run, headers=ann)
+        assert answer.json()["who"] == "ann"
+        assert (await client.get(f"/threads/{thread}", headers=bob)).status_code == 404
+        assert (await client.post("/threads/search", json={}, headers=bob)).json() == []
+        assert (await client.delete(f"/threads/{thread}", headers=ann)).status_code == 403
+
+
+async def notes_are_found_by_meaning(way: Reached) -> None:
+    """`long-term-memory`: a store with an index, whose extension the migration makes."""
+    for text in ("banana", "pepper"):
+        await asked(way, "agent", {"text": text})
+    found = (await asked(way, "agent", {"text": "papaya"}))["found"]
+    assert "papaya" in found
+    assert "banana" in found
+    assert "pepper" not in found

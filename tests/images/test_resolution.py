@@ -147,3 +147,13 @@ def test_a_lock_with_a_langgraph_below_1_is_refused_with_what_raises_it(reposito
     with pytest.raises(ProjectError, match="uv lock --upgrade-package langgraph") as refused:
         resolve(project, ON)
     assert "uv.lock holds langgraph 0.4.8" in str(refused.value)
+
+
+def test_a_lock_that_is_not_of_the_project_is_refused_with_what_mends_it(repository: Path) -> None:
+    project = with_uv_lock(repository, python_slugify="8.0.1", langgraph_sdk="0.3.3", langgraph="1.0.10")
+    (repository / "api/pyproject.toml").write_text(DECLARES.replace('"api"', '"another"'))
+    with pytest.raises(
+        ProjectError, match=r"uv.lock cannot be used: .*`uv lock --directory .*/api`"
+    ) as refused:
+        resolve(project, ON)
+    assert "another" in str(refused.value)
