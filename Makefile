@@ -18,7 +18,7 @@ UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put th
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down doctor agent preview simulate dockerfile lock-source bench test e2e nightly lint reference lock lock-packages
+.PHONY: help venv up rehearse status down doctor agent preview simulate dockerfile env lock-source bench test e2e nightly lint reference lock lock-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ simulate: $(INSTALLED) ## replay a load against a stack's autoscalers and nodes 
 
 dockerfile: $(INSTALLED) ## show the Dockerfile that AGENT=<name> of a stack is built by, made from its `source` (STACK=dev)
 	@$(BIN)/python -m stacks.projects dockerfile $(if $(STACK),--stack $(STACK)) --agent "$(AGENT)"
+
+env: $(INSTALLED) ## write a .env like AGENT=<name> of a stack has it, without secrets (STACK=dev; VALUES=1 with them)
+	@$(BIN)/python -m stacks.env_file $(if $(STACK),--stack $(STACK)) --agent "$(AGENT)" $(if $(VALUES),--values)
 
 lock-source: $(INSTALLED) ## resolve the packages of AGENT=<name> and keep them beside its project (STACK=dev)
 	@$(BIN)/python -m stacks.projects lock $(if $(STACK),--stack $(STACK)) --agent "$(AGENT)"

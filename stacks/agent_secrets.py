@@ -13,6 +13,7 @@ from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs, P
 from components.workload.network_policies import POOLER_PORT
 from stacks.agent_settings import Agent, AgentSecret
 from stacks.platform import Platform
+from stacks.secret_names import DATABASE, POOLED_DATABASE
 from stacks.service import DATABASE_ADMIN_URI, DATABASE_URI, REDIS_URI
 from stacks.settings import Settings
 from stacks.vocabulary import Pooler, SecretSource
@@ -80,12 +81,12 @@ def _database(
             username=_identifier(agent.data_name),
             address=platform.database.address,
             port=platform.database.port,
-            secret_name=platform.secret_name(agent.data_name, "database"),
+            secret_name=platform.secret_name(agent.data_name, DATABASE),
             secrets_kms_key_arn=platform.secrets_key_arn,
             recovery_window_days=settings.secret_recovery_days,
             protect=settings.production,
             pooled=PooledEntryArgs(
-                secret_name=platform.secret_name(agent.data_name, "database-pooled"),
+                secret_name=platform.secret_name(agent.data_name, POOLED_DATABASE),
                 address=pgbouncer.host(settings.namespace),
                 port=POOLER_PORT,
             )

@@ -41,6 +41,7 @@ from stacks.platform_cluster import deploy_addons, deploy_cluster, deploy_contro
 from stacks.platform_ingress import AlbPlatform, TraefikPlatform, deploy_ingress
 from stacks.quota import quota
 from stacks.registries import Registries, deploy_registries
+from stacks.secret_names import CACHE, secret_name
 from stacks.settings import Settings
 from stacks.vocabulary import Compute, IngressController, Pooler
 
@@ -91,7 +92,7 @@ class Platform:
 
     def secret_name(self, *path: str) -> str:
         """The name of a Secrets Manager entry of this stack."""
-        return "/".join((PART_OF, self.stack, *path))
+        return secret_name(self.stack, *path)
 
 
 def deploy_platform(
@@ -303,7 +304,7 @@ def _database(
             subnet_ids=network.database_subnet_ids,
             client_security_group_id=cluster.workload_security_group_id,
             secrets_kms_key_arn=secrets_key.arn,
-            admin_secret_name=f"{PART_OF}/{stack}/database/admin",
+            admin_secret_name=secret_name(stack, "database", "admin"),
             recovery_window_days=settings.secret_recovery_days,
             performance_insights=wanted.performance_insights,
             monitoring_interval_seconds=60 if settings.production else 0,
@@ -330,7 +331,7 @@ def _cache(
         CacheClientArgs(
             name=agent.data_name,
             key_prefix=agent.key_prefix,
-            secret_name=f"{PART_OF}/{stack}/{agent.data_name}/cache",
+            secret_name=secret_name(stack, agent.data_name, CACHE),
         )
         for agent in settings.agents
     ]

@@ -11,11 +11,12 @@ from pathlib import Path
 from images.resolution import write_lock
 from images.source import read_source
 from langgraph_agents_service.projects.config import ProjectError
-from stacks import reading
 from stacks.agent_image import write_build
 from stacks.agent_settings import Agent
 from stacks.built_images import PLATFORMS
-from stacks.loading import SettingsError, load
+from stacks.loading import SettingsError
+from stacks.of_stack import settings_of
+from stacks.reading import StackFileError
 from stacks.settings import Settings
 from stacks.vocabulary import Runtime
 
@@ -29,14 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--agent", required=True, help="the agent's name")
     options = parser.parse_args(arguments)
     try:
-        settings = _settings(options.stack)
+        settings = settings_of(options.stack)
         agent, source = _source(settings, options.agent)
         if options.command == "lock" and agent.runtime is not Runtime.SERVICE:
             raise LookupError(
                 f"--agent {agent.name}: runtime {agent.runtime} installs its packages as `langgraph build` does, and"
                 " keeps no lock: pin them in the project"
             )
-    except (reading.StackFileError, SettingsError, LookupError) as error:
+    except (StackFileError, SettingsError, LookupError) as error:
         print(error.args[0] if isinstance(error, LookupError) else error, file=sys.stderr)
         return 2
     on = PLATFORMS[settings.cluster.architecture]
@@ -55,24 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _settings(stack: str) -> Settings:
-    """Raises StackFileError, SettingsError."""
-    file = Path(f"Pulumi.{stack}.yaml")
-    config = reading.read(file).content.get("config") or {}
-    if platform := config.get("langgraph-agents:platform"):
-        raise LookupError(
-            f"{file}: langgraph-agents:platform is {platform}, which only Pulumi can ask: take `pulumi stack output"
-            f" existing --json --stack {platform}` into a copy of the file in its place, and name that as --stack"
-        )
-    return load(
-        config.get("langgraph-agents:settings"),
-        stack=stack,
-        region=config.get("aws:region"),
-        api_keys=config.get("langgraph-agents:apiKeys"),
-        source=file,
-    )
 
 
 def _source(settings: Settings, name: str) -> tuple[Agent, str]:
