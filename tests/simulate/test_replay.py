@@ -161,6 +161,18 @@ def test_pods_wait_for_nodes_that_boot_and_nodes_go_when_their_pods_have_moved()
     assert 2.4 * mean <= outcome.nodes_daily <= 2.4 * mean * 1.05
 
 
+def test_a_pod_that_stays_moves_off_a_node_that_goes() -> None:
+    # What is left of ten pods stands on two nodes, for the autoscaler takes those first that stand beside others.
+    load = trace((0, 6), (600, 240), (1800, 6), seconds=9000)
+    outcome = replay(scaling(fleet(least=2), least=1, most=4), load, STACK)
+    (agent,) = outcome.agents
+    assert (max(outcome.nodes), outcome.nodes[-1]) == (4, 1)
+    assert agent.series.ready[-1] == agent.series.wanted[-1] == 2
+    # Its successor is there before a second one goes.
+    assert min(agent.series.ready) >= 1
+    assert agent.submitted == len(agent.ended) + agent.open
+
+
 def test_the_documents_strategy_follows_every_step_of_a_load() -> None:
     load = trace((0, 6), (600, 240), (1800, 6))
     ours, theirs = _replayed(fleet(), load), _replayed(fleet(), load, DOCUMENT)
