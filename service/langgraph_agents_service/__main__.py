@@ -2,8 +2,13 @@
 
 import argparse
 import asyncio
+import atexit
 import gc
+import logging
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +16,9 @@ from pydantic import ValidationError
 
 from langgraph_agents_service.configuration.describe import faults, table
 from langgraph_agents_service.configuration.settings import DatabaseSettings, Settings, load
+
+_LAST_SECONDS = 1.0
+"""How long tasks and threads of graphs may take to notice that the process ends."""
 
 _YOUNG_OBJECTS = 50_000
 """How many new objects make Python look for garbage in cycles. With its default of 700 a run is looked through
@@ -66,11 +74,31 @@ def _serve(_options: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(server.serve(settings))
+            _leave(runner.get_loop())
     except (StartError, ProjectError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot listen on HOST={settings.host} PORT={settings.port}: {error.strerror}")
     return 0
+
+
+def _leave(loop: asyncio.AbstractEventLoop) -> None:
+    """End the process now if a graph goes on that was stopped: its run has been given back, and to wait for its tasks
+    and threads would be to wait for SIGKILL."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    going = bool(tasks and loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST_SECONDS))[1])
+    deadline = time.monotonic() + _LAST_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            going = going or thread.is_alive()
+    if going:
+        atexit._run_exitfuncs()  # traces that have not been sent
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _migrate(options: argparse.Namespace) -> int:

@@ -117,13 +117,15 @@ class Service:
     async def __aenter__(self) -> Self:
         """Raises StartError or ProjectError, and has then closed what it had opened."""
         async with AsyncExitStack() as opened:
+            threads = SyncThreads(self.settings.threads)
+            opened.callback(threads.shutdown, wait=False, cancel_futures=True)
             secret_files.export(self.settings.secrets_dir)
             langsmith.configure(content=self.settings.log_content)
             opened.push_async_callback(langsmith.flush)
             inside.install()
             loop = asyncio.get_running_loop()
             guard.install(loop)
-            loop.set_default_executor(SyncThreads(self.settings.threads))
+            loop.set_default_executor(threads)
             if self.app is not None:
                 self.serving = inside.Serving(self.app, loop)
                 inside.here.set(self.serving)

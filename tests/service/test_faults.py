@@ -19,11 +19,12 @@ from langgraph_agents_service.ports import free_port
 from tests.service.databases import migrated
 from tests.service.processes import Process, processes
 from tests.service.proxy import proxying
-from tests.service.serving import KEY
+from tests.service.serving import GRAPHS, KEY
 
 pytestmark = pytest.mark.e2e
 
 STEPS = ["one", "two", "three", "four"]
+HOSTILE = GRAPHS.with_name("hostile.json")
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +240,24 @@ async def test_sigterm_lets_runs_finish_and_hands_over_what_does_not(database_ur
         assert await asyncio.to_thread(first.wait) == 0
         values = await second.client().runs.join(long, run["run_id"])
         assert values["done"] == STEPS
+
+
+@pytest.mark.parametrize(
+    ("graph", "how"), [("misbehaving", "swallow for a minute"), ("exiting_plainly", "sleep for a minute")]
+)
+async def test_a_graph_that_goes_on_does_not_keep_its_process_from_ending(
+    database_uri: str, graph: str, how: str
+) -> None:
+    with processes(1, database_uri=database_uri, langgraph_config=HOSTILE, drain_timeout_seconds=2) as (
+        process,
+    ):
+        client = process.client()
+        thread_id = (await client.threads.create())["thread_id"]
+        run = await client.runs.create(thread_id, graph, input={"how": how})
+        await asyncio.sleep(1)
+        assert (await client.runs.get(thread_id, run["run_id"]))["status"] == "running"
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0
 
 
 async def test_a_rolling_restart_behind_a_proxy_loses_no_request(database_uri: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import operator
 import sys
+import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any
@@ -55,6 +56,10 @@ async def _misbehave(state: State) -> State:
                 with suppress(asyncio.CancelledError):
                     await asyncio.sleep(0.1)
             return {"text": "survived"}
+        case "swallow for a minute":
+            for _ in range(600):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.1)
         case "swallow once":
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(5)
@@ -79,6 +84,8 @@ async def _misbehave(state: State) -> State:
 
 
 def _exit_plainly(state: State) -> State:
+    if state.get("how") == "sleep for a minute":
+        time.sleep(60)
     sys.exit(5)
 
 
