@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import Effect
@@ -14,6 +13,7 @@ _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 _INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
+_SERVICE = "kubernetes:core/v1:Service"
 _ADDON = "aws:eks/addon:Addon"
 _ISSUER = "cert-manager.io/cluster-issuer"
 _STAGING = "letsencrypt-staging"
@@ -37,6 +37,26 @@ def failures(diff: PlanDiff, change: Change, found: tuple[Effect, ...]) -> Itera
     if change.resource.type == _INGRESS:
         yield from _gone_hosts(change, diff)
         yield from _without_certificate(change, diff)
+
+
+def is_on_the_way(resource: PlannedResource, plan: Plan) -> bool:
+    """Whether requests pass it: not a worker, a pooler that agents no longer ask, or a namespace of neither."""
+    if resource.type == _DEPLOYMENT:
+        return _serves(resource) and bool(plan.agent(resource))
+    if resource.type == _SERVICE:
+        return bool(plan.agent(resource))
+    if resource.type == _NAMESPACE:
+        passed = [
+            *plan.of_type(_INGRESS),
+            *(r for r in plan.of_type(_RELEASE) if r.inputs.get("chart") == "traefik"),
+        ]
+        return (resource.inputs.get("metadata") or {}).get("name") in set(map(_namespace, passed))
+    return True
+
+
+def _namespace(resource: PlannedResource) -> str:
+    """Where an object is, or what a release installs."""
+    return str((resource.inputs.get("metadata") or resource.inputs).get("namespace") or "")
 
 
 def alone(plan: Plan) -> Iterator[str]:
@@ -82,9 +102,7 @@ def _rolls(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[s
     elif new.type == _DEPLOYMENT:
         rolled = any(is_at_or_below(difference.path, "spec.template") for difference in change.differences)
         agent, namespace = after.agent(new), str((new.inputs.get("metadata") or {}).get("namespace"))
-        # Workers take no requests.
-        serves = any("http" in (port.get("name") or "") for port in _ports(new))
-        agents = agent if serves and agent in _agents_behind(after, "alb") else ""
+        agents = agent if _serves(new) and agent in _agents_behind(after, "alb") else ""
     else:
         return
     if rolled and agents and not _is_gated(namespace, after):
@@ -173,7 +191,7 @@ def _hosts(ingress: PlannedResource) -> set[str]:
     return {str(rule["host"]) for rule in rules if rule.get("host")}
 
 
-def _ports(deployment: PlannedResource) -> Iterator[Mapping[str, Any]]:
-    pod = (((deployment.inputs.get("spec") or {}).get("template") or {}).get("spec")) or {}
-    for container in pod.get("containers") or ():
-        yield from container.get("ports") or ()
+def _serves(deployment: PlannedResource) -> bool:
+    """Whether its pods answer requests; workers do not."""
+    labels = (deployment.inputs.get("metadata") or {}).get("labels") or {}
+    return labels.get("app.kubernetes.io/component") != "worker"

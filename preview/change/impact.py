@@ -32,13 +32,14 @@ _CLUSTER = "aws:eks/cluster:Cluster"
 _PROVIDER = "pulumi:providers:aws"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
+_NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 # What nodes are made by: when it changes, so do they.
 _MAKERS_OF_NODES = (
     _NODE_GROUP,
     "aws:ec2/launchTemplate:LaunchTemplate",
     _CLUSTER,
     _NODE_CLASS,
-    "kubernetes:karpenter.sh/v1:NodePool",
+    _NODE_POOL,
 )
 # What keeps a store from answering for a while.
 _AWAY = (Does.RESTART, Does.FAILOVER, Does.OUTAGE)
@@ -120,7 +121,10 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
         sentence
         for change, found in judged
         if not is_refused(found)
-        for sentence in (*_failures(change, found, diff.after), *entrance.failures(diff, change, found))
+        for sentence in (
+            *_failures(change, found, diff.before, diff.after),
+            *entrance.failures(diff, change, found),
+        )
     ]
     failures += [*_cut_off(diff.after, closed), *new_keys(diff)]
     if any(change.resource.type == _PROVIDER and is_refused(found) for change, found in judged):
@@ -173,7 +177,7 @@ def _moved(judged: list[tuple[Change, tuple[Effect, ...]]], diff: PlanDiff) -> t
     why += [
         f"nodes of {change.resource.name}, which goes"
         for change in diff.of(Status.DELETED)
-        if change.resource.type == _NODE_GROUP
+        if change.resource.type == _NODE_GROUP or _is_pool_of_all(change.resource)
     ]
     # Karpenter takes the newest image of the cluster's version, and nodes of an older one drift.
     why += [
@@ -184,6 +188,13 @@ def _moved(judged: list[tuple[Change, tuple[Effect, ...]]], diff: PlanDiff) -> t
     ]
     stay = [agent for agent in diff.after.agents if agent in diff.before.agents]
     return tuple(Restart(agent, tuple(why)) for agent in stay) if why else ()
+
+
+def _is_pool_of_all(resource: PlannedResource) -> bool:
+    """Whether it is a NodePool that any pod may be on, and whose nodes are drained when it goes; those on tainted ones
+    have been rolled off them by then."""
+    spec = ((resource.inputs.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return resource.type == _NODE_POOL and not spec.get("taints")
 
 
 def _alone(moved: tuple[Restart, ...], after: Plan) -> Iterator[str]:
@@ -258,11 +269,13 @@ def _window(inputs: Mapping[str, Any]) -> str:
     return str(inputs.get("maintenanceWindow") or "of AWS's choice")
 
 
-def _failures(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[str]:
+def _failures(change: Change, found: tuple[Effect, ...], before: Plan, after: Plan) -> Iterator[str]:
     resource = change.resource
     if change.beside and resource.type in _MADE_BESIDE:
         yield from _begins_alone(resource, after)
     elif change.status in (Status.DELETED, Status.REPLACED) and change.before is not None:
+        if not entrance.is_on_the_way(change.before, before):
+            return
         verb = "goes" if change.status is Status.DELETED else "is replaced"
         if resource.type == _RELEASE and resource.inputs.get("chart") == "traefik":
             yield f"{resource.name} {verb}: the load balancer has no pods behind it"
