@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.change import entrance, names, processors
+from preview.change import egress, entrance, names, processors
 from preview.change.data import is_mounted, lost_by_name, new_keys, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import (
@@ -126,7 +126,7 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
             *entrance.failures(diff, change, found),
         )
     ]
-    failures += [*_cut_off(diff.after, closed), *new_keys(diff)]
+    failures += [*_cut_off(diff.after, closed), *egress.closed_early(diff), *new_keys(diff)]
     if any(change.resource.type == _PROVIDER and is_refused(found) for change, found in judged):
         # Nothing of its resources is done then.
         failures = []
