@@ -33,7 +33,8 @@ from tests.e2e.harness import Sandbox
 from tests.e2e.test_pooled_agents import AGENTS, CLASS, load, make_databases, shared_without_an_error
 from tests.stacks.test_pooler import many
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+# For the night: to build KEDA takes seven minutes, and its day another seven.
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly, pytest.mark.timeout(1800)]
 
 NAMESPACE = "langgraph-agents"
 WORKER = "support-worker"
