@@ -36,8 +36,8 @@ def _names_an_object(path: str) -> str:
     source, colon, attribute = path.rpartition(":")
     if source.endswith(_JAVASCRIPT):
         raise ValueError(
-            f"{source} is JavaScript, which this service does not run; LangGraph's Agent Server does: set `runtime: "
-            "langgraph-server` of the stack's agent"
+            f"{source} is JavaScript, which this service does not run; LangGraph's Agent Server does, in the image "
+            "that `langgraph build` makes: set `runtime: langgraph-server` of the stack's agent"
         )
     if not colon or not source or not attribute:
         raise ValueError("write ./file.py:attribute or package.module:attribute")
