@@ -126,7 +126,9 @@ class Containers:
         snapshots = Snapshots(self._control, unpacked)
         layers = layout.layers(images, manifest)
         names = chain([layer.content for layer in layers])
-        known = {layer.digest for layer in layers[: snapshots.lend(names)]}
+        lent = snapshots.lend(names)
+        # An image may have a layer twice, such as one that is empty: on another one it is unpacked by itself.
+        known = {layer.digest for layer in layers[:lent]} - {layer.digest for layer in layers[lent:]}
         known.update(self._control("content", "ls", "--quiet").stdout.split())
         self._import(lambda stream: layout.write(images, manifest, name, stream, known=known))
         snapshots.keep(names)
