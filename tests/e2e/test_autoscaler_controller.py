@@ -32,7 +32,8 @@ from simulate.stack import scaling_of
 from tests.e2e.metrics_apis import served
 from tests.preview.projects import plan_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+# For the night: two hundred looks of the real controller, two seconds apart.
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly, pytest.mark.timeout(900)]
 
 READINESS = Readiness(cpu_initialization_seconds=11, initial_readiness_seconds=3)
 FLAGS = (
