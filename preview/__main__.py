@@ -17,11 +17,12 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING, NoReturn  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 from preview.recording.base import base_plan  # noqa: E402
 from preview.recording.plan import Plan  # noqa: E402
 from preview.recording.program import make_plan  # noqa: E402
+from sandbox.common.command import WIDTH, Parser, short  # noqa: E402
 from sandbox.common.errors import InputError, SandboxError  # noqa: E402
 from sandbox.engine import stackfile  # noqa: E402
 
@@ -33,8 +34,6 @@ _USAGE = 2
 _OTHERWISE = 3
 # Characters of a GitHub comment.
 _COMMENT = 65_536
-# Of what goes to a file or a pipe, which have no width of their own.
-_WIDTH = 140
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,9 +76,9 @@ def _preview(options: argparse.Namespace) -> int:
 
         console = Console(highlight=False, soft_wrap=True, emoji=False)
         if not console.is_terminal:
-            console.width = _WIDTH
+            console.width = WIDTH
         (show_briefly if options.brief else show)(reviewed, console)
-        console.print(f"Written to {_short(out)}: {', '.join(path.name for path in files.values())}")
+        console.print(f"Written to {short(out)}: {', '.join(path.name for path in files.values())}")
     if reviewed.comparison and reviewed.comparison.engine and reviewed.comparison.engine.disagreements:
         return _OTHERWISE
     impact = reviewed.comparison.impact if reviewed.comparison else None
@@ -131,19 +130,8 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors look like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} ({self.prog} --help lists the options)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m preview",
         description=(__doc__ or "").split("\n", 1)[0],
         epilog="Exit codes: 0 fine, 1 a policy has findings, or a change would be refused or lose data by mistake,"

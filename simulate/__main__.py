@@ -10,20 +10,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from preview.recording.start import fast_start
 
 fast_start()
 
 from preview.recording.program import make_plan  # noqa: E402
+from sandbox.common.command import WIDTH, Parser, short  # noqa: E402
 from sandbox.common.console import Step, console, step  # noqa: E402
-from sandbox.common.errors import InputError, SandboxError  # noqa: E402
+from sandbox.common.errors import SandboxError  # noqa: E402
 from simulate.trace import find, load, shipped  # noqa: E402
 
 _USAGE = 2
-# Of what goes to a file or a pipe, which have no width of their own.
-_WIDTH = 140
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +70,7 @@ def _simulate(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     if not console.is_terminal:
-        console.width = _WIDTH
+        console.width = WIDTH
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for outcome in outcomes:
@@ -82,23 +80,12 @@ def _simulate(options: argparse.Namespace) -> int:
     console.print(table)
     for note in scaling.notes:
         console.print(f"[dim]{note}[/]")
-    console.print(f"Written to {_short(out)}")
+    console.print(f"Written to {short(out)}")
     return 0
 
 
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors look like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} ({self.prog} --help lists the options)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m simulate",
         description=(__doc__ or "").split("\n", 1)[0],
         epilog="Exit codes: 0 it was replayed, 2 what was given is wrong, or the program fails.",
