@@ -1,12 +1,11 @@
 """The image of LangGraph's Agent Server with a project, Python or JavaScript: langgraph-cli says how it is built."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.workload.build_context import content_hash
-from images.context import keep
+from images.context import begin, copy, keep
 from images.files import env_file_names, project_files
 from images.langgraph_cli import ask
 from langgraph_agents_service.projects.config import FILE, ProjectError
@@ -47,14 +46,8 @@ def read_server_project(path: Path) -> ServerProject:
 
 def write_server_context(project: ServerProject, *, name: str, platform: str, folder: Path) -> Path:
     """Make the folder that holds the Dockerfile, and beside it what is built; older ones of that name go."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    built = partial / PROJECT
-    built.mkdir(parents=True)
+    partial = begin(folder, name)
     (partial / "Dockerfile").write_text(project.dockerfile)
-    for path in sorted(project_files(project.folder)):
-        copy = built / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(project.folder / path, copy, follow_symlinks=False)
+    (partial / PROJECT).mkdir()
+    copy(project.folder, sorted(project_files(project.folder)), partial / PROJECT)
     return keep(partial, folder, name, content_hash(partial, partial / "Dockerfile", salt=[platform]))

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,7 @@ def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
         ProjectError: its packages cannot be resolved.
     """
     resolution = resolve(source, platform)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    partial = begin(folder, name)
     text = dockerfile(source, repositories=bool(resolution.repositories))
     (partial / "Dockerfile").write_text(text)
     (partial / "requirements.txt").write_text(resolution.hashed)
@@ -52,11 +50,27 @@ def write(source: Source, *, name: str, platform: str, folder: Path) -> Context:
     package = [
         path for path in context_files(SERVICE, _ignored()) if path.parts[0] == "langgraph_agents_service"
     ]
-    _copy(SERVICE, [Path(path) for path in package], partial / "service")
-    _copy(source.root, files(source), partial / "project")
+    copy(SERVICE, [Path(path) for path in package], partial / "service")
+    copy(source.root, files(source), partial / "project")
     revision = content_hash(partial, partial / "Dockerfile", salt=[platform])
     target = keep(partial, folder, name, revision)
     return Context(target, revision, resolution.locked, resolution.others)
+
+
+def begin(folder: Path, name: str) -> Path:
+    """An empty folder for a context that is not whole yet."""
+    partial = folder / f".{name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def copy(root: Path, paths: Iterable[Path], target: Path) -> None:
+    """Copy files of a folder, named by their paths in it."""
+    for path in paths:
+        there = target / path
+        there.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / path, there, follow_symlinks=False)
 
 
 def keep(partial: Path, folder: Path, name: str, revision: str) -> Path:
@@ -74,10 +88,3 @@ def keep(partial: Path, folder: Path, name: str, revision: str) -> Path:
 
 def _ignored() -> list[str]:
     return (SERVICE / ".dockerignore").read_text().splitlines()
-
-
-def _copy(root: Path, paths: list[Path], target: Path) -> None:
-    for path in paths:
-        copy = target / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / path, copy, follow_symlinks=False)
