@@ -49,6 +49,5 @@ def runtime_of(agent: Agent, *, production: bool) -> AgentRuntime:
 def reserved_names(agent: Agent) -> frozenset[str]:
     """Variables that the stack sets, and that ``agent.env`` may not."""
     if agent.runtime is Runtime.LANGGRAPH_SERVER:
-        named = agent_server.plain_variables(agent).keys() - agent_server.DEFAULTS.keys()
-        return frozenset(named | {"N_JOBS_PER_WORKER"} if agent.workers else named)
+        return frozenset(agent_server.plain_variables(agent).keys() - agent_server.DEFAULTS.keys())
     return frozenset(service.plain_variables(agent, production=False).keys() | {service.ROLE})

@@ -19,8 +19,8 @@ from stacks import agent_permissions
 from stacks.agent_runtime import runtime_of
 from stacks.agent_settings import Agent
 from stacks.loading import SettingsError
-from stacks.of_stack import agent_of, settings_of
-from stacks.reading import StackFileError, read
+from stacks.of_stack import agent_of, read_stack
+from stacks.reading import StackFileError
 from stacks.secret_names import CACHE, DATABASE, secret_name
 from stacks.service import DATABASE_URI, REDIS_URI
 
@@ -43,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--values", action="store_true", help="write the secrets' values as well")
     options = parser.parse_args(arguments)
     try:
-        settings = settings_of(options.stack)
-        agent = agent_of(settings, options.agent)
+        stack = read_stack(options.stack)
+        agent = agent_of(stack.settings, options.agent)
     except (StackFileError, SettingsError, LookupError) as error:
         print(error.args[0] if isinstance(error, LookupError) else error, file=sys.stderr)
         return 2
-    region = str(read(Path(f"Pulumi.{options.stack}.yaml")).config.get("aws:region"))
+    region = stack.region
     entries = entries_of(agent, options.stack)
     try:
         values = {name: _value(entry, region) for name, entry in entries.items()} if options.values else {}
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     variables = {
-        **runtime_of(agent, production=settings.production).variables,
+        **runtime_of(agent, production=stack.settings.production).variables,
         **agent_permissions.variables(agent, region),
         **agent.env,
     }

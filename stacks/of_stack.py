@@ -1,5 +1,6 @@
 """The settings of a stack by its name, for commands that work on one agent of it without Pulumi."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from stacks import reading
@@ -8,8 +9,16 @@ from stacks.loading import load
 from stacks.settings import Settings
 
 
-def settings_of(stack: str) -> Settings:
-    """What ``Pulumi.<stack>.yaml`` says. Raises StackFileError, SettingsError."""
+@dataclass(frozen=True)
+class NamedStack:
+    """What a stack's file says."""
+
+    settings: Settings
+    region: str
+
+
+def read_stack(stack: str) -> NamedStack:
+    """Read ``Pulumi.<stack>.yaml``. Raises StackFileError, SettingsError."""
     file = Path(f"Pulumi.{stack}.yaml")
     config = reading.read(file).config
     if platform := config.get("langgraph-agents:platform"):
@@ -17,13 +26,14 @@ def settings_of(stack: str) -> Settings:
             f"{file}: langgraph-agents:platform is {platform}, which only Pulumi can ask: take `pulumi stack output"
             f" existing --json --stack {platform}` into a copy of the file in its place, and name that as --stack"
         )
-    return load(
+    settings = load(
         config.get("langgraph-agents:settings"),
         stack=stack,
         region=config.get("aws:region"),
         api_keys=config.get("langgraph-agents:apiKeys"),
         source=file,
     )
+    return NamedStack(settings, str(config.get("aws:region")))
 
 
 def agent_of(settings: Settings, name: str) -> Agent:

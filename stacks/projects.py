@@ -15,7 +15,7 @@ from stacks.agent_image import write_build
 from stacks.agent_settings import Agent
 from stacks.built_images import PLATFORMS
 from stacks.loading import SettingsError
-from stacks.of_stack import settings_of
+from stacks.of_stack import read_stack
 from stacks.reading import StackFileError
 from stacks.settings import Settings
 from stacks.vocabulary import Runtime
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--agent", required=True, help="the agent's name")
     options = parser.parse_args(arguments)
     try:
-        settings = settings_of(options.stack)
+        settings = read_stack(options.stack).settings
         agent, source = _source(settings, options.agent)
         if options.command == "lock" and agent.runtime is not Runtime.SERVICE:
             raise LookupError(
