@@ -12,6 +12,7 @@ from policies.pods import AUTOSCALERS, DEPLOYMENT, namespace_of, pods_of, target
 from preview.cost import Range, monthly
 from preview.cost.charges import AUTO_MODE_INSTANCE
 from preview.cost.prices import HOURS, prices_of
+from preview.cost.report import CostReport
 from preview.recording.plan import Plan, PlannedResource
 from sandbox.common.errors import InputError
 from simulate.assumptions import CONSOLIDATE_SECONDS, UNNEEDED_SECONDS, UNNEEDED_SHARE
@@ -95,8 +96,8 @@ def scaling_of(plan: Plan) -> Scaling:
     standing = list(pods_of_stack.standing(stack, without=deployments))
     daemons = pods_of_stack.daemons(stack)
     largest = max((fleet.workload for fleet in fleets), key=lambda w: (w.cpu_millis, w.memory_mib))
-    groups, nodes_urns, notes = _groups(plan, stack, daemons, largest)
     report = monthly(plan)
+    groups, nodes_urns, notes = _groups(plan, stack, report, daemons, largest)
     other = [item.monthly for item in report.items if item.urn not in nodes_urns]
     if nodes_urns & {cluster.urn for cluster in plan.of_type(_CLUSTER)}:
         # Auto Mode's nodes are charged with the cluster, whose control plane does not scale.
@@ -114,15 +115,9 @@ def scaling_of(plan: Plan) -> Scaling:
 
 
 def _fleets(plan: Plan) -> Iterator[Fleet]:
-    deployments = {
-        (namespace_of(resource), at(resource.inputs, "metadata", "name")): resource
-        for resource in plan.of_type(DEPLOYMENT)
-    }
+    deployments = {_place(resource): resource for resource in plan.of_type(DEPLOYMENT)}
     variables = {
-        (namespace_of(resource), at(resource.inputs, "metadata", "name")): mapping(
-            resource.inputs.get("data")
-        )
-        for resource in plan.of_type(_CONFIG_MAP)
+        _place(resource): mapping(resource.inputs.get("data")) for resource in plan.of_type(_CONFIG_MAP)
     }
     found: dict[str, list[Fleet]] = {}
     for scaler in plan.of_type(*AUTOSCALERS):
@@ -136,6 +131,11 @@ def _fleets(plan: Plan) -> Iterator[Fleet]:
             found.setdefault(agent, []).append(_fleet(agent, scaler, deployment, environment))
     for agent in plan.agents:
         yield from found.get(agent, [])
+
+
+def _place(resource: PlannedResource) -> tuple[Any, Any]:
+    """Its namespace and its name."""
+    return namespace_of(resource), at(resource.inputs, "metadata", "name")
 
 
 def _fleet(
@@ -225,19 +225,18 @@ def _spec(least: int, most: int, targets: Sequence[Target], behavior: Mapping[st
 
 
 def _groups(
-    plan: Plan, stack: Stack, daemons: Sequence[Workload], largest: Workload
+    plan: Plan, stack: Stack, report: CostReport, daemons: Sequence[Workload], largest: Workload
 ) -> tuple[list[Group], set[str], list[str]]:
     """The nodes, the URNs of what is charged for them, and what a reader has to know."""
     pools = plan.of_type(pods_of_stack.NODE_POOL)
     automatic = [c for c in plan.of_type(_CLUSTER) if at(c.inputs, "computeConfig", "enabled")]
-    charges = monthly(plan).items
     groups, urns, notes = [], set[str](), list[str]()
     for resource, nodes in pods_of_stack.groups(stack):
         least = int(at(resource.inputs, "scalingConfig", "minSize"))
         # Karpenter starts nodes of its own, and nothing moves the groups beside it.
         most = least if pools else nodes.nodes
         # All that is charged for the group at its most, its disks and its dearest type included.
-        whole = sum(item.monthly.high for item in charges if item.urn == resource.urn) / HOURS
+        whole = sum(item.monthly.high for item in report.items if item.urn == resource.urn) / HOURS
         groups.append(
             Group(
                 replace(nodes, nodes=most),
