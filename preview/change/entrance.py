@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
+from policies.model import at, items, mapping
 from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import Effect
 from preview.recording.plan import Plan, PlannedResource
@@ -35,8 +36,9 @@ def failures(diff: PlanDiff, change: Change, found: tuple[Effect, ...]) -> Itera
         return
     yield from _rolls(change, found, diff.after)
     if change.resource.type == _INGRESS:
-        yield from _gone_hosts(change, diff)
-        yield from _without_certificate(change, diff)
+        if change.status is Status.UPDATED:
+            yield from _gone_hosts(change.before, change.after, diff)
+        yield from _without_certificate(change.before, change.after, change.beside, diff)
 
 
 def is_on_the_way(resource: PlannedResource, plan: Plan) -> bool:
@@ -50,7 +52,7 @@ def is_on_the_way(resource: PlannedResource, plan: Plan) -> bool:
             *plan.of_type(_INGRESS),
             *(r for r in plan.of_type(_RELEASE) if r.inputs.get("chart") == "traefik"),
         ]
-        return (resource.inputs.get("metadata") or {}).get("name") in set(map(_namespace, passed))
+        return at(resource.inputs, "metadata", "name") in set(map(_namespace, passed))
     return True
 
 
@@ -62,8 +64,12 @@ def _namespace(resource: PlannedResource) -> str:
 def alone(plan: Plan) -> Iterator[str]:
     """What a single pod of Traefik keeps from callers while it moves to another node."""
     for release in plan.of_type(_RELEASE):
-        pods = ((release.inputs.get("values") or {}).get("deployment") or {}).get("replicas", 1)
-        if release.inputs.get("chart") == "traefik" and pods == 1 and (agents := _behind(plan, "traefik")):
+        pods = at(release.inputs, "values", "deployment", "replicas")
+        if (
+            release.inputs.get("chart") == "traefik"
+            and pods in (None, 1)
+            and (agents := _behind(plan, "traefik"))
+        ):
             yield (
                 f"{release.name} has one pod, which is evicted before another one starts: {agents} cannot be reached"
                 " for a minute or two"
@@ -101,7 +107,7 @@ def _rolls(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[s
         namespace, agents = str(new.inputs.get("namespace")), _behind(after, "traefik")
     elif new.type == _DEPLOYMENT:
         rolled = any(is_at_or_below(difference.path, "spec.template") for difference in change.differences)
-        agent, namespace = after.agent(new), str((new.inputs.get("metadata") or {}).get("namespace"))
+        agent, namespace = after.agent(new), _namespace(new)
         agents = agent if _serves(new) and agent in _agents_behind(after, "alb") else ""
     else:
         return
@@ -112,19 +118,18 @@ def _rolls(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[s
         )
 
 
-def _gone_hosts(change: Change, diff: PlanDiff) -> Iterator[str]:
-    if change.status is not Status.UPDATED or change.before is None or change.after is None:
-        return
-    for host in sorted(_hosts(change.before) - _hosts(change.after)):
-        yield f"{change.after.name} gives up {host}: {_agent(change.after, diff.after)} no longer answers there"
+def _gone_hosts(old: PlannedResource, new: PlannedResource, diff: PlanDiff) -> Iterator[str]:
+    for host in sorted(_hosts(old) - _hosts(new)):
+        yield f"{new.name} gives up {host}: {_agent(new, diff.after)} no longer answers there"
 
 
-def _without_certificate(change: Change, diff: PlanDiff) -> Iterator[str]:
-    old, new = change.before, change.after
-    if old is None or new is None or _class(new) != "traefik":
+def _without_certificate(
+    old: PlannedResource, new: PlannedResource, beside: bool, diff: PlanDiff
+) -> Iterator[str]:
+    if _class(new) != "traefik":
         return
     agent = _agent(new, diff.after)
-    if change.beside and _hosts(old) & _hosts(new):
+    if beside and _hosts(old) & _hosts(new):
         yield (
             f"{new.name} is made anew in another namespace, where its certificate is not: {agent} is served with one"
             " that callers refuse until cert-manager has it, a minute or two"
@@ -150,18 +155,15 @@ def _left_records(diff: PlanDiff) -> Iterator[str]:
 
 
 def _zones(addon: PlannedResource | None) -> set[str]:
-
     values = json.loads(str(addon.inputs.get("configurationValues") or "{}")) if addon else {}
     return set(map(str, values.get("domainFilters") or ()))
 
 
 def _is_gated(namespace: str, plan: Plan) -> bool:
     return any(
-        (metadata.get("labels") or {}).get(gate) == "enabled"
+        at(made.inputs, "metadata", "name") == namespace
+        and "enabled" in map(mapping(at(made.inputs, "metadata", "labels")).get, _GATES)
         for made in plan.of_type(_NAMESPACE)
-        for metadata in [made.inputs.get("metadata") or {}]
-        if metadata.get("name") == namespace
-        for gate in _GATES
     )
 
 
@@ -179,19 +181,17 @@ def _agent(ingress: PlannedResource, plan: Plan) -> str:
 
 
 def _class(ingress: PlannedResource) -> str:
-    return str((ingress.inputs.get("spec") or {}).get("ingressClassName") or "")
+    return str(at(ingress.inputs, "spec", "ingressClassName") or "")
 
 
 def _annotation(ingress: PlannedResource, name: str) -> str:
-    return str(((ingress.inputs.get("metadata") or {}).get("annotations") or {}).get(name) or "")
+    return str(at(ingress.inputs, "metadata", "annotations", name) or "")
 
 
 def _hosts(ingress: PlannedResource) -> set[str]:
-    rules = (ingress.inputs.get("spec") or {}).get("rules") or ()
-    return {str(rule["host"]) for rule in rules if rule.get("host")}
+    return {str(rule["host"]) for rule in items(at(ingress.inputs, "spec", "rules")) if rule.get("host")}
 
 
 def _serves(deployment: PlannedResource) -> bool:
     """Whether its pods answer requests; workers do not."""
-    labels = (deployment.inputs.get("metadata") or {}).get("labels") or {}
-    return labels.get("app.kubernetes.io/component") != "worker"
+    return bool(at(deployment.inputs, "metadata", "labels", "app.kubernetes.io/component") != "worker")

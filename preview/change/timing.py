@@ -14,7 +14,7 @@ from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import effects
 from preview.recording.plan import Plan, PlannedResource
 from sandbox.emulated.changes import Does
-from sandbox.engine.steps import What
+from sandbox.engine.steps import Timed, What
 
 # Savings below this are noise beside the spread of the figures themselves, seconds.
 _WORTH_MENTIONING = 10.0
@@ -66,15 +66,9 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class UpdateStep:
-    """When the update comes to a resource that changes, in seconds from its start."""
+class UpdateStep(Timed):
+    """When the update comes to a resource that changes."""
 
-    urn: str
-    name: str
-    type: str
-    what: What
-    start: float
-    seconds: float
     critical: bool
     """Whether the whole takes longer when this does."""
     noticed: tuple[str, ...]

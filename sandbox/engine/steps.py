@@ -19,8 +19,8 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A step that the engine has done."""
+class Timed:
+    """What is done to one resource, and when."""
 
     urn: str
     name: str
@@ -29,6 +29,10 @@ class Measured:
     start: float
     """Seconds from the beginning of the update."""
     seconds: float
+
+
+class Measured(Timed):
+    """One that the engine has done."""
 
 
 def title(name: str, what: What) -> str:
