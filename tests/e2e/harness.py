@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import yaml
 
 from sandbox.__main__ import default_cache
 from sandbox.binaries import build
+from sandbox.common.errors import InputError
 from sandbox.common.processes import OWNER
 from sandbox.common.state import State
+from sandbox.machine.choice import Nodes, choose
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +29,14 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 900.0
 
 Edit = Callable[[dict[str, Any]], None]
+
+
+def needs_a_real_node(folder: Path) -> None:
+    """Skip where this machine cannot have one whose files lie there."""
+    try:
+        choose(Nodes.REAL, (folder,))
+    except InputError as obstacle:
+        pytest.skip(str(obstacle))
 
 
 @dataclass

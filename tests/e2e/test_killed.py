@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.common.errors import InputError
 from sandbox.engine import checkpoint, stackfile
-from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import Sandbox, alive
+from tests.e2e.harness import Sandbox, alive, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(5400)]
 
@@ -33,10 +31,7 @@ def simulated(small: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
 @pytest.fixture
 def real(product: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
     """The product on a real node."""
-    try:
-        choose(Nodes.REAL, (tmp_path,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(tmp_path)
     sandbox = Sandbox(product.project, tmp_path / "state", nodes="real")
     yield sandbox
     sandbox.run("down")

@@ -19,9 +19,7 @@ import pytest
 from sandbox.__main__ import default_cache
 from sandbox.binaries import debian
 from sandbox.common import processes
-from sandbox.common.errors import InputError
-from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import ROOT, Done, Sandbox
+from tests.e2e.harness import ROOT, Done, Sandbox, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
 
@@ -57,10 +55,7 @@ def footprint() -> dict[str, Any]:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for a sandbox on a machine that can carry a real node."""
     folder = tmp_path_factory.mktemp("real")
-    try:
-        choose(Nodes.REAL, (folder,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(folder)
     # The tests look by `ip` and `nft` as well.
     debian.use(debian.ensure(default_cache()))
     return folder

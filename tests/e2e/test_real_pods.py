@@ -24,10 +24,8 @@ from sandbox.cluster.agents import Agent, Reached
 from sandbox.cluster.api import Api
 from sandbox.cluster.controlplane import running_endpoint
 from sandbox.common import addresses, processes
-from sandbox.common.errors import InputError
-from sandbox.machine.choice import Nodes, choose
 from sandbox.rehearsal.load import Load, Observed
-from tests.e2e.harness import ROOT, Sandbox
+from tests.e2e.harness import ROOT, Sandbox, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -61,10 +59,7 @@ with psycopg.connect(uri) as connection:
 def real(product: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The development stack on a real node."""
     folder = tmp_path_factory.mktemp("pods")
-    try:
-        choose(Nodes.REAL, (folder,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(folder)
     sandbox = Sandbox(product.project, folder / ".sandbox", nodes="real")
     try:
         sandbox.up()

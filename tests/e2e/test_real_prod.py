@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.common.errors import InputError
-from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import Sandbox
+from tests.e2e.harness import Sandbox, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -20,10 +18,7 @@ NAMESPACE = "langgraph-agents"
 @pytest.fixture(scope="module")
 def prod(product: Sandbox) -> Iterator[Sandbox]:
     """The production stack with one of its agents, whose pods ask for less than they would on AWS."""
-    try:
-        choose(Nodes.REAL, (product.root,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(product.root)
     sandbox = Sandbox(product.project, product.root, stack="prod", nodes="real")
 
     def fit(settings: dict[str, Any]) -> None:

@@ -25,11 +25,9 @@ from sandbox.cluster import agents
 from sandbox.cluster.api import Api
 from sandbox.cluster.controlplane import running_endpoint
 from sandbox.common import processes
-from sandbox.common.errors import InputError
-from sandbox.machine.choice import Nodes, choose
 from stacks.connections import POOLERS
 from tests.conftest import record_with
-from tests.e2e.harness import Sandbox
+from tests.e2e.harness import Sandbox, needs_a_real_node
 from tests.e2e.test_pooled_agents import AGENTS, CLASS, load, make_databases, shared_without_an_error
 from tests.stacks.test_pooler import many
 
@@ -60,10 +58,7 @@ def asks(settings: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def real(product: Sandbox) -> Iterator[Sandbox]:
     """The development stack, with workers that its queue decides on."""
-    try:
-        choose(Nodes.REAL, (product.root,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(product.root)
     sandbox = Sandbox(product.project, product.root, nodes="real")
     sandbox.edit(asks)
     try:

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.common.errors import InputError
-from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import ROOT, Done, Sandbox
+from tests.e2e.harness import ROOT, Done, Sandbox, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -21,10 +19,7 @@ Rehearse = Callable[[], tuple[Done, dict[str, Any]]]
 @pytest.fixture(scope="module")
 def changed(product: Sandbox) -> Sandbox:
     """The product in a repository of its own, committed as it is."""
-    try:
-        choose(Nodes.REAL, (product.root,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(product.root)
     for command in (
         ["init", "--quiet"],
         ["add", "--all"],

@@ -13,9 +13,7 @@ from sandbox.cluster.agents import Reached
 from sandbox.cluster.api import Api
 from sandbox.cluster.controlplane import running_endpoint
 from sandbox.common import addresses
-from sandbox.common.errors import InputError
-from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import ROOT, Sandbox
+from tests.e2e.harness import ROOT, Sandbox, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -27,10 +25,7 @@ PRICES = "src/shop/prices.py"
 def deployed(product: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The development stack with two agents that are made of projects."""
     folder = tmp_path_factory.mktemp("sources")
-    try:
-        choose(Nodes.REAL, (folder,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(folder)
     project = folder / "project"
     shutil.copytree(product.project, project)
     sandbox = Sandbox(project, folder / ".sandbox", nodes="real")

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.common.errors import InputError
-from sandbox.machine.choice import Nodes, choose
-from tests.e2e.harness import ROOT
+from tests.e2e.harness import ROOT, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -21,10 +19,7 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the project as it is now, with the environment that is installed already."""
     folder = tmp_path_factory.mktemp("tour") / "project"
-    try:
-        choose(Nodes.REAL, (folder,))
-    except InputError as obstacle:
-        pytest.skip(str(obstacle))
+    needs_a_real_node(folder)
     ignored = shutil.ignore_patterns(".git", ".venv", ".sandbox", "build", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, folder, ignore=ignored)
     (folder / ".venv").symlink_to(ROOT / ".venv")
