@@ -25,7 +25,7 @@ class Watchers:
         self._told: dict[str, None] = {}
 
     def tell(self, run_id: str) -> None:
-        """Somebody has been told that this run has ended."""
+        """Somebody who asks for states alone has been told that this run has ended."""
         self._told[run_id] = None
         if len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]

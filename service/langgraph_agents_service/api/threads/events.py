@@ -28,7 +28,7 @@ router = APIRouter(prefix="/threads", tags=["threads"], route_class=StrictRoute,
 
 
 JUST_NOW = timedelta(seconds=5)
-"""How long after the end of a run its client may come for it, if nobody has been told of it here."""
+"""How long after the end of a run its client may come for it, if no stream of states alone was told of it here."""
 
 
 @router.post("/{thread_id}/stream/events")
@@ -63,7 +63,8 @@ async def events(
         telling = tellings.setdefault(said.run.run_id, Telling(said.run))
         if said.last:
             del tellings[said.run.run_id]
-            service.runner.watchers.tell(said.run.run_id)
+            if wanted.states_alone:
+                service.runner.watchers.tell(said.run.run_id)
             found = telling.end(await _status(service, owner, said.run))
         else:
             found = telling.of(said.event, said.data)
@@ -78,7 +79,8 @@ def _begin(service: Service, thread: Thread, runs: Sequence[Run], wanted: Subscr
     Who was here goes on in the run of what was seen last. Who is new begins with the runs that are active, or with the
     last one. If that has ended, who asks for nothing but states of runs hears of it only if it waits for an answer, or
     if it is theirs: clients take the end of a run for the end of the one that they start next, and those that have just
-    started one come for its end after it, if it is short.
+    started one come for its end after it, if it is short. A client has a stream of states beside others: that the end
+    was told on one of those says nothing of it.
     """
     if wanted.since is not None:
         seen = [run for run in runs if first_seq(run) < wanted.since]
@@ -89,13 +91,12 @@ def _begin(service: Service, thread: Thread, runs: Sequence[Run], wanted: Subscr
     if not runs:
         return None
     last = runs[0]
-    states_alone = set(wanted.channels) <= {"lifecycle", "input"}
     is_theirs = (
         PROTOCOL in last.payload["stream_mode"]
         and now() - last.updated_at < JUST_NOW
         and not service.runner.watchers.has_told(last.run_id)
     )
-    return last if not states_alone or is_theirs or thread.status is ThreadStatus.INTERRUPTED else None
+    return last if not wanted.states_alone or is_theirs or thread.status is ThreadStatus.INTERRUPTED else None
 
 
 async def _status(service: Service, owner: Owner, run: Run) -> RunStatus:

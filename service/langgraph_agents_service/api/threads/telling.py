@@ -43,6 +43,11 @@ class Subscription(Body):
     depth: int | None = Field(None, ge=0, description="How far below these they may be.")
     since: int | None = Field(None, ge=0, lt=2**63, description="Only events with a greater `seq`.")
 
+    @property
+    def states_alone(self) -> bool:
+        """What a client listens to beside its other streams, to know how its runs go."""
+        return set(self.channels) <= {"lifecycle", "input"}
+
     def wants(self, event: Event) -> bool:
         return self._has_channel(event) and (
             not self.namespaces or any(self._is_below(event, above) for above in self.namespaces)
