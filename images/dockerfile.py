@@ -23,6 +23,8 @@ def dockerfile(source: Source, *, repositories: bool) -> str:
 ARG BASE={source.base}
 
 FROM ${{BASE}} AS base
+# The first command, which a builder shows when it cannot run it.
+RUN : "exec format error: this builder runs no programs of the processor that cluster.architecture names"
 {lines}
 FROM base AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \\

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.pooling import pgbouncer
 from images import context, resolution
 from images.context import Context
 from images.dockerfile import dockerfile
@@ -92,3 +93,20 @@ def test_lines_of_the_project_come_before_everything_that_is_installed(repositor
     text = dockerfile(read_source(repository / "api"), repositories=False)
     assert text.index("RUN echo hello") < text.index("FROM base AS packages")
     assert resolution.LOCK not in text
+
+
+def test_a_builder_for_another_processor_is_told_so_by_the_first_command_that_it_cannot_run(
+    project: Source,
+) -> None:
+    root = Path(context.__file__).parents[1]
+    texts = [dockerfile(project, repositories=False)]
+    texts += [
+        path.read_text()
+        for path in (root / "service/Dockerfile", root / pgbouncer.IMAGE_CONTEXT / "Dockerfile")
+    ]
+    for text in texts:
+        first = next(line for line in text.splitlines() if line.startswith("RUN "))
+        assert "cluster.architecture" in first
+        assert [line for line in text.splitlines() if line.startswith("FROM ${BASE}")] == [
+            line for line in text.splitlines()[: text.splitlines().index(first)] if line.startswith("FROM")
+        ], "every stage is made of the one that runs it"
