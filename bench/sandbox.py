@@ -1,17 +1,23 @@
 """`make bench`: how long `make up` takes on a real node, and how much memory the node has then."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import yaml
 
 from sandbox.__main__ import default_cache
-from sandbox.common import processes
+from sandbox.cluster import agents
+from sandbox.cluster.api import Api
+from sandbox.cluster.controlplane import running_endpoint
+from sandbox.common import addresses, processes
 from sandbox.common.errors import InputError
 from sandbox.common.namespaces import Namespaces
 from sandbox.common.state import State
@@ -19,7 +25,18 @@ from sandbox.machine.choice import Nodes, choose
 
 ROOT = Path(__file__).parents[1]
 STACK = "dev"
-PROGRAM = ("__main__.py", "Pulumi.yaml", f"Pulumi.{STACK}.yaml", "components", "stacks", "service")
+PROGRAM = (
+    "__main__.py",
+    "Pulumi.yaml",
+    f"Pulumi.{STACK}.yaml",
+    "components",
+    "stacks",
+    "service",
+    "examples",
+)
+
+SOURCE = {"name": "orders", "host": "orders.dev.agents.example.com", "source": "examples/orders"}
+PRICES = "examples/orders/src/shop/prices.py"
 
 
 def main() -> int:
@@ -43,6 +60,9 @@ def main() -> int:
             print(_goal("a changed setting that rolls nothing", _up(here), 15))
             _edit(here, maxIterations=40)
             print(f"         a changed setting with the roll of its pod: {_up(here):.1f} s")
+            _add(here, SOURCE)
+            _up(here)
+            print(_goal("a changed line of an agent's source to an answer", _answered(here), 20))
             memory = _memory(State(here / "state", STACK)) / 2**30
             print(f"{_mark(memory < 3)} memory of everything: {memory:.2f} GiB (goal: under 3)")
         finally:
@@ -66,6 +86,37 @@ def _up(here: Path) -> float:
     return time.monotonic() - began
 
 
+def _answered(here: Path) -> float:
+    """Seconds from `make up`, after a line of the source was changed, to the first answer by TLS that shows it."""
+    file = here / "project" / PRICES
+    file.write_text(file.read_text().replace('"tea": 3', '"tea": 30'))
+    return asyncio.run(_until(here, {"order": "tea"}, {"total": "30 EUR"}))
+
+
+async def _until(here: Path, given: object, right: dict[str, object]) -> float:
+    began = time.monotonic()
+    change = asyncio.create_task(asyncio.to_thread(_up, here))
+    seen = None
+    async with _orders(State(here / "state", STACK)).client() as client:
+        while seen is None or not change.done():
+            answer = await client.post("/runs/wait", json={"assistant_id": "orders", "input": given})
+            if seen is None and right.items() <= answer.json().items():
+                seen = time.monotonic() - began
+            await asyncio.sleep(0.1)
+    await change
+    return seen
+
+
+def _orders(state: State) -> agents.Reached:
+    endpoint = running_endpoint(state)
+    if endpoint is None:
+        raise SystemExit(f"the sandbox of {state.stack} has ended meanwhile")
+    with Api(endpoint) as api:
+        (agent,) = (agent for agent in agents.find(api) if agent.name == SOURCE["name"])
+    address = addresses.ensure(state.machine / "addresses.json").ingress
+    return agent.through_ingress(str(address), state.machine / "ingress-authority" / "ca.crt")
+
+
 def _down(here: Path) -> None:
     _sandbox(here, "down")
 
@@ -78,9 +129,21 @@ def _sandbox(here: Path, verb: str, *more: str) -> None:
 
 
 def _edit(here: Path, **settings: object) -> None:
+    with _agents(here) as found:
+        found[0].update(settings)
+
+
+def _add(here: Path, agent: Mapping[str, object]) -> None:
+    with _agents(here) as found:
+        found.append(dict(agent))
+
+
+@contextmanager
+def _agents(here: Path) -> Iterator[list[dict[str, object]]]:
+    """Those of the stack file, which is written anew."""
     file = here / "project" / f"Pulumi.{STACK}.yaml"
     loaded = yaml.safe_load(file.read_text())
-    loaded["config"]["langgraph-agents:settings"]["agents"][0].update(settings)
+    yield loaded["config"]["langgraph-agents:settings"]["agents"]
     file.write_text(yaml.safe_dump(loaded, sort_keys=False))
 
 

@@ -25,7 +25,7 @@ from stacks.agent_access import SecretAccess, grant, key_statements
 from stacks.agent_image import deploy_image
 from stacks.agent_pod import companions, destinations, pod_options
 from stacks.agent_runtime import AgentRuntime, runtime_of
-from stacks.agent_secrets import ApiKeys, deploy_secrets
+from stacks.agent_secrets import AgentSecrets, ApiKeys, deploy_secrets
 from stacks.agent_settings import Agent, Workers
 from stacks.container_settings import Resources
 from stacks.platform import Platform
@@ -33,7 +33,7 @@ from stacks.platform_ingress import AlbPlatform
 from stacks.service import METRICS_PORT, OPEN_RUNS, PORT, SECRETS_DIR
 from stacks.settings import Ingress, Settings
 
-__all__ = ["ApiKeys", "DeployedAgent", "deploy_agent"]
+__all__ = ["ApiKeys", "BegunAgent", "DeployedAgent", "begin_agent", "deploy_agent"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,20 @@ class DeployedAgent:
     """By digest."""
     secret_arns: Mapping[str, pulumi.Output[str]]
     """By the name of the file that each becomes."""
-    login: tuple[str, pulumi.Output[str]]
-    """Name and password of its login to PostgreSQL, which is the name of its database too."""
 
 
-def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys) -> DeployedAgent:
-    """Make everything that is one agent's own."""
+@dataclass(frozen=True)
+class BegunAgent:
+    """An agent that has what it is to know, and nothing yet that runs."""
+
+    agent: Agent
+    group: pulumi.ComponentResource
+    """The parent of all that is its own."""
+    secrets: AgentSecrets
+
+
+def begin_agent(agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys) -> BegunAgent:
+    """Make what an agent is to know, which others need of it before it runs."""
     group = pulumi.ComponentResource(
         "langgraph-agents:stacks:Agent",
         agent.name,
@@ -60,11 +68,22 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
         ),
     )
     opts = pulumi.ResourceOptions(parent=group)
+    return BegunAgent(agent, group, deploy_secrets(agent, settings, platform, api_keys, opts))
+
+
+def deploy_agent(
+    begun: BegunAgent, settings: Settings, platform: Platform, connected: tuple[pulumi.Resource, ...]
+) -> DeployedAgent:
+    """Make everything else that is one agent's own.
+
+    Args:
+        connected: leaves without which its servers do not reach their database.
+    """
+    agent, secrets = begun.agent, begun.secrets
+    opts = pulumi.ResourceOptions(parent=begun.group)
     image = deploy_image(agent, settings, platform, opts)
     further = {**agent_permissions.variables(agent, platform.region), **agent.env}
     runtime = runtime_of(agent, production=settings.production)
-
-    secrets = deploy_secrets(agent, settings, platform, api_keys, opts)
     served = _labels(agent, platform, "server")
     migrate = grant(
         f"{agent.data_name}-migrate",
@@ -81,14 +100,14 @@ def deploy_agent(agent: Agent, settings: Settings, platform: Platform, api_keys:
     )
     policies = _network_policies(agent, settings, platform, runtime, opts)
     migration = _migration(agent, platform, image, runtime, further, migrate, policies, opts)
-    ready = (migration.job, policies.server, *([policies.worker] if policies.worker else []))
+    ready = (migration.job, policies.server, *([policies.worker] if policies.worker else []), *connected)
     workload = _workload(agent, platform, image, runtime, further, serve, ready, opts)
     _autoscaling(agent, platform, workload, opts)
     if runtime.is_service:
         _retention(agent, platform, image, serve, workload, opts)
     url = _ingress(agent, settings.ingress, platform, workload, opts)
-    group.register_outputs({"url": url})
-    return DeployedAgent(url=url, image=image, secret_arns=secrets.server.arns, login=secrets.login)
+    begun.group.register_outputs({"url": url})
+    return DeployedAgent(url=url, image=image, secret_arns=secrets.server.arns)
 
 
 def _labels(agent: Agent, platform: Platform, component: str) -> dict[str, str]:

@@ -22,11 +22,14 @@ from stacks.settings import Settings
 
 def deploy_pooler(
     settings: Settings, platform: Platform, passwords: Mapping[str, tuple[str, pulumi.Output[str]]]
-) -> None:
+) -> pulumi.Resource:
     """Make PgBouncer, for the logins that the agents have.
 
     Args:
         passwords: by agent its login, which is the name of its database too, and its password.
+
+    Returns:
+        The leaf with which agents can connect by it.
     """
     group = pulumi.ComponentResource(
         "langgraph-agents:stacks:Pooler", "pooler", opts=pulumi.ResourceOptions(providers=platform.providers)
@@ -56,7 +59,7 @@ def deploy_pooler(
         opts,
     )
     sizes = pool_sizes(settings.agents, max_connections(settings.database.instance_class))
-    PgBouncer(
+    pooler = PgBouncer(
         "pgbouncer",
         PgBouncerArgs(
             namespace=platform.namespace.namespace,
@@ -94,3 +97,4 @@ def deploy_pooler(
         opts,
     )
     group.register_outputs({})
+    return pooler.ready

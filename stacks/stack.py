@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from stacks.agents import ApiKeys, deploy_agent
+from stacks.agents import ApiKeys, begin_agent, deploy_agent
 from stacks.platform import deploy_platform
 from stacks.pooler import deploy_pooler
 from stacks.settings import Settings
@@ -28,9 +28,12 @@ def compose(
         The stack's outputs. None is a secret: ARNs and endpoints, never values.
     """
     platform = deploy_platform(settings, stack=stack, region=region, account_ids=account_ids)
-    agents = {agent.name: deploy_agent(agent, settings, platform, api_keys) for agent in settings.agents}
-    if settings.database.pooler is Pooler.PGBOUNCER and agents:
-        deploy_pooler(settings, platform, {name: agent.login for name, agent in agents.items()})
+    begun = {agent.name: begin_agent(agent, settings, platform, api_keys) for agent in settings.agents}
+    connected: tuple[pulumi.Resource, ...] = ()
+    if settings.database.pooler is Pooler.PGBOUNCER and begun:
+        logins = {name: agent.secrets.login for name, agent in begun.items()}
+        connected = (deploy_pooler(settings, platform, logins),)
+    agents = {name: deploy_agent(agent, settings, platform, connected) for name, agent in begun.items()}
     others = {} if settings.agents else {"existing": shared(settings, platform)}
     return {
         **others,

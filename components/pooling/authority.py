@@ -46,8 +46,8 @@ class ServerCertificate(pulumi.ComponentResource):
         super().__init__("langgraph-agents:components:ServerCertificate", name, None, opts)
         self._args = args
         authority = f"{args.server}-authority"
-        self._object(f"{name}-self", "Issuer", authority, {"selfSigned": {}})
-        self._object(
+        own = self._object(f"{name}-self", "Issuer", authority, {"selfSigned": {}})
+        root = self._object(
             f"{name}-authority",
             "Certificate",
             authority,
@@ -61,7 +61,7 @@ class ServerCertificate(pulumi.ComponentResource):
                 "issuerRef": {"kind": "Issuer", "name": authority},
             },
         )
-        self._object(f"{name}-issuer", "Issuer", args.server, {"ca": {"secretName": authority}})
+        issuer = self._object(f"{name}-issuer", "Issuer", args.server, {"ca": {"secretName": authority}})
         secret = f"{args.server}-tls"
         certificate = self._object(
             f"{name}-certificate",
@@ -74,13 +74,20 @@ class ServerCertificate(pulumi.ComponentResource):
                 "usages": ["digital signature", "server auth"],
                 "issuerRef": {"kind": "Issuer", "name": args.server},
             },
+            # Pods that mount it wait until it is signed.
+            signed_by=(own, root, issuer),
         )
         # The name is known beforehand; its URN makes resources that use it wait for the object.
         self.secret_name = certificate.urn.apply(lambda _: secret)
         self.register_outputs({"secret_name": self.secret_name})
 
     def _object(
-        self, name: str, kind: str, object_name: str, spec: Mapping[str, object]
+        self,
+        name: str,
+        kind: str,
+        object_name: str,
+        spec: Mapping[str, object],
+        signed_by: tuple[pulumi.Resource, ...] = (),
     ) -> k8s.apiextensions.CustomResource:
         args = self._args
         return k8s.apiextensions.CustomResource(
@@ -90,6 +97,6 @@ class ServerCertificate(pulumi.ComponentResource):
             metadata={"name": object_name, "namespace": args.namespace, "labels": dict(args.labels)},
             spec=spec,
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[args.crds_ready] if args.crds_ready else None
+                parent=self, depends_on=[*([args.crds_ready] if args.crds_ready else []), *signed_by]
             ),
         )

@@ -120,7 +120,12 @@ class PgBouncer(pulumi.ComponentResource):
     """Pods over the zones that answer for PostgreSQL, with TLS on both sides.
 
     Clients trust ``ca.crt`` of the Secret `CERTIFICATE_SECRET`.
+
+    Attributes:
+        ready: the leaf with which clients can be answered.
     """
+
+    ready: pulumi.Resource
 
     def __init__(self, name: str, args: PgBouncerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("langgraph-agents:components:PgBouncer", name, None, opts)
@@ -167,7 +172,7 @@ class PgBouncer(pulumi.ComponentResource):
         )
         policy = self._network_policy()
         match = k8s.meta.v1.LabelSelectorArgs(match_labels=POD_LABELS)
-        k8s.apps.v1.Deployment(
+        deployment = k8s.apps.v1.Deployment(
             f"{name}-deployment",
             metadata=self._metadata,
             spec=k8s.apps.v1.DeploymentSpecArgs(
@@ -185,7 +190,7 @@ class PgBouncer(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *args.run_after]),
         )
-        k8s.core.v1.Service(
+        self.ready = k8s.core.v1.Service(
             f"{name}-service",
             metadata=self._metadata,
             spec=k8s.core.v1.ServiceSpecArgs(
@@ -197,7 +202,7 @@ class PgBouncer(pulumi.ComponentResource):
                     )
                 ],
             ),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
         )
         k8s.policy.v1.PodDisruptionBudget(
             f"{name}-pdb",

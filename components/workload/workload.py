@@ -135,7 +135,9 @@ class Workload(pulumi.ComponentResource):
                     for port, number in ports.items()
                 ],
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            # It is awaited until a pod is ready behind it. Awaited before there are any, the Services of many agents
+            # would take all places of the engine, which works on four resources a CPU at once, from their pods.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
         )
         self.worker_deployment_name = None
         if args.workers is not None:

@@ -20,6 +20,18 @@ def waits_for(recording: Recording, resource: PlannedResource) -> set[str]:
     return {recording.resources[urn].name for urn in resource.dependencies if urn in recording.resources}
 
 
+def closure(recording: Recording, resource: PlannedResource) -> set[str]:
+    """All that ``resource`` waits for, directly or not."""
+    found: set[str] = set()
+    todo = list(resource.dependencies)
+    while todo:
+        urn = todo.pop()
+        if urn not in found:
+            found.add(urn)
+            todo += recording.resources[urn].dependencies
+    return found
+
+
 def protected(recording: Recording) -> set[str]:
     """The names of the resources that cannot be deleted."""
     return {resource.name for resource in recording.resources.values() if resource.protect}

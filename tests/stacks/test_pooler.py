@@ -18,7 +18,7 @@ from stacks.agent_settings import Agent
 from stacks.connections import POOLED_MAINTENANCE, POOLERS, RESERVED, clients, least_pooled, pool_sizes
 from stacks.loading import SettingsError, load
 from stacks.quota import quota
-from tests.components.reading import is_secret, statements
+from tests.components.reading import closure, is_secret, statements
 from tests.conftest import record_with
 from tests.preview.projects import ROOT, project
 from tests.stacks.stack_files import changed, settings_of
@@ -55,6 +55,24 @@ def test_its_pods_say_which_processor_its_image_is_built_for(pooled: Recording) 
     )
     pod = deployment.inputs["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+
+
+def test_servers_start_when_pgbouncer_answers_and_pgbouncer_when_its_certificate_is_signed(
+    pooled: Recording,
+) -> None:
+    """The engine works on a few resources at once: servers that cannot start before it would take all places."""
+    service, pgbouncer = (pooled.named(f"pgbouncer-{part}") for part in ("service", "deployment"))
+    servers = [each for each in pooled.of_type("kubernetes:apps/v1:Deployment") if each != pgbouncer]
+    assert servers
+    for server in servers:
+        assert service.urn in closure(pooled, server)
+    signers = [
+        each.urn
+        for each in pooled.resources.values()
+        if each.type in {"kubernetes:cert-manager.io/v1:Issuer", "kubernetes:cert-manager.io/v1:Certificate"}
+    ]
+    assert len(signers) == 4
+    assert closure(pooled, pgbouncer) >= set(signers)
 
 
 def test_servers_connect_to_pgbouncer_and_migrations_to_postgresql_itself(pooled: Recording) -> None:

@@ -11,6 +11,7 @@ from policies import check
 from preview.recording.plan import PlannedResource as Resource
 from preview.recording.plan import Secret
 from preview.recording.recorder import Recording
+from tests.components.reading import closure
 from tests.conftest import record_with, recorded
 from tests.policies.plans import MadePlan
 from tests.stacks.stack_files import changed, settings_of
@@ -133,16 +134,26 @@ def test_the_rollout_waits_for_the_migration_and_the_migration_for_its_leave_to_
         assert stack.named(f"{agent}-identity-association").urn in closure(stack, deployment)
 
 
-def closure(recording: Recording, resource: Resource) -> set[str]:
-    """All that ``resource`` waits for, directly or not."""
-    found: set[str] = set()
-    todo = list(resource.dependencies)
-    while todo:
-        urn = todo.pop()
-        if urn not in found:
-            found.add(urn)
-            todo += recording.resources[urn].dependencies
-    return found
+@pytest.mark.parametrize("stack_name", ["dev", "prod"])
+@pytest.mark.parametrize("pooler", ["none", "pgbouncer"])
+def test_what_is_awaited_comes_after_the_pods_that_it_is_awaited_for(stack_name: str, pooler: str) -> None:
+    """The engine works on a few resources at once: if all wait for one whose turn comes later, it stands still."""
+    stack = record_with(stack_name, changed(stack_name, "database.pooler", pooler))
+    deployments = stack.of_type("kubernetes:apps/v1:Deployment")
+    services = {each.inputs["metadata"]["name"]: each for each in stack.of_type("kubernetes:core/v1:Service")}
+    for service in services.values():
+        selector = service.inputs["spec"]["selector"].items()
+        behind = {
+            each.urn
+            for each in deployments
+            if selector <= each.inputs["spec"]["template"]["metadata"]["labels"].items()
+        }
+        assert behind, service.urn
+        assert behind <= closure(stack, service)
+    for ingress in stack.of_type("kubernetes:networking.k8s.io/v1:Ingress"):
+        (rule,) = ingress.inputs["spec"]["rules"]
+        service = services[rule["http"]["paths"][0]["backend"]["service"]["name"]]
+        assert service.urn in closure(stack, ingress)
 
 
 def test_agents_do_not_wait_for_each_other(prod: Recording) -> None:
