@@ -62,7 +62,10 @@ def real(product: Sandbox) -> Iterator[Sandbox]:
     sandbox = Sandbox(product.project, product.root, nodes="real")
     sandbox.edit(asks)
     try:
-        sandbox.up()
+        with pytest.MonkeyPatch.context() as environment:
+            # Nothing that is awaited may need what comes after it: servers PgBouncer, and it its certificate.
+            environment.setenv("PULUMI_PARALLEL", "1")
+            sandbox.up()
         yield sandbox
     finally:
         sandbox.run("down")
