@@ -93,11 +93,16 @@ class Databases:
         return {name: value for name, value in given.items() if not value.startswith("{")}
 
     def _administrator(self, store: Store, instance: Mapping[str, Any], port: int) -> None:
-        """The instance's user: it makes roles and databases, and is no superuser."""
+        """The instance's user: it makes roles and databases, and is no superuser.
+
+        On RDS it may make pgvector's extension all the same; here databases begin with it.
+        """
         user, password = _literal(instance["username"]), _literal(instance["password"])
         statements = f"""
         SELECT format('CREATE ROLE %I', {user}) WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = {user}) \\gexec
         SELECT format('ALTER ROLE %I LOGIN CREATEDB CREATEROLE PASSWORD %L', {user}, {password}) \\gexec
+        \\connect template1
+        CREATE EXTENSION IF NOT EXISTS vector;
         """  # noqa: S608 (quoted by `_literal` and `format`)
         socket = Path("/run/stores") / store.role / "data"
         psql: list[str | Path] = [

@@ -13,6 +13,7 @@ from sandbox.cluster.agents import Reached
 from sandbox.cluster.api import Api
 from sandbox.cluster.controlplane import running_endpoint
 from sandbox.common import addresses
+from stacks.service import SECRETS_DIR
 from tests.e2e.harness import ROOT, Sandbox, needs_a_real_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -108,6 +109,21 @@ print(json.dumps({
     assert seen["tools"] == []
     assert {"langgraph", "fastapi", "python-slugify"} <= set(seen["packages"])
     assert (seen["user"], seen["writable"], seen["bytecode"]) == (1000, False, True)
+
+
+def test_its_database_has_the_extension_that_an_administrator_of_rds_may_make(deployed: Sandbox) -> None:
+    (pod,) = [pod for pod in deployed.servers() if pod["metadata"]["name"].startswith("orders-")]
+    script = f"""
+import pathlib, psycopg
+with psycopg.connect(pathlib.Path("{SECRETS_DIR}/DATABASE_URI").read_text()) as connection:
+    connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    print(connection.execute("SELECT '[1,2]'::vector <-> '[1,2]'").fetchone()[0])
+"""
+    name = pod["metadata"]["name"]
+    done = deployed.kubectl(
+        "exec", "-n", "langgraph-agents", name, "-c", "agent", "--", "python", "-c", script
+    )
+    assert done.stdout == "0.0\n"
 
 
 ANSWERS: list[tuple[str, str, Any, dict[str, Any]]] = [
