@@ -18,7 +18,7 @@ UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put th
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down doctor agent preview simulate dockerfile env lock-source bench test e2e nightly lint reference lock lock-packages
+.PHONY: help venv up rehearse status down doctor agent preview simulate dockerfile env compose lock-source bench test e2e nightly lint reference lock lock-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ dockerfile: $(INSTALLED) ## show the Dockerfile that AGENT=<name> of a stack is 
 
 env: $(INSTALLED) ## write a .env like AGENT=<name> of a stack has it, without secrets (STACK=dev; VALUES=1 with them)
 	@$(BIN)/python -m stacks.env_file $(if $(STACK),--stack $(STACK)) --agent "$(AGENT)" $(if $(VALUES),--values)
+
+compose: $(INSTALLED) ## write a folder that runs a stack by Docker Compose (STACK=dev, OUT=<folder>, JSON=1)
+	@$(BIN)/python -m compose $(if $(STACK),--stack $(STACK)) $(if $(OUT),--out "$(OUT)") $(if $(JSON),--json)
 
 lock-source: $(INSTALLED) ## resolve the packages of AGENT=<name> and keep them beside its project (STACK=dev)
 	@$(BIN)/python -m stacks.projects lock $(if $(STACK),--stack $(STACK)) --agent "$(AGENT)"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.workload.serving import Serving
-from stacks import agent_server, service
+from stacks import agent_permissions, agent_server, service
 from stacks.agent_settings import Agent
 from stacks.vocabulary import Runtime
 
@@ -44,6 +44,11 @@ def runtime_of(agent: Agent, *, production: bool) -> AgentRuntime:
         metrics_port=service.METRICS_PORT,
         is_service=True,
     )
+
+
+def further_variables(agent: Agent, region: str) -> dict[str, str]:
+    """Those that do not depend on the runtime: AWS's, and ``agent.env``."""
+    return {**agent_permissions.variables(agent, region), **agent.env}
 
 
 def reserved_names(agent: Agent) -> frozenset[str]:

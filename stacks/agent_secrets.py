@@ -67,7 +67,7 @@ def deploy_secrets(
             _arns({DATABASE_URI: database.secret, DATABASE_ADMIN_URI: administrator}),
             files_version(database.secret, administrator),
         ),
-        login=(_identifier(agent.data_name), database.password),
+        login=(identifier(agent.data_name), database.password),
     )
 
 
@@ -77,8 +77,8 @@ def _database(
     return AgentDatabase(
         f"{agent.data_name}-database",
         AgentDatabaseArgs(
-            database=_identifier(agent.data_name),
-            username=_identifier(agent.data_name),
+            database=identifier(agent.data_name),
+            username=identifier(agent.data_name),
             address=platform.database.address,
             port=platform.database.port,
             secret_name=platform.secret_name(agent.data_name, DATABASE),
@@ -125,7 +125,7 @@ def _entry(
     )
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     """A PostgreSQL identifier that needs no quotes."""
     return name.replace("-", "_")
 

@@ -24,7 +24,7 @@ from stacks import agent_permissions
 from stacks.agent_access import SecretAccess, grant, key_statements
 from stacks.agent_image import deploy_image
 from stacks.agent_pod import companions, destinations, pod_options
-from stacks.agent_runtime import AgentRuntime, runtime_of
+from stacks.agent_runtime import AgentRuntime, further_variables, runtime_of
 from stacks.agent_secrets import AgentSecrets, ApiKeys, deploy_secrets
 from stacks.agent_settings import Agent, Workers
 from stacks.container_settings import Resources
@@ -82,7 +82,7 @@ def deploy_agent(
     agent, secrets = begun.agent, begun.secrets
     opts = pulumi.ResourceOptions(parent=begun.group)
     image = deploy_image(agent, settings, platform, opts)
-    further = {**agent_permissions.variables(agent, platform.region), **agent.env}
+    further = further_variables(agent, platform.region)
     runtime = runtime_of(agent, production=settings.production)
     served = _labels(agent, platform, "server")
     migrate = grant(
@@ -178,7 +178,7 @@ def _migration(
     )
 
 
-def _container(resources: Resources) -> ContainerResources:
+def container_resources(resources: Resources) -> ContainerResources:
     return ContainerResources(
         cpu_request=resources.requests.cpu,
         memory_request=resources.requests.memory,
@@ -196,7 +196,7 @@ def _workers(
         labels=_labels(agent, platform, "worker"),
         selector=selector_labels(name=agent.name, component="worker"),
         variables={**runtime.worker_variables, **further},
-        resources=_container(agent.workers.resources),
+        resources=container_resources(agent.workers.resources),
         grace_period_seconds=agent.lifetimes.grace_period,
         serving=runtime.worker_serving,
     )
@@ -226,7 +226,7 @@ def _workload(
             secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
             pooler_certificate_secret=platform.pooler_certificate_secret,
-            resources=_container(agent.resources),
+            resources=container_resources(agent.resources),
             options=replace(
                 pod_options(agent, platform.registries, platform.architecture),
                 companions=companions(

@@ -15,8 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stacks import agent_permissions
-from stacks.agent_runtime import runtime_of
+from stacks.agent_runtime import further_variables, runtime_of
 from stacks.agent_settings import Agent
 from stacks.loading import SettingsError
 from stacks.of_stack import agent_of, read_stack
@@ -57,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     variables = {
         **runtime_of(agent, production=stack.settings.production).variables,
-        **agent_permissions.variables(agent, region),
-        **agent.env,
+        **further_variables(agent, region),
     }
     text = written(f"{agent.name} of {options.stack}", variables, entries, values, region)
     file = FOLDER / f"{options.stack}-{agent.name}.env"

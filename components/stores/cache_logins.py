@@ -9,6 +9,11 @@ from components.stores.cache_users import CacheClientArgs
 PORT = 6379
 
 
+def cache_uri(name: str, password: str, address: str) -> str:
+    """A client's connection URI, by TLS."""
+    return f"rediss://{name}:{password}@{address}:{PORT}/0"
+
+
 def password(name: str, client: CacheClientArgs, parent: pulumi.Resource) -> pulumi.Output[str]:
     """A client's password, secret."""
     return random.RandomPassword(
@@ -33,8 +38,8 @@ def login_secret(
         SecretArgs(
             secret_name=client.secret_name,
             description=f"Connection URI of the cache, for the agent {client.name}",
-            value=pulumi.Output.format(
-                "rediss://{0}:{1}@{2}:{3}/0", client.name, password, primary_endpoint, PORT
+            value=pulumi.Output.all(password, primary_endpoint).apply(
+                lambda known: cache_uri(client.name, known[0], known[1])
             ),
             kms_key_arn=kms_key_arn,
             recovery_window_days=recovery_window_days,

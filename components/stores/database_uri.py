@@ -8,6 +8,13 @@ CA_FILE = "/etc/langgraph-agents/rds-ca.pem"
 POOLER_CA_FILE = "/etc/langgraph-agents/pgbouncer-ca.pem"
 
 
+def database_uri_text(
+    *, username: str, password: str, address: str, port: int, database: str, ca_file: str = CA_FILE
+) -> str:
+    """A libpq URI; its arguments are those of `database_uri`."""
+    return f"postgresql://{username}:{password}@{address}:{port}/{database}?sslmode=verify-full&sslrootcert={ca_file}"
+
+
 def database_uri(
     *,
     username: str,
@@ -24,13 +31,14 @@ def database_uri(
         password: likewise.
     """
     return pulumi.Output.secret(
-        pulumi.Output.format(
-            "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=verify-full&sslrootcert={5}",
-            username,
-            password,
-            address,
-            port,
-            database,
-            ca_file,
+        pulumi.Output.all(password, address, port).apply(
+            lambda known: database_uri_text(
+                username=username,
+                password=known[0],
+                address=known[1],
+                port=known[2],
+                database=database,
+                ca_file=ca_file,
+            )
         )
     )

@@ -42,7 +42,7 @@ def content_hash(context: Path, dockerfile: Path, *, salt: Sequence[str] = ()) -
     for part in salt:
         _add(digest, part.encode())
     _add(digest, dockerfile.read_bytes())
-    for path in context_files(context, _ignore_lines(context, dockerfile)):
+    for path in sent_files(context, dockerfile):
         file = context / path
         _add(digest, str(path).encode())
         if file.is_symlink():
@@ -51,6 +51,11 @@ def content_hash(context: Path, dockerfile: Path, *, salt: Sequence[str] = ()) -
             executable = b"x" if file.stat().st_mode & 0o111 else b"-"
             _add(digest, executable, file.read_bytes())
     return digest.hexdigest()[:_DIGITS]
+
+
+def sent_files(context: Path, dockerfile: Path) -> list[PurePosixPath]:
+    """The files that a build of ``dockerfile`` is sent, sorted, as paths within ``context``."""
+    return context_files(context, _ignore_lines(context, dockerfile))
 
 
 def context_files(context: Path, ignore_lines: Iterable[str]) -> list[PurePosixPath]:

@@ -11,6 +11,18 @@ from components.workload.pod import PodArgs, pod_template
 from components.workload.pod_options import PodOptions
 
 _AGENT = ("python", "-m", "langgraph_agents_service")
+
+
+def migrate_command(*, database_only: bool = False) -> list[str]:
+    """Makes login, database and, unless told not to, tables."""
+    return [*_AGENT, "migrate", *(["--database-only"] if database_only else [])]
+
+
+def prune_command(idle_days: int) -> list[str]:
+    """Removes threads that have been idle for longer."""
+    return [*_AGENT, "prune", "--older-than", f"{idle_days}d"]
+
+
 #: Of either pod: both wait on PostgreSQL far longer than they compute.
 RESOURCES = ContainerResources(
     cpu_request="100m", memory_request="256Mi", cpu_limit="500m", memory_limit="512Mi"
@@ -86,7 +98,7 @@ class Migration(pulumi.ComponentResource):
                 template=pod_template(
                     pod,
                     container="migrate",
-                    command=[*_AGENT, "migrate", *(["--database-only"] if args.database_only else [])],
+                    command=migrate_command(database_only=args.database_only),
                     restart_policy="Never",
                 ),
             ),
@@ -157,7 +169,7 @@ class Retention(pulumi.ComponentResource):
                         template=pod_template(
                             pod,
                             container="prune",
-                            command=[*_AGENT, "prune", "--older-than", f"{args.idle_days}d"],
+                            command=prune_command(args.idle_days),
                             restart_policy="Never",
                         ),
                     ),

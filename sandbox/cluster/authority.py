@@ -1,4 +1,4 @@
-"""A certificate authority of a sandbox: its certificate, its key, and what it signs."""
+"""A certificate authority of one's own: its certificate, its key, and what it signs."""
 
 import datetime
 import ipaddress
@@ -21,8 +21,13 @@ CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 class Authority:
     """`ca.crt` and `ca.key` in a folder, made now unless they are there, and the certificates beside them."""
 
-    def __init__(self, folder: Path, common_name: str) -> None:
+    def __init__(self, folder: Path, common_name: str, *, lifetime: datetime.timedelta = _LIFETIME) -> None:
+        """
+        Args:
+            lifetime: of every certificate that is made.
+        """
         self._folder = folder
+        self._lifetime = lifetime
         if not self.key.exists():
             self._make(common_name)
 
@@ -57,7 +62,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         loaded = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         leaf = (
-            _builder(_name(common_name, organization), loaded.subject, key)
+            _builder(_name(common_name, organization), loaded.subject, key, self._lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -80,7 +85,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name(common_name)
         own = (
-            _builder(name, name, key)
+            _builder(name, name, key, self._lifetime)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -117,7 +122,7 @@ def _alternative(text: str) -> x509.GeneralName:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: datetime.timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -127,7 +132,7 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + lifetime)
     )
 
 

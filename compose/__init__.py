@@ -1,0 +1,1 @@
+"""A stack on a laptop or one server, by Docker Compose."""
