@@ -64,6 +64,7 @@ lock-source: $(INSTALLED) ## resolve the packages of AGENT=<name> and keep them 
 bench: $(INSTALLED) ## measure the agent service beside its peers, the preview and the sandbox (twenty minutes on a quiet machine)
 	@$(BIN)/python -W ignore -m bench
 	@$(BIN)/python -m bench.preview
+	@$(BIN)/python -m bench.agents
 	@$(BIN)/python -m bench.sandbox
 
 test: $(INSTALLED) ## run the tests that need nothing but PyPI

@@ -1,18 +1,14 @@
 """`make bench`: how long `make up` takes on a real node, and how much memory the node has then."""
 
 import asyncio
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import yaml
 
+from bench.projects import ROOT, STACK, copied, down, edited, up
 from sandbox.__main__ import default_cache
 from sandbox.cluster import agents
 from sandbox.cluster.api import Api
@@ -22,18 +18,6 @@ from sandbox.common.errors import InputError
 from sandbox.common.namespaces import Namespaces
 from sandbox.common.state import State
 from sandbox.machine.choice import Nodes, choose
-
-ROOT = Path(__file__).parents[1]
-STACK = "dev"
-PROGRAM = (
-    "__main__.py",
-    "Pulumi.yaml",
-    f"Pulumi.{STACK}.yaml",
-    "components",
-    "stacks",
-    "service",
-    "examples",
-)
 
 SOURCE = {"name": "orders", "host": "orders.dev.agents.example.com", "source": "examples/orders"}
 PRICES = "examples/orders/src/shop/prices.py"
@@ -48,41 +32,34 @@ def main() -> int:
         except InputError as obstacle:
             print(f"left out: make up on a real node: {obstacle}")
             return 0
-        _copy(here / "project")
+        copied(here)
         try:
             # What is built once (binaries, the image's layers) is not what is measured.
             _up(here)
-            _down(here)
+            down(here)
             first = _up(here)
             print(_goal("from nothing to an answering agent, add-ons included", first, 60))
             print(f"         a repeat without changes: {_up(here):.1f} s")
-            _edit(here, replicas={"min": 1, "max": 4})
+            with edited(here) as settings:
+                settings["agents"][0]["replicas"] = {"min": 1, "max": 4}
             print(_goal("a changed setting that rolls nothing", _up(here), 15))
-            _edit(here, maxIterations=40)
+            with edited(here) as settings:
+                settings["agents"][0]["maxIterations"] = 40
             print(f"         a changed setting with the roll of its pod: {_up(here):.1f} s")
-            _add(here, SOURCE)
+            with edited(here) as settings:
+                settings["agents"].append(SOURCE)
             _up(here)
             print(_goal("a changed line of an agent's source to an answer", _answered(here), 20))
             memory = _memory(State(here / "state", STACK)) / 2**30
             print(f"{_mark(memory < 3)} memory of everything: {memory:.2f} GiB (goal: under 3)")
         finally:
-            _down(here)
+            down(here)
     return 0
-
-
-def _copy(target: Path) -> None:
-    target.mkdir()
-    for name in PROGRAM:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source, target / name)
 
 
 def _up(here: Path) -> float:
     began = time.monotonic()
-    _sandbox(here, "up", "--project", str(here / "project"), "--nodes", "real")
+    up(here, "--nodes", "real")
     return time.monotonic() - began
 
 
@@ -97,12 +74,11 @@ async def _until(here: Path, given: object, right: dict[str, object]) -> float:
     began = time.monotonic()
     change = asyncio.create_task(asyncio.to_thread(_up, here))
     seen = None
-    async with _orders(State(here / "state", STACK)).client() as client:
-        while seen is None or not change.done():
+    async with asyncio.timeout(300), _orders(State(here / "state", STACK)).client() as client:
+        while seen is None:
             answer = await client.post("/runs/wait", json={"assistant_id": "orders", "input": given})
-            if seen is None and right.items() <= answer.json().items():
+            if right.items() <= answer.json().items():
                 seen = time.monotonic() - began
-            await asyncio.sleep(0.1)
     await change
     return seen
 
@@ -115,36 +91,6 @@ def _orders(state: State) -> agents.Reached:
         (agent,) = (agent for agent in agents.find(api) if agent.name == SOURCE["name"])
     address = addresses.ensure(state.machine / "addresses.json").ingress
     return agent.through_ingress(str(address), state.machine / "ingress-authority" / "ca.crt")
-
-
-def _down(here: Path) -> None:
-    _sandbox(here, "down")
-
-
-def _sandbox(here: Path, verb: str, *more: str) -> None:
-    command = [sys.executable, "-m", "sandbox", verb, "--state", str(here / "state"), "--stack", STACK, *more]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{verb} failed:\n{done.stdout}{done.stderr}")
-
-
-def _edit(here: Path, **settings: object) -> None:
-    with _agents(here) as found:
-        found[0].update(settings)
-
-
-def _add(here: Path, agent: Mapping[str, object]) -> None:
-    with _agents(here) as found:
-        found.append(dict(agent))
-
-
-@contextmanager
-def _agents(here: Path) -> Iterator[list[dict[str, object]]]:
-    """Those of the stack file, which is written anew."""
-    file = here / "project" / f"Pulumi.{STACK}.yaml"
-    loaded = yaml.safe_load(file.read_text())
-    yield loaded["config"]["langgraph-agents:settings"]["agents"]
-    file.write_text(yaml.safe_dump(loaded, sort_keys=False))
 
 
 def _memory(state: State) -> int:
