@@ -119,13 +119,25 @@ def show_reality(engine: Engine, *, real_node: bool) -> None:
 
 
 @dataclass(frozen=True)
+class Way:
+    """How one agent is asked from here."""
+
+    agent: Agent
+    reached: Reached
+    question: str
+    """A body for /invoke that it takes, as JSON."""
+    takes_key: bool
+    """Whether the sandbox's key is enough; else its project has an authentication of its own."""
+
+
+@dataclass(frozen=True)
 class Ways:
     """How a stack is used from here: by lines for a shell, which work as they are."""
 
     env: str
     """The file that gives a shell `kubectl` and `ask`."""
-    agents: Sequence[tuple[Agent, Reached, str]]
-    """Each agent that answers, how it is reached, and a question that it takes, as JSON."""
+    agents: Sequence[Way]
+    """Those that answer."""
     logs: str
     """The folder of what processes say."""
     pods: bool
@@ -134,7 +146,7 @@ class Ways:
     @classmethod
     def ask(cls, state: State, reached: Sequence[tuple[Agent, Reached]], *, pods: bool) -> "Ways":
         """Ask each agent what it takes."""
-        agents = [(agent, way, asyncio.run(_question(way))) for agent, way in reached]
+        agents = [asyncio.run(_way(agent, way)) for agent, way in reached]
         return cls(os.path.relpath(state.env), agents, os.path.relpath(state.logs), pods)
 
     @property
@@ -142,20 +154,27 @@ class Ways:
         """The one line to try first."""
         if not self.agents:
             return f". {self.env} && kubectl get all -A"
-        agent, _, question = self.agents[0]
-        return f". {self.env} && ask {agent.name} /invoke -d {shlex.quote(question)}"
+        way = next((each for each in self.agents if each.takes_key), self.agents[0])
+        login = "" if way.takes_key else "-H 'Authorization: ...' "
+        return f". {self.env} && ask {way.agent.name} /invoke {login}-d {shlex.quote(way.question)}"
 
     def for_programs(self) -> dict[str, Any]:
-        """`{first, answered_by, agents: {name: {url, service, question}}}`.
+        """`{first, answered_by, agents: {name: {url, service, question, takes_key}}}`.
 
-        `answered_by` is `pods` or `processes`, `url` what callers use, `service` the address in the cluster.
+        `answered_by` is `pods` or `processes`, `url` what callers use, `service` the address in the cluster,
+        `takes_key` false where the project has an authentication of its own.
         """
         return {
             "first": self.first,
             "answered_by": "pods" if self.pods else "processes",
             "agents": {
-                agent.name: {"url": _url(way), "service": agent.service, "question": json.loads(question)}
-                for agent, way, question in self.agents
+                way.agent.name: {
+                    "url": _url(way.reached),
+                    "service": way.agent.service,
+                    "question": json.loads(way.question),
+                    "takes_key": way.takes_key,
+                }
+                for way in self.agents
             },
         }
 
@@ -167,15 +186,21 @@ def show_first(ways: Ways) -> None:
         if ways.pods
         else " It is a process with the stack's settings and stores of its own; its pods are simulated."
     )
-    for agent, way, _ in ways.agents:
-        console.print(f"\n{agent.name} answers at {_url(way)}, from this machine alone.{by}", markup=False)
+    for way in ways.agents:
+        login = (
+            "" if way.takes_key else " Its project has an authentication of its own: ask by a token of it."
+        )
+        console.print(
+            f"\n{way.agent.name} answers at {_url(way.reached)}, from this machine alone.{by}{login}",
+            markup=False,
+        )
     console.print("\n[bold]Try this:[/]\n")
     console.print(f"  {ways.first}", markup=False)
 
 
 def show_agents(ways: Ways) -> None:
     """Print what else there is to do with the agents."""
-    for agent, _, _ in ways.agents:
+    for agent in (way.agent for way in ways.agents):
         kubectl = f"kubectl -n {agent.namespace}"
         lines = [
             f"\nThat shell then has kubectl, and ask, which is curl with the address and key of {agent.name}:",
@@ -194,19 +219,23 @@ def _url(way: Reached) -> str:
     return f"https://{way.host}" if way.host else way.url
 
 
-async def _question(way: Reached) -> str:
-    """A body for /invoke that the agent's first graph takes, as far as its schema says."""
+async def _way(agent: Agent, reached: Reached) -> Way:
+    """Ask an agent what its first graph takes, as far as its schema says."""
     given: Any = {"messages": _MESSAGES}
+    takes_key = True
     try:
-        async with way.client(timeout=5) as client:
-            (assistant,) = (await client.post("/assistants/search", json={"limit": 1})).json()
-            schemas = (await client.get(f"/assistants/{assistant['assistant_id']}/schemas")).json()
-        found = example(schemas.get("input_schema") or schemas.get("state_schema") or {})
-        if not isinstance(found, dict) or "messages" not in found:
-            given = found
+        async with reached.client(timeout=5) as client:
+            found = await client.post("/assistants/search", json={"limit": 1})
+            takes_key = found.status_code not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+            (assistant,) = found.raise_for_status().json()
+            asked = await client.get(f"/assistants/{assistant['assistant_id']}/schemas")
+        schemas = asked.raise_for_status().json()
+        wanted = example(schemas.get("input_schema") or schemas.get("state_schema") or {})
+        if not isinstance(wanted, dict) or "messages" not in wanted:
+            given = wanted
     except (httpx.HTTPError, ValueError, KeyError):
         pass  # an image of somebody's own may not have these routes
-    return json.dumps({"input": given})
+    return Way(agent, reached, json.dumps({"input": given}), takes_key)
 
 
 def show_more(state: State) -> None:

@@ -54,6 +54,7 @@ def test_a_program_gets_what_a_person_reads(ways: report.Ways) -> None:
         "url": "https://support.example.com",
         "service": "http://10.254.128.7",
         "question": {"input": {"topic": "what's new"}},
+        "takes_key": True,
     }
 
 
@@ -67,6 +68,24 @@ def test_the_line_to_try_stands_before_everything_else(
         "Try this:",
         f"  {ways.first}",
     ]
+
+
+def test_an_agent_with_an_authentication_of_its_own_is_asked_by_a_token_of_it(
+    ways: report.Ways, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def client(self: Reached, timeout: float) -> httpx.AsyncClient:
+        refusal = httpx.MockTransport(lambda _: httpx.Response(401, json={"detail": "unknown token"}))
+        return httpx.AsyncClient(transport=refusal, base_url=self.url)
+
+    monkeypatch.setattr(Reached, "client", client)
+    way = Reached("https://10.254.0.80", "key", SUPPORT.host)
+    own = report.Ways.ask(State(tmp_path / ".sandbox", "dev"), [(SUPPORT, way)], pods=True)
+    assert "ask support /invoke -H 'Authorization: ...' -d" in own.first
+    assert own.for_programs()["agents"]["support"]["takes_key"] is False
+    report.show_first(own)
+    assert "Its project has an authentication of its own" in capsys.readouterr().out
+    both = replace(own, agents=[*own.agents, *ways.agents])
+    assert both.first == ways.first
 
 
 def test_where_no_agent_answers_the_line_looks_at_the_cluster(tmp_path: Path) -> None:
