@@ -34,8 +34,13 @@ def write(plan: Plan, folder: Path) -> int:
     folder.mkdir(parents=True)
     written = objects(plan)
     for name, manifest in written:
-        (folder / name).write_text(yaml.dump(manifest, Dumper=_DUMPER, sort_keys=False, width=110))
+        (folder / name).write_text(as_yaml(manifest))
     return len(written)
+
+
+def as_yaml(value: Any) -> str:
+    """Plain data as YAML that a person reads: in its own order, with text of several lines as a block."""
+    return str(yaml.dump(value, Dumper=_DUMPER, sort_keys=False, width=110))
 
 
 def _in_order(plan: Plan) -> Iterator[PlannedResource]:

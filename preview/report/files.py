@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from preview.recording import manifests
 from preview.report import html, markdown
 from preview.report.review import Review
 
 
 def write(review: Review, folder: Path, limit: int = markdown.LIMIT) -> dict[str, Path]:
-    """Write plan, manifests and reports; returns where they are, by what they are.
+    """Write plan and reports; returns where they are, by what they are.
 
     Args:
         limit: characters of ``report.md``.
@@ -16,12 +15,10 @@ def write(review: Review, folder: Path, limit: int = markdown.LIMIT) -> dict[str
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "plan": folder / "plan.json",
-        "manifests": folder / "manifests",
         "markdown": folder / "report.md",
         "html": folder / "report.html",
     }
     files["plan"].write_text(review.plan.to_json())
-    manifests.write(review.plan, files["manifests"])
     files["markdown"].write_text(markdown.render(review, limit))
     files["html"].write_text(html.render(review))
     return files

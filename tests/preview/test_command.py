@@ -37,7 +37,7 @@ def test_all_files_are_written_and_the_same_each_time(
         files = sorted(file for file in written.rglob("*") if file.is_file())
         contents.append({file.relative_to(written): file.read_bytes() for file in files})
     assert contents[0] == contents[1]
-    assert {path.parts[0] for path in contents[0]} == {"plan.json", "manifests", "report.md", "report.html"}
+    assert {path.parts[0] for path in contents[0]} == {"plan.json", "report.md", "report.html"}
 
 
 def test_a_finding_is_exit_code_1_and_told_with_its_remedy(

@@ -1,0 +1,1 @@
+"""The program's Kubernetes objects for who applies them by other means than Pulumi."""
