@@ -42,7 +42,7 @@ _SNAPSHOTS = "https://snapshot.debian.org/archive"
 _APT = Path("/etc/apt")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
-_PROGRAMS = ("catatonit", "curl", "ip", "nft", "redis-cli", "redis-server", "runc")
+_PROGRAMS = ("catatonit", "curl", "ip", "nft", "nginx", "redis-cli", "redis-server", "runc")
 """What is run by its name."""
 _NEEDLESS = re.compile(
     r"(etc|var|usr/lib/systemd|usr/share/(doc|man|locale|lintian|bug))(/|$)"
