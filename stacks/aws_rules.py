@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stacks.agent_settings import Agent
 from stacks.problems import Problem
-from stacks.settings import Database, Registry
+from stacks.settings import Alarms, Cache, Database, Network, Registry
 
 Agents = Mapping[int, Agent]
 
@@ -54,7 +54,38 @@ def secrets_are_in_the_account(
             )
 
 
-RULES = (secrets_are_in_the_region, secrets_are_in_the_account)
+def alarms_tell_a_topic_of_the_region(alarms: Alarms | None, region: str) -> Iterator[Problem]:
+    """An alarm and what it tells are of one region."""
+    if alarms is None or alarms.topic_arn is None:
+        return
+    other = alarms.topic_arn.split(":")[3]
+    if other != region:
+        yield Problem(
+            "alarms.topicArn",
+            alarms.topic_arn,
+            f"is of {other}, and alarms of {region} tell only topics there: write the ARN of a topic in {region}",
+        )
+
+
+def alarms_have_something_to_watch(
+    alarms: Alarms | None, network: Network, database: Database, cache: Cache
+) -> Iterator[Problem]:
+    """What is there already has an owner, who watches it."""
+    if alarms is not None and network.existing and database.existing and cache.existing:
+        yield Problem(
+            "alarms",
+            alarms.topic_arn or ", ".join(alarms.emails),
+            "has nothing to watch: network, database and cache are there already, and are watched by whose they are;"
+            " remove it",
+        )
+
+
+RULES = (
+    secrets_are_in_the_region,
+    secrets_are_in_the_account,
+    alarms_tell_a_topic_of_the_region,
+    alarms_have_something_to_watch,
+)
 
 
 def _existing_secrets(

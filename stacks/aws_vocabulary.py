@@ -183,6 +183,15 @@ IamArn = Annotated[
         )
     ),
 ]
+TopicArn = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}",
+            "write the topic's ARN, such as arn:aws:sns:eu-central-1:123456789012:alarms",
+        )
+    ),
+]
 SecretArn = Annotated[
     str,
     AfterValidator(

@@ -28,6 +28,7 @@ from stacks.aws_vocabulary import (
     SecurityGroupId,
     SubnetIds,
     Tags,
+    TopicArn,
     VpcCidr,
     VpcId,
 )
@@ -374,6 +375,27 @@ class Ingress(Model):
     """Seconds that a connection may be silent: above the longest run, or its stream is cut."""
 
 
+class Alarms(Model):
+    """Whom CloudWatch tells when the database, the cache or a NAT gateway of the stack is in trouble: a topic that is
+    made, by ``emails``, or one that is there, by ``topicArn``."""
+
+    emails: tuple[Email, ...] = ()
+    """Who is told. Each address confirms it by a link in a first e-mail."""
+    topic_arn: TopicArn | None = None
+    """An SNS topic of the stack's region that is there already, such as one that PagerDuty or Slack listens to. Its
+    policy, and that of its key, let CloudWatch write to it."""
+
+    @model_validator(mode="after")
+    def _somebody_is_told(self) -> Self:
+        if bool(self.emails) == (self.topic_arn is not None):
+            raise ValueError(
+                "has both emails and topicArn: subscribe the addresses to that topic, or remove topicArn"
+                if self.emails
+                else "tells nobody: set emails to addresses, or topicArn to a topic that is there"
+            )
+        return self
+
+
 class Settings(PolicySettings):
     """One stack."""
 
@@ -403,6 +425,8 @@ class Settings(PolicySettings):
     """Logins to the registries of ready images. Public images need none, and ECR knows the nodes by their role."""
     ingress: Ingress
     """Load balancer, certificates, DNS."""
+    alarms: Alarms | None = None
+    """Alarms on what the agents stand on. None unless set: docs/alarms.md."""
     defaults: AgentDefaults = AgentDefaults()
     """What all agents share; each may set its own."""
     agents: tuple[Agent, ...]

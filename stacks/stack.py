@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from stacks.agents import ApiKeys, begin_agent, deploy_agent
+from stacks.alarms import deploy_alarms
 from stacks.platform import deploy_platform
 from stacks.pooler import deploy_pooler
 from stacks.settings import Settings
@@ -28,6 +29,7 @@ def compose(
         The stack's outputs. None is a secret: ARNs and endpoints, never values.
     """
     platform = deploy_platform(settings, stack=stack, region=region, account_ids=account_ids)
+    deploy_alarms(settings, platform)
     begun = {agent.name: begin_agent(agent, settings, platform, api_keys) for agent in settings.agents}
     connected: tuple[pulumi.Resource, ...] = ()
     if settings.database.pooler is Pooler.PGBOUNCER and begun:

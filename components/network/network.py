@@ -68,6 +68,7 @@ class Network(pulumi.ComponentResource):
         public_subnet_ids: one a zone, in the order of the zones; so are the other two.
         private_subnet_ids: for nodes and pods.
         database_subnet_ids: for RDS and ElastiCache.
+        nat_gateway_ids: the NAT gateways.
         cidrs: the VPC's addresses.
         public_cidrs: the addresses of the public subnets; so are the other two.
     """
@@ -76,6 +77,7 @@ class Network(pulumi.ComponentResource):
     public_subnet_ids: list[pulumi.Output[str]]
     private_subnet_ids: list[pulumi.Output[str]]
     database_subnet_ids: list[pulumi.Output[str]]
+    nat_gateway_ids: list[pulumi.Output[str]]
     cidrs: pulumi.Input[Sequence[str]]
     public_cidrs: Sequence[pulumi.Input[str]]
     private_cidrs: Sequence[pulumi.Input[str]]
@@ -122,6 +124,7 @@ class Network(pulumi.ComponentResource):
         # changes routes only.
         private_tables = self._route_tables("private", [[subnet] for subnet in private])
         gateways = self._nat_gateways(public, gateway)
+        self.nat_gateway_ids = [each.id for each in gateways]
         for zone, table in enumerate(private_tables):
             self._route_out(
                 f"private-{zone + 1}", table, nat_gateway_id=gateways[min(zone, len(gateways) - 1)].id

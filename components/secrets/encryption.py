@@ -110,14 +110,14 @@ class LogsKey(pulumi.ComponentResource):
             protect=args.protect,
             parent=self,
             policy=iam.document(
-                [_account_administers(account), _cloudwatch_logs_uses(account, region=args.region)]
+                [account_administers(account), _cloudwatch_logs_uses(account, region=args.region)]
             ),
         )
         self.arn = key.arn
         self.register_outputs({"arn": self.arn})
 
 
-def _account_administers(account: pulumi.Output[str]) -> Mapping[str, Any]:
+def account_administers(account: pulumi.Output[str]) -> Mapping[str, Any]:
     """KMS's default statement: IAM decides. Without it nobody could ever change the key again."""
     return {
         "Effect": "Allow",
