@@ -34,6 +34,8 @@ def development_file(agents: tuple[Agent, ...], images: Mapping[str, AgentImage]
             services[fleet] = {
                 "volumes": sources,
                 "deploy": {"replicas": 1},
+                # Who changes the code does not wait for the runs of the old one: they go on with the new one.
+                "stop_grace_period": "3s",
                 "develop": {"watch": watched},
             }
     return {"services": services}

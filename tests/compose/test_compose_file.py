@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,3 +254,30 @@ def test_langgraph_s_own_server_is_refused_by_name_with_the_command_that_runs_it
 def test_an_agent_may_not_have_the_name_of_what_runs_beside_it(name: str) -> None:
     (problem,) = problems_of(stack_with(name=name).settings)
     assert problem.field == "agents[0].name"
+
+
+def test_sources_are_mounted_into_every_container_of_an_agent_and_a_change_restarts_it() -> None:
+    agents = stack_with(**WORKERS).settings.agents
+    image = AgentImage(
+        "a", "./images/a", {"/project/lib": Path("/home/me/lib"), "/project": Path("/home/me")}
+    )
+    services = development_file(agents, {"support": image})["services"]
+    mounts = [
+        {"type": "bind", "source": "/home/me/lib", "target": "/project/lib", "read_only": True},
+        {"type": "bind", "source": "/home/me", "target": "/project", "read_only": True},
+    ]
+    assert services["support-migrate"] == {"volumes": mounts}
+    for name in ("support", "support-worker"):
+        assert services[name]["volumes"] == mounts
+        assert services[name]["deploy"] == {"replicas": 1}
+        watched = services[name]["develop"]["watch"]
+        assert [each["path"] for each in watched] == ["/home/me/lib", "/home/me"]
+        assert {each["action"] for each in watched} == {"restart"}
+        assert {"__pycache__/", ".venv/"} <= set(watched[0]["ignore"])
+        # A run in flight would hold up the restart for as long as it may take.
+        assert services[name]["stop_grace_period"] == "3s"
+
+
+def test_a_ready_image_has_no_source_to_mount() -> None:
+    agents = stack_with(image="ghcr.io/acme/research:1.4").settings.agents
+    assert development_file(agents, {"support": AgentImage("ghcr.io/acme/research:1.4")}) == {"services": {}}

@@ -312,6 +312,34 @@ async def test_another_error_of_an_agent_is_the_caller_s_to_see(program: Path, t
         assert [len(addresses) for addresses in front.asked("GET /info")] == [1]
 
 
+class Streaming(BaseHTTPRequestHandler):
+    """Says a word three times, half a second apart, and neither how much there will be nor how to pass it on."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for _ in range(3):
+            self.wfile.write(b"word")
+            time.sleep(0.5)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+async def test_a_stream_that_asks_for_nothing_is_not_held_back_either(program: Path, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Streaming) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with fronting(program, tmp_path / "nginx", [server.server_address[1]]) as front:
+            async with front.client() as client, client.stream("GET", "/custom") as answer:
+                came = [time.monotonic() async for _ in answer.aiter_raw()]
+        server.shutdown()
+    assert len(came) == 3
+    assert came[-1] - came[0] > 0.7
+
+
 class Echo(socketserver.StreamRequestHandler):
     """Takes an upgrade, and sends back a line."""
 
