@@ -242,9 +242,17 @@ def _workload(
             exposes_metrics=agent.scales_by_queue,
             workers=_workers(agent, platform, runtime, further),
             rollout_after=(access.granted, *rollout_after),
+            rollout_seconds=_rollout_seconds(agent, platform),
         ),
         opts,
     )
+
+
+def _rollout_seconds(agent: Agent, platform: Platform) -> int:
+    """Until Pulumi gives a rollout up: ten minutes by itself, and with readiness gates one pod after the other waits
+    until its load balancer has found it healthy, half a minute where nothing is slow."""
+    gated = isinstance(platform.ingress, AlbPlatform) and bool(platform.ingress.readiness_gate)
+    return 600 + (120 * agent.replicas.max if gated else 0)
 
 
 def _autoscaling(agent: Agent, platform: Platform, workload: Workload, opts: pulumi.ResourceOptions) -> None:
@@ -311,6 +319,7 @@ def _retention(
             options=pod_options(agent, platform.registries, platform.architecture),
             idle_days=agent.retention.idle_days,
             schedule=agent.retention.schedule,
+            run_after=platform.pods_ready,
         ),
         opts,
     )

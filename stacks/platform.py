@@ -88,7 +88,8 @@ class Platform:
     name_servers: Sequence[Peer]
     """Who resolves names."""
     pods_ready: tuple[pulumi.Resource, ...]
-    """Leaves without which no pod of an agent starts: name resolution and secrets."""
+    """Leaves without which no pod of an agent starts as it should: name resolution, secrets, and behind an Application
+    Load Balancer its controller."""
 
     def secret_name(self, *path: str) -> str:
         """The name of a Secrets Manager entry of this stack."""
@@ -169,6 +170,8 @@ def deploy_platform(
     callers = (
         [namespace_peer(TRAEFIK_NAMESPACE, TRAEFIK_PODS)] if traefik else cidr_peers(network.public_cidrs)
     )
+    ingress = deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes)
+    gated = ingress if isinstance(ingress, AlbPlatform) else None
     namespace = AgentNamespace(
         "namespace",
         NamespaceArgs(
@@ -177,6 +180,7 @@ def deploy_platform(
             quota=quota(settings.agents, certificate_solvers=traefik, pooled=pooled),
             certificates=rds_ca(region),
             certificate_solver_peers=tuple(callers) if traefik else (),
+            readiness_gate=gated.readiness_gate if gated else {},
         ),
         on_kubernetes,
     )
@@ -199,15 +203,22 @@ def deploy_platform(
         namespace=namespace,
         registries=deploy_registries(settings, namespace, stack, on_kubernetes),
         pooler_certificate_secret=CERTIFICATE_SECRET if pooled else None,
-        ingress=deploy_ingress(settings, name, region, network, addons, shared, zone.zone_id, on_kubernetes),
+        ingress=ingress,
         callers=callers,
         scrapers=[namespace_peer("monitoring")],
         queue_readers=[namespace_peer(KEDA_NAMESPACE, KEDA_PODS)],
         keda=keda,
         name_servers=name_servers(auto_mode=auto_mode),
-        pods_ready=tuple(addon for addon in (addons.coredns, addons.secrets_store) if addon is not None)
-        if addons
-        else (),
+        pods_ready=tuple(
+            leaf
+            for leaf in (
+                addons.coredns if addons else None,
+                addons.secrets_store if addons else None,
+                # Its webhook sees every pod of the namespace: it is there before the first, and goes after the last.
+                gated.controller_ready if gated else None,
+            )
+            if leaf is not None
+        ),
     )
 
 

@@ -6,7 +6,11 @@ import pulumi
 
 from components.cluster.addons import Addons
 from components.edge.certificate_issuer import CertificateIssuer, CertificateIssuerArgs
-from components.edge.load_balancer_controller import LoadBalancerController, LoadBalancerControllerArgs
+from components.edge.load_balancer_controller import (
+    LoadBalancerController,
+    LoadBalancerControllerArgs,
+    readiness_gate,
+)
 from components.edge.traefik import Traefik, TraefikArgs
 from components.naming import LOAD_BALANCER_NAME, safe_name
 from components.network.existing import ExistingNetwork
@@ -28,7 +32,14 @@ class AlbPlatform:
     """Application Load Balancers serve Ingresses, ACM signs for them."""
 
     controller_ready: pulumi.Resource | None
+    """The stack's own controller; None where one is there already."""
     hosted_zone_id: pulumi.Output[str]
+
+    @property
+    def readiness_gate(self) -> dict[str, str]:
+        """What the agents' namespace is labelled with. Of a controller that somebody else installed nobody knows
+        whether it honours that, and whether it refuses pods while it is away."""
+        return readiness_gate(auto_mode=False) if self.controller_ready else {}
 
 
 def deploy_ingress(

@@ -10,6 +10,21 @@ NAMESPACE = "kube-system"
 SERVICE_ACCOUNT = "aws-load-balancer-controller"
 
 
+def readiness_gate(*, auto_mode: bool) -> dict[str, str]:
+    """The label of a namespace whose pods are ready once their load balancer found them healthy.
+
+    A rollout ends no old pod before. The controller puts the gate into pods when they are made, if they are targets of
+    a load balancer then, and lets pods pass as they are while it does not answer (``failurePolicy: Ignore``, by its
+    chart). docs/adr/readiness-gates.md says why.
+
+    Args:
+        auto_mode: EKS Auto Mode's own controller makes the load balancer, and reads a label of its own
+            (https://aws.amazon.com/blogs/containers/how-to-build-highly-available-kubernetes-applications-with-amazon-eks-auto-mode/).
+    """
+    group = "eks.amazonaws.com" if auto_mode else "elbv2.k8s.aws"
+    return {f"{group}/pod-readiness-gate-inject": "enabled"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancerControllerArgs:
     """Where it works."""

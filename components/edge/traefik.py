@@ -6,10 +6,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.edge.load_balancer_controller import readiness_gate
 from components.naming import RESTRICTED
 
 CHART_VERSION = "37.4.0"
 NAMESPACE = "traefik"
+#: Seconds until a Network Load Balancer sends requests to a new pod, at the longest: registration takes "a few minutes"
+#: (https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-register-targets.html).
+_JOINS = 300
 #: What selects Traefik's pods, as its chart labels them.
 POD_LABELS = {"app.kubernetes.io/name": "traefik"}
 
@@ -50,7 +54,10 @@ class Traefik(pulumi.ComponentResource):
         super().__init__("langgraph-agents:components:Traefik", name, None, opts)
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, labels={**args.labels, **RESTRICTED}),
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=NAMESPACE,
+                labels={**args.labels, **RESTRICTED, **readiness_gate(auto_mode=args.auto_mode)},
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.release = k8s.helm.v3.Release(
@@ -61,6 +68,8 @@ class Traefik(pulumi.ComponentResource):
             version=CHART_VERSION,
             repository_opts=k8s.helm.v3.RepositoryOptsArgs(repo="https://traefik.github.io/charts"),
             atomic=True,
+            # Pods roll one after the other, each when its load balancer has taken it in; Helm rolls back after 300 s.
+            timeout=_JOINS * (args.replicas + 1),
             values=_values(args),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.run_after)),
         )

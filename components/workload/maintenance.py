@@ -127,6 +127,8 @@ class RetentionArgs:
     idle_days: int
     schedule: str
     """Cron fields, in UTC."""
+    run_after: tuple[pulumi.Resource, ...] = ()
+    """Leaves that its pods wait for."""
 
     def __post_init__(self) -> None:
         if self.idle_days < 1:
@@ -175,6 +177,6 @@ class Retention(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.run_after)),
         )
         self.register_outputs({})

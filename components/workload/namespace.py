@@ -1,7 +1,7 @@
 """The agents' namespace: restricted pods, and no traffic that a policy does not name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -19,6 +19,9 @@ class NamespaceArgs:
     """Hard limits of its ResourceQuota, as Kubernetes names them: ``pods``, ``requests.cpu``, ``limits.memory``."""
     certificates: str
     """PEM of the authorities that signed the database's certificate; mounted into every pod as ``rds-ca.pem``."""
+    readiness_gate: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the namespace alone, by which a load balancer's controller holds its pods back until they are healthy
+    targets; none where no load balancer leads to them."""
     certificate_solver_peers: tuple[k8s.networking.v1.NetworkPolicyPeerArgs, ...] = ()
     """Who forwards Let's Encrypt's HTTP-01 challenges to cert-manager's solver pods, which run in this namespace."""
 
@@ -35,7 +38,9 @@ class AgentNamespace(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.namespace, labels={**args.labels, **RESTRICTED}),
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=args.namespace, labels={**args.labels, **RESTRICTED, **args.readiness_gate}
+            ),
             opts=child,
         )
         self.namespace = namespace.metadata.name

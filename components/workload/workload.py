@@ -70,6 +70,8 @@ class WorkloadArgs:
     """Pods that execute the runs; without them those of the server do."""
     rollout_after: tuple[pulumi.Resource, ...] = ()
     """Leaves that the first and each later rollout waits for: the identity, and the migration Job."""
+    rollout_seconds: int = 600
+    """How long a rollout may take until Pulumi gives it up; its own default where nothing is said."""
 
     def __post_init__(self) -> None:
         _check_selector(self.selector, self.labels)
@@ -226,7 +228,13 @@ class Workload(pulumi.ComponentResource):
                     topology_spread=spread_out(part.selector),
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.rollout_after)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(args.rollout_after),
+                custom_timeouts=pulumi.CustomTimeouts(
+                    create=f"{args.rollout_seconds}s", update=f"{args.rollout_seconds}s"
+                ),
+            ),
         )
         k8s.policy.v1.PodDisruptionBudget(
             f"{name}-pdb",

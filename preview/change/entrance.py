@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from policies.model import at, items, mapping
+from policies.pods import AUTOSCALERS, bounds_of, target_of
 from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import Effect
 from preview.recording.plan import Plan, PlannedResource
@@ -25,9 +27,28 @@ _WAITS: Mapping[str, str] = {
     # Its certificate is there before: the Ingress names one that ACM has validated.
     "alb": "external-dns has written its record, about a minute",
 }
-# With one of these on their namespace pods are ready once the load balancer sends them requests:
-# https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/pod_readiness_gate/
-_GATES = ("elbv2.k8s.aws/pod-readiness-gate-inject", "eks.amazonaws.com/pod-readiness-gate-inject")
+# With this label on their namespace pods are ready once the load balancer sends them requests. Each controller reads
+# its own: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/pod_readiness_gate/ and
+# https://aws.amazon.com/blogs/containers/how-to-build-highly-available-kubernetes-applications-with-amazon-eks-auto-mode/
+_GATE, _AUTO_MODES_GATE = (
+    f"{group}/pod-readiness-gate-inject" for group in ("elbv2.k8s.aws", "eks.amazonaws.com")
+)
+_AUTO_MODES_CLASS = "eks.amazonaws.com/nlb"
+
+
+@dataclass(frozen=True)
+class Roll:
+    """Pods behind a load balancer that are replaced one after the other."""
+
+    release: PlannedResource
+    """What rolls: Traefik's release, or an agent's Deployment."""
+    load_balancer: str
+    """``nlb`` or ``alb``."""
+    agents: str
+    """Who is reached through it."""
+    pods: int
+    gated: bool
+    """Whether each waits until the load balancer sends it requests, before an old one stops."""
 
 
 def failures(diff: PlanDiff, change: Change, found: tuple[Effect, ...]) -> Iterator[str]:
@@ -94,28 +115,65 @@ def notes(diff: PlanDiff) -> Iterator[str]:
                 f"{agent} is served with the certificate of {issuers[0]} until cert-manager has that of {issuers[1]},"
                 " about a minute after the change"
             )
+    yield from _new_gates(diff)
     yield from _left_records(diff)
+
+
+def roll(change: Change, found: tuple[Effect, ...], after: Plan) -> Roll | None:
+    """What a change does to pods behind a load balancer; None where none of them is replaced."""
+    new = change.resource
+    if change.status is not Status.UPDATED:
+        return None
+    if new.type == _RELEASE and new.inputs.get("chart") == "traefik":
+        agents = _behind(after, "traefik")
+        if not agents or not any(effect.row and effect.row.does is Does.RESTART for effect in found):
+            return None
+        values = new.inputs.get("values")
+        class_ = at(values, "service", "spec", "loadBalancerClass")
+        gate = _AUTO_MODES_GATE if class_ == _AUTO_MODES_CLASS else _GATE
+        pods = int(at(values, "deployment", "replicas") or 1)
+        return Roll(new, "nlb", agents, pods, _is_gated(_namespace(new), gate, after))
+    rolled = any(is_at_or_below(difference.path, "spec.template") for difference in change.differences)
+    if (
+        rolled
+        and new.type == _DEPLOYMENT
+        and _serves(new)
+        and after.agent(new) in _agents_behind(after, "alb")
+    ):
+        gated = _is_gated(_namespace(new), _GATE, after)
+        return Roll(new, "alb", after.agent(new), _at_least(new, after), gated)
+    return None
 
 
 def _rolls(change: Change, found: tuple[Effect, ...], after: Plan) -> Iterator[str]:
     """Pods behind a load balancer that are replaced faster than it takes the new ones in."""
-    new = change.resource
-    if change.status is not Status.UPDATED:
-        return
-    if new.type == _RELEASE and new.inputs.get("chart") == "traefik":
-        rolled = any(effect.row and effect.row.does is Does.RESTART for effect in found)
-        namespace, agents = str(new.inputs.get("namespace")), _behind(after, "traefik")
-    elif new.type == _DEPLOYMENT:
-        rolled = any(is_at_or_below(difference.path, "spec.template") for difference in change.differences)
-        agent, namespace = after.agent(new), _namespace(new)
-        agents = agent if _serves(new) and agent in _agents_behind(after, "alb") else ""
-    else:
-        return
-    if rolled and agents and not _is_gated(namespace, after):
+    rolling = roll(change, found, after)
+    if rolling and not rolling.gated:
         yield (
-            f"{new.name} rolls faster than the load balancer takes new pods in, which have to be healthy there first:"
-            f" {agents} may not be reached for up to two minutes"
+            f"{rolling.release.name} rolls faster than the load balancer takes new pods in, which have to be healthy"
+            f" there first: {rolling.agents} may not be reached for up to two minutes"
         )
+
+
+def _at_least(deployment: PlannedResource, plan: Plan) -> int:
+    """The pods that a Deployment has at the least, by its autoscaler."""
+    for scaler in (scaler for type_ in AUTOSCALERS for scaler in plan.of_type(type_)):
+        if target_of(scaler) == (_namespace(deployment), at(deployment.inputs, "metadata", "name")):
+            return max(1, int(bounds_of(scaler)[0]))
+    return 1
+
+
+def _new_gates(diff: PlanDiff) -> Iterator[str]:
+    """Readiness gates that come: they are put into pods when these are made."""
+    for change in diff.of(Status.UPDATED):
+        if change.resource.type != _NAMESPACE or change.before is None:
+            continue
+        if _gates(change.resource) - _gates(change.before):
+            name = at(change.resource.inputs, "metadata", "name")
+            yield (
+                f"pods that are made in {name} from now on are ready once their load balancer sends them requests;"
+                " those that are there serve on, and get such a gate when they are next replaced"
+            )
 
 
 def _gone_hosts(old: PlannedResource, new: PlannedResource, diff: PlanDiff) -> Iterator[str]:
@@ -159,12 +217,14 @@ def _zones(addon: PlannedResource | None) -> set[str]:
     return set(map(str, values.get("domainFilters") or ()))
 
 
-def _is_gated(namespace: str, plan: Plan) -> bool:
-    return any(
-        at(made.inputs, "metadata", "name") == namespace
-        and "enabled" in map(mapping(at(made.inputs, "metadata", "labels")).get, _GATES)
-        for made in plan.of_type(_NAMESPACE)
-    )
+def _is_gated(namespace: str, gate: str, plan: Plan) -> bool:
+    made = (n for n in plan.of_type(_NAMESPACE) if at(n.inputs, "metadata", "name") == namespace)
+    return any(gate in _gates(namespace) for namespace in made)
+
+
+def _gates(namespace: PlannedResource) -> set[str]:
+    labels = mapping(at(namespace.inputs, "metadata", "labels"))
+    return {gate for gate in (_GATE, _AUTO_MODES_GATE) if labels.get(gate) == "enabled"}
 
 
 def _agents_behind(plan: Plan, class_: str) -> list[str]:

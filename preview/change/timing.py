@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from preview.change import entrance
 from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import effects
 from preview.recording.plan import Plan, PlannedResource
@@ -257,7 +258,13 @@ def _update_seconds(change: Change, after: Plan, table: Mapping[str, Any]) -> fl
     found = [effect for effect in effects(change, after) if effect.row and not effect.in_window]
     noticed = max((effect.row.minutes * 60.0 for effect in found if effect.row), default=0.0)
     moves = any(effect.row and effect.row.does is Does.MOVES_PODS for effect in found)
-    return max(_seconds_of(resource, "update", table), noticed, float(table["movesPods"]) if moves else 0.0)
+    seconds = max(
+        _seconds_of(resource, "update", table), noticed, float(table["movesPods"]) if moves else 0.0
+    )
+    rolling = entrance.roll(change, tuple(found), after)
+    if rolling and rolling.gated:
+        seconds += rolling.pods * float(table["joins"][rolling.load_balancer])
+    return seconds
 
 
 def _seconds_of(resource: PlannedResource, operation: str, table: Mapping[str, Any]) -> float:

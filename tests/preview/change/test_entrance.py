@@ -10,6 +10,7 @@ import pytest
 
 from preview.change.diff import compare
 from preview.change.impact import Impact, impact
+from preview.change.timing import estimate_update
 from preview.exposure import exposure
 from preview.recording.plan import Plan, PlannedResource
 from preview.recording.program import make_plan
@@ -19,7 +20,10 @@ INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
 SERVICE = "kubernetes:core/v1:Service"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 NAMESPACE = "kubernetes:core/v1:Namespace"
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+HPA = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 GATE = "elbv2.k8s.aws/pod-readiness-gate-inject"
+AUTO = "eks.amazonaws.com/pod-readiness-gate-inject"
 
 Inputs = dict[str, Any]
 
@@ -55,27 +59,95 @@ def dev() -> Plan:
     return project_plan("dev")
 
 
-def _gated(plan: Plan, name: str) -> Plan:
-    return _changed(
-        plan, name, NAMESPACE, lambda inputs: inputs["metadata"]["labels"].update({GATE: "enabled"})
-    )
+def _labelled(plan: Plan, name: str, *gates: str) -> Plan:
+    """With these readiness gates on a namespace, and no others."""
+
+    def change(inputs: Inputs) -> None:
+        kept = {
+            label: value for label, value in inputs["metadata"]["labels"].items() if label not in (GATE, AUTO)
+        }
+        inputs["metadata"]["labels"] = {**kept, **dict.fromkeys(gates, "enabled")}
+
+    return _changed(plan, name, NAMESPACE, change)
 
 
-def test_pods_that_wait_for_the_load_balancer_roll_unnoticed(dev: Plan) -> None:
+def _rolling(before: Plan) -> Impact:
+    return _judged(before, _changed(before, "traefik-release", RELEASE, _idle))
+
+
+@pytest.mark.parametrize(("gates", "failures"), [((GATE,), 0), ((), 1), ((AUTO,), 1)])
+def test_pods_that_wait_for_the_load_balancer_roll_unnoticed(
+    gates: tuple[str, ...], failures: int, dev: Plan
+) -> None:
     """pod_readiness_gate: a rollout does not end old pods before the new ones are healthy in the target group."""
-    gated = _gated(dev, "traefik-namespace")
-    for before, failures in ((dev, 1), (gated, 0)):
-        found = _judged(before, _changed(before, "traefik-release", RELEASE, _idle))
-        assert len(found.failures) == failures
+    assert len(_rolling(_labelled(dev, "traefik-namespace", *gates)).failures) == failures
+
+
+def _in_auto_mode(settings: Settings) -> None:
+    settings["cluster"].pop("nodeGroups")
+    settings["cluster"]["compute"] = "auto-mode"
+
+
+@pytest.mark.parametrize(("gates", "failures"), [((AUTO,), 0), ((GATE,), 1)])
+def test_auto_mode_reads_a_label_of_its_own(gates: tuple[str, ...], failures: int, tmp_path: Path) -> None:
+    """The containers blog on EKS Auto Mode; the AWS Load Balancer Controller's label is another controller's."""
+    before = make_plan("dev", project(tmp_path, "dev", _in_auto_mode))
+    assert _rolling(before).failures == ()
+    assert len(_rolling(_labelled(before, "traefik-namespace", *gates)).failures) == failures
 
 
 def test_the_failures_of_traefik_name_the_agents_behind_it() -> None:
-    before = project_plan("prod")
-    found = _judged(before, _changed(before, "traefik-release", RELEASE, _idle))
-    assert found.failures == (
+    assert _rolling(_labelled(project_plan("prod"), "traefik-namespace")).failures == (
         "traefik-release rolls faster than the load balancer takes new pods in, which have to be healthy there first:"
         " research, support may not be reached for up to two minutes",
     )
+
+
+def test_a_gate_that_comes_is_told_to_be_in_pods_that_are_made_from_then_on(dev: Plan) -> None:
+    """pod_readiness_gate: the controller injects it only during pod creation."""
+    without = _labelled(dev, "traefik-namespace")
+    assert _judged(without, dev).notes == (
+        "pods that are made in traefik from now on are ready once their load balancer sends them requests; those that"
+        " are there serve on, and get such a gate when they are next replaced",
+    )
+    assert _judged(dev, without).notes == _judged(dev, dev).notes == ()
+
+
+def _seconds(before: Plan, after: Plan, name: str) -> float:
+    return next(step.seconds for step in estimate_update(compare(before, after)).steps if step.name == name)
+
+
+def test_pods_that_wait_for_the_load_balancer_roll_slower_the_more_there_are() -> None:
+    """A Network Load Balancer takes a few minutes to register a target, and one pod comes after the other."""
+    prod = project_plan("prod")
+    rolls = {
+        gated: _seconds(before, _changed(before, "traefik-release", RELEASE, _idle), "traefik-release")
+        for gated, before in ((True, prod), (False, _labelled(prod, "traefik-namespace")))
+    }
+    pods = _of(prod, "traefik-release", RELEASE).inputs["values"]["deployment"]["replicas"]
+    assert pods == 3
+    assert rolls[True] - rolls[False] >= pods * 120
+
+
+def test_a_gated_agent_rolls_as_many_pods_as_its_autoscaler_keeps(tmp_path: Path) -> None:
+    def alb(settings: Settings) -> None:
+        settings["ingress"]["controller"] = "alb"
+
+    before = make_plan("prod", project(tmp_path, "prod", alb))
+    after = _changed(
+        before,
+        "support-workload-deployment",
+        DEPLOYMENT,
+        lambda inputs: inputs["spec"]["template"]["metadata"]["annotations"].update(changed="yes"),
+    )
+    assert _judged(before, after).failures == ()
+    ungated = [_labelled(plan, "namespace-namespace") for plan in (before, after)]
+    assert len(_judged(*ungated).failures) == 1
+    slower = _seconds(before, after, "support-workload-deployment") - _seconds(
+        ungated[0], ungated[1], "support-workload-deployment"
+    )
+    least = _of(before, "support-autoscaling-hpa", HPA).inputs["spec"]["minReplicas"]
+    assert (least, slower) == (3, 3 * 30)
 
 
 @pytest.mark.parametrize(("name", "value"), [("scheme", "internal"), ("type", "external")])

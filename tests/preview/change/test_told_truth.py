@@ -437,6 +437,7 @@ _VENDORS = frozenset(
         "secrets-store-csi-driver.sigs.k8s.io",
         "www.pulumi.com",
         # Of changes of settings alone.
+        "aws.amazon.com",
         "docs.docker.com",
         "docs.langchain.com",
         "letsencrypt.org",
