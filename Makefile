@@ -18,7 +18,7 @@ UV_FAILED := it could not be installed with uv. If it says UnknownIssuer: put th
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up rehearse status down doctor agent preview manifests simulate dockerfile env compose lock-source bench test e2e nightly lint reference lock lock-packages
+.PHONY: help venv up rehearse status down doctor agent preview manifests chart simulate dockerfile env compose lock-source bench test e2e nightly lint reference lock lock-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9][a-z0-9-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ preview: $(INSTALLED) ## show what a stack would be made of, without credentials
 
 manifests: $(INSTALLED) ## write the cluster's objects for `kubectl apply -k`: a base, and an overlay for each stack (STACK=dev for one; OUT=<folder>; JSON=1)
 	@$(BIN)/python -m manifests $(if $(STACK),--stack $(STACK)) $(if $(OUT),--out "$(OUT)") $(if $(JSON),--json)
+
+chart: $(INSTALLED) ## write a Helm chart for each agent of a stack (STACK=dev; OUT=<folder>; JSON=1)
+	@$(BIN)/python -m manifests.chart $(if $(STACK),--stack $(STACK)) $(if $(OUT),--out "$(OUT)") $(if $(JSON),--json)
 
 simulate: $(INSTALLED) ## replay a load against a stack's autoscalers and nodes (STACK=dev, TRACE=<csv>, office-hours, launch or night-batch; JSON=1)
 	@$(BIN)/python -m simulate $(if $(STACK),--stack $(STACK)) $(if $(TRACE),--trace "$(TRACE)") $(if $(JSON),--json)

@@ -25,10 +25,7 @@ def replace(folder: Path, files: Mapping[str, str], marked: str) -> None:
         InputError: something else is there.
         SandboxError: it cannot be written.
     """
-    if folder.exists() and not _ours(folder, marked):
-        raise InputError(
-            f"{folder} is there, and was not written by this command: name a folder that is new or empty"
-        )
+    check(folder, marked)
     partial, old = (folder.with_name(f".{folder.name}.{what}{os.getpid()}") for what in ("new", "old"))
     try:
         for path, text in files.items():
@@ -45,6 +42,14 @@ def replace(folder: Path, files: Mapping[str, str], marked: str) -> None:
     finally:
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def check(folder: Path, marked: str) -> None:
+    """Raise InputError if `replace` would refuse the folder."""
+    if folder.exists() and not _ours(folder, marked):
+        raise InputError(
+            f"{folder} is there, and was not written by this command: name a folder that is new or empty"
+        )
 
 
 def _ours(folder: Path, marked: str) -> bool:

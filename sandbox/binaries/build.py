@@ -164,6 +164,13 @@ KEDA = Module(
         "webhooks": "keda-admission-webhooks",
     },
 )
+HELM = Module(
+    folder="helm",
+    names_version="helm.sh/helm/v4",
+    variables={"helm.sh/helm/v4/internal/version.version": "v{version}"},
+    renamed={},
+)
+"""Nothing that the sandbox runs: tests render and install the charts by it."""
 MANIFESTS = Module(
     folder="manifests",
     names_version="github.com/traefik/traefik/v3",
