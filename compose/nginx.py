@@ -60,6 +60,8 @@ def configuration(
     agents = "\n".join(_agent(each, port, resolve=resolver is not None) for each in upstreams)
     return f"""\
 worker_processes auto;
+# Two for each connection; some machines give fewer.
+worker_rlimit_nofile 8192;
 pid {folder}/nginx.pid;
 error_log /dev/stderr notice;
 

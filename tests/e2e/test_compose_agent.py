@@ -112,6 +112,8 @@ def test_who_has_no_login_to_the_cache_can_ask_whether_it_lives_and_nothing_else
         assert stranger.ping()
         with pytest.raises(NoPermissionError):
             stranger.get("support:a")
+        with pytest.raises(NoPermissionError):
+            stranger.dbsize()
 
 
 @contextmanager
