@@ -21,6 +21,7 @@ from policies.model import (
 from policies.pods import WORKLOADS, pods_of
 
 DATABASE = "aws:rds/instance:Instance"
+PROXY = "aws:rds/proxy:Proxy"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
 CLUSTER = "aws:eks/cluster:Cluster"
 SECRET = "aws:secretsmanager/secret:Secret"  # noqa: S105 (a type token)
@@ -137,7 +138,8 @@ def encrypted_at_rest(store: Resource) -> Iterator[str]:
     id="encrypted-in-transit",
     severity=Severity.HIGH,
     reason="A store that also takes plain connections gets them, with passwords and conversations in them",
-    remedy="set rds.force_ssl to 1 in the parameter group, and transitEncryptionMode of the cache to required",
+    remedy="set rds.force_ssl to 1 in the parameter group, requireTls of a proxy to true, and transitEncryptionMode of"
+    " the cache to required",
     link="https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html",
 )
 def encrypted_in_transit(stack: Stack) -> Iterator[tuple[Resource, str]]:
@@ -153,6 +155,9 @@ def encrypted_in_transit(stack: Stack) -> Iterator[tuple[Resource, str]]:
         )
         if name is not UNKNOWN and not forced:
             yield database, "takes connections without TLS (rds.force_ssl)"
+    for proxy in stack.of_type(PROXY):
+        if not is_true(proxy.inputs.get("requireTls")):
+            yield proxy, "takes connections without TLS (requireTls)"
     for cache in stack.of_type(CACHE):
         if not is_true(cache.inputs.get("transitEncryptionEnabled")):
             yield cache, "speaks without TLS (transitEncryptionEnabled)"

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from components.pooling import pgbouncer
 from components.secrets.secrets import Secret, SecretArgs, SecretEntry
-from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs, PooledEntryArgs
-from components.workload.network_policies import POOLER_PORT
+from components.stores.agent_database import AgentDatabase, AgentDatabaseArgs, PoolerArgs
 from stacks.agent_settings import Agent, AgentSecret
 from stacks.platform import Platform
 from stacks.secret_names import DATABASE, POOLED_DATABASE
 from stacks.service import DATABASE_ADMIN_URI, DATABASE_URI, REDIS_URI
 from stacks.settings import Settings
-from stacks.vocabulary import Pooler, SecretSource
+from stacks.vocabulary import SecretSource
 
 ApiKeys = pulumi.Output[dict[str, dict[str, str]]]
 """``langgraph-agents:apiKeys``, secret: values by agent and name."""
@@ -40,17 +38,26 @@ class AgentSecrets:
     """For its server, and for the retention of its threads."""
     migration: SecretFiles
     """For the migration of its database, which alone may act as the database's administrator."""
-    login: tuple[str, pulumi.Output[str]]
-    """Name and password of its login, which is the name of its database too."""
 
 
 def deploy_secrets(
-    agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys, opts: pulumi.ResourceOptions
+    agent: Agent,
+    settings: Settings,
+    platform: Platform,
+    database: AgentDatabase,
+    pooler: PoolerArgs | None,
+    api_keys: ApiKeys,
+    opts: pulumi.ResourceOptions,
 ) -> AgentSecrets:
-    """Make the agent's database and an entry for each secret that nobody else owns."""
-    database = _database(agent, settings, platform, opts)
+    """Make an entry for each secret that nobody else owns.
+
+    Args:
+        database: the agent's own.
+        pooler: by which its server connects to that; None where it does so itself.
+    """
+    pooled_name = platform.secret_name(agent.data_name, POOLED_DATABASE)
     made = {
-        DATABASE_URI: database.pooled,
+        DATABASE_URI: database.entry_through(pooler, pooled_name) if pooler else database.secret,
         REDIS_URI: platform.cache.secrets[agent.data_name],
         **{
             secret.name: _entry(agent, secret, settings, platform, api_keys, opts)
@@ -67,13 +74,13 @@ def deploy_secrets(
             _arns({DATABASE_URI: database.secret, DATABASE_ADMIN_URI: administrator}),
             files_version(database.secret, administrator),
         ),
-        login=(identifier(agent.data_name), database.password),
     )
 
 
-def _database(
+def deploy_database(
     agent: Agent, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions
 ) -> AgentDatabase:
+    """Make the agent's login, and the entry by which it connects to PostgreSQL itself."""
     return AgentDatabase(
         f"{agent.data_name}-database",
         AgentDatabaseArgs(
@@ -85,13 +92,6 @@ def _database(
             secrets_kms_key_arn=platform.secrets_key_arn,
             recovery_window_days=settings.secret_recovery_days,
             protect=settings.production,
-            pooled=PooledEntryArgs(
-                secret_name=platform.secret_name(agent.data_name, POOLED_DATABASE),
-                address=pgbouncer.host(settings.namespace),
-                port=POOLER_PORT,
-            )
-            if settings.database.pooler is Pooler.PGBOUNCER
-            else None,
         ),
         opts,
     )

@@ -60,7 +60,7 @@ def agent_servers_keep_their_data_in_postgresql(agents: Agents, database: Databa
                 agent.checkpoint_history,
                 "it shortens threads by `checkpointer.ttl` of langgraph.json",
             )
-        if database.pooler is Pooler.PGBOUNCER:
+        if database.pooler is not Pooler.NONE:
             yield Problem(
                 "database.pooler",
                 database.pooler,

@@ -1,7 +1,8 @@
 """One agent, composed in the order in which its parts need each other.
 
-What it is to know (``agent_secrets``), which pods may read that (``agent_access``), whom they may speak to, the
-migration of its database, its server, and what belongs to it: scaling, retention, Ingress.
+Its login to a database, which a pooler of all agents has to know before it is there itself. What it is to know
+(``agent_secrets``), which pods may read that (``agent_access``), whom they may speak to, the migration of its database,
+its server, and what belongs to it: scaling, retention, Ingress.
 
 An agent that is renamed keeps what data, permissions and callers hang on, by ``Agent.data_name``: its database,
 entries, roles, ServiceAccounts and Ingress, and the URN of every resource. What serves is made anew under its new name.
@@ -14,7 +15,7 @@ import pulumi
 
 from components.edge.ingress import AlbIngress, IngressArgs, TraefikIngress
 from components.naming import labels, selector_labels
-from components.pooling import pgbouncer
+from components.stores.agent_database import AgentDatabase
 from components.workload.autoscaling import Autoscaling, AutoscalingArgs, QueueArgs
 from components.workload.container import ContainerResources
 from components.workload.maintenance import Migration, MigrationArgs, Retention, RetentionArgs
@@ -25,12 +26,13 @@ from stacks.agent_access import SecretAccess, grant, key_statements
 from stacks.agent_image import deploy_image
 from stacks.agent_pod import companions, destinations, pod_options
 from stacks.agent_runtime import AgentRuntime, further_variables, runtime_of
-from stacks.agent_secrets import AgentSecrets, ApiKeys, deploy_secrets
+from stacks.agent_secrets import ApiKeys, deploy_database, deploy_secrets
 from stacks.agent_settings import Agent, Workers
 from stacks.container_settings import Resources
 from stacks.platform import Platform
 from stacks.platform_ingress import AlbPlatform
-from stacks.service import METRICS_PORT, OPEN_RUNS, PORT, SECRETS_DIR
+from stacks.pooler import DeployedPooler
+from stacks.service import BEHIND, METRICS_PORT, OPEN_RUNS, PORT, SECRETS_DIR
 from stacks.settings import Ingress, Settings
 
 __all__ = ["ApiKeys", "BegunAgent", "DeployedAgent", "begin_agent", "deploy_agent"]
@@ -49,16 +51,16 @@ class DeployedAgent:
 
 @dataclass(frozen=True)
 class BegunAgent:
-    """An agent that has what it is to know, and nothing yet that runs."""
+    """An agent that has a login, and nothing yet that connects by it."""
 
     agent: Agent
     group: pulumi.ComponentResource
     """The parent of all that is its own."""
-    secrets: AgentSecrets
+    database: AgentDatabase
 
 
-def begin_agent(agent: Agent, settings: Settings, platform: Platform, api_keys: ApiKeys) -> BegunAgent:
-    """Make what an agent is to know, which others need of it before it runs."""
+def begin_agent(agent: Agent, settings: Settings, platform: Platform) -> BegunAgent:
+    """Make an agent's login to a database of its own, which a pooler needs before the agent runs."""
     group = pulumi.ComponentResource(
         "langgraph-agents:stacks:Agent",
         agent.name,
@@ -68,22 +70,35 @@ def begin_agent(agent: Agent, settings: Settings, platform: Platform, api_keys: 
         ),
     )
     opts = pulumi.ResourceOptions(parent=group)
-    return BegunAgent(agent, group, deploy_secrets(agent, settings, platform, api_keys, opts))
+    return BegunAgent(agent, group, deploy_database(agent, settings, platform, opts))
 
 
 def deploy_agent(
-    begun: BegunAgent, settings: Settings, platform: Platform, connected: tuple[pulumi.Resource, ...]
+    begun: BegunAgent,
+    settings: Settings,
+    platform: Platform,
+    pooler: DeployedPooler | None,
+    api_keys: ApiKeys,
 ) -> DeployedAgent:
     """Make everything else that is one agent's own.
 
     Args:
-        connected: leaves without which its servers do not reach their database.
+        pooler: by which its pods connect to PostgreSQL; None where they do so themselves.
     """
-    agent, secrets = begun.agent, begun.secrets
+    agent = begun.agent
     opts = pulumi.ResourceOptions(parent=begun.group)
     image = deploy_image(agent, settings, platform, opts)
-    further = further_variables(agent, platform.region)
+    further = {**BEHIND[settings.database.pooler], **further_variables(agent, platform.region)}
     runtime = runtime_of(agent, production=settings.production)
+    secrets = deploy_secrets(
+        agent,
+        settings,
+        platform,
+        begun.database,
+        pooler.connection if pooler else None,
+        api_keys,
+        opts,
+    )
     served = _labels(agent, platform, "server")
     migrate = grant(
         f"{agent.data_name}-migrate",
@@ -98,13 +113,18 @@ def deploy_agent(
     serve = grant(
         agent.data_name, secrets.server, platform, settings.namespace, served, opts, statements=allowed
     )
-    policies = _network_policies(agent, settings, platform, runtime, opts)
+    policies = _network_policies(agent, settings, platform, pooler, runtime, opts)
     migration = _migration(agent, platform, image, runtime, further, migrate, policies, opts)
-    ready = (migration.job, policies.server, *([policies.worker] if policies.worker else []), *connected)
-    workload = _workload(agent, platform, image, runtime, further, serve, ready, opts)
+    ready = (
+        migration.job,
+        policies.server,
+        *([policies.worker] if policies.worker else []),
+        *([pooler.ready] if pooler else []),
+    )
+    workload = _workload(agent, platform, pooler, image, runtime, further, serve, ready, opts)
     _autoscaling(agent, platform, workload, opts)
     if runtime.is_service:
-        _retention(agent, platform, image, serve, workload, opts)
+        _retention(agent, platform, pooler, image, serve, workload, opts)
     url = _ingress(agent, settings.ingress, platform, workload, opts)
     begun.group.register_outputs({"url": url})
     return DeployedAgent(url=url, image=image, secret_arns=secrets.server.arns)
@@ -118,6 +138,7 @@ def _network_policies(
     agent: Agent,
     settings: Settings,
     platform: Platform,
+    pooler: DeployedPooler | None,
     runtime: AgentRuntime,
     opts: pulumi.ResourceOptions,
 ) -> NetworkPolicies:
@@ -139,7 +160,7 @@ def _network_policies(
             database_cidrs=platform.network.database_cidrs,
             vpc_cidrs=platform.network.cidrs,
             endpoint_cidrs=platform.network.private_cidrs if settings.network.interface_endpoints else (),
-            pooler_labels=pgbouncer.POD_LABELS if platform.pooler_certificate_secret else None,
+            pooler_labels=pooler.pod_labels if pooler else None,
             further=destinations(agent),
         ),
         opts,
@@ -205,6 +226,7 @@ def _workers(
 def _workload(
     agent: Agent,
     platform: Platform,
+    pooler: DeployedPooler | None,
     image: pulumi.Output[str],
     runtime: AgentRuntime,
     further: Mapping[str, str],
@@ -225,7 +247,7 @@ def _workload(
             secret_provider_class=access.secret_provider_class,
             secrets_version=access.version,
             certificates_config_map=platform.namespace.certificates_config_map,
-            pooler_certificate_secret=platform.pooler_certificate_secret,
+            pooler_certificates=pooler.certificates if pooler else None,
             resources=container_resources(agent.resources),
             options=replace(
                 pod_options(agent, platform.registries, platform.architecture),
@@ -299,6 +321,7 @@ def _scaler(
 def _retention(
     agent: Agent,
     platform: Platform,
+    pooler: DeployedPooler | None,
     image: pulumi.Output[str],
     access: SecretAccess,
     workload: Workload,
@@ -315,7 +338,7 @@ def _retention(
             secret_provider_class=access.secret_provider_class,
             config_map=workload.config_map,
             certificates_config_map=platform.namespace.certificates_config_map,
-            pooler_certificate_secret=platform.pooler_certificate_secret,
+            pooler_certificates=pooler.certificates if pooler else None,
             options=pod_options(agent, platform.registries, platform.architecture),
             idle_days=agent.retention.idle_days,
             schedule=agent.retention.schedule,

@@ -1,4 +1,4 @@
-"""Who needs how many connections to PostgreSQL, and how PgBouncer shares them out. Pure arithmetic."""
+"""Who needs how many connections to PostgreSQL, and how poolers share them out. Pure arithmetic."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,15 @@ SURGE = 1
 
 #: PgBouncer's pods, each of which has connections of its own.
 POOLERS = 2
-#: The migration Job, which speaks to PostgreSQL itself; the retention CronJob does so by PgBouncer.
+#: The migration Job, which speaks to PostgreSQL itself; the retention CronJob does so by the pooler.
 POOLED_MAINTENANCE = 1
 #: With PgBouncer, the fewest that an agent needs: one of each PgBouncer.
 LEAST_POOLED = POOLERS + POOLED_MAINTENANCE
+#: With RDS Proxy, likewise: a connection belongs to a login, and serves no other agent's.
+LEAST_PROXIED = 1 + POOLED_MAINTENANCE
+#: Logins that RDS Proxy takes, an entry of Secrets Manager each:
+#: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.html#rds-proxy.limits
+MOST_PROXIED = 200
 
 
 # Clients of PgBouncer beyond those that are reckoned with: a person, a probe.
@@ -59,6 +64,23 @@ def pool_sizes(agents: Sequence[Agent], limit: int) -> Mapping[str, int]:
     wanted = {agent.name: clients(agent) for agent in agents}
     total = sum(wanted.values())
     return {name: min(want, 1 + rest * want // total) for name, want in wanted.items()}
+
+
+def least_proxied(agents: int) -> int:
+    """The fewest connections that so many agents need with RDS Proxy, the reserve included: a hundredth more than they
+    use, because it is told its part in whole hundredths."""
+    return math.ceil((RESERVED + agents * LEAST_PROXIED) * 100 / 99)
+
+
+def proxy_percent(agents: int, limit: int) -> int:
+    """How much of a hundred of PostgreSQL's connections RDS Proxy may have: all but the reserve and the migrations'.
+
+    It is one budget. No agent has a part of its own in it.
+
+    Args:
+        limit: connections that PostgreSQL takes, `least_proxied` at least.
+    """
+    return (limit - RESERVED - POOLED_MAINTENANCE * agents) * 100 // limit
 
 
 def max_clients(agents: Sequence[Agent]) -> int:

@@ -164,6 +164,7 @@ def _valid_parts(merged: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **parts,
         "agents": _valid_items(TypeAdapter(Agent), merged.get("agents")),
+        "without_agents": merged.get("agents") == [],
         "public_cidrs": _valid_items(TypeAdapter(Cidr), cidrs),
     }
 

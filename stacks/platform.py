@@ -25,7 +25,6 @@ from components.naming import (
 )
 from components.network.existing import ExistingNetwork, ExistingNetworkArgs
 from components.network.network import Network, NetworkArgs
-from components.pooling.pgbouncer import CERTIFICATE_SECRET
 from components.secrets.encryption import ImagesKey, LogsKey, LogsKeyArgs
 from components.secrets.secrets import SecretsKey, SecretsKeyArgs
 from components.stores.cache import Cache, CacheArgs, CacheClientArgs
@@ -66,6 +65,7 @@ class Platform:
     database: Checkpointer | ExistingDatabase
     cache: Cache | ExistingCache
     secrets_key_arn: pulumi.Output[str]
+    logs_key_arn: pulumi.Output[str]
     architecture: Architecture
     """That images are built for."""
     image: pulumi.Output[str]
@@ -74,8 +74,6 @@ class Platform:
     """Of the repositories that agents with a source have."""
     namespace: AgentNamespace
     registries: Registries
-    pooler_certificate_secret: str | None
-    """Whose ``ca.crt`` signs for PgBouncer; None where the agents connect to PostgreSQL itself."""
     ingress: TraefikPlatform | AlbPlatform
     callers: Sequence[Peer]
     """Where requests come from."""
@@ -197,12 +195,12 @@ def deploy_platform(
         database=database,
         cache=cache,
         secrets_key_arn=secrets_key.arn,
+        logs_key_arn=logs_key.arn,
         architecture=settings.cluster.architecture,
         image=image,
         images_key_arn=images_key.arn if images_key else None,
         namespace=namespace,
         registries=deploy_registries(settings, namespace, stack, on_kubernetes),
-        pooler_certificate_secret=CERTIFICATE_SECRET if pooled else None,
         ingress=ingress,
         callers=callers,
         scrapers=[namespace_peer("monitoring")],

@@ -16,12 +16,15 @@ from stacks.agent_settings import LEAST_POOL, Agent
 from stacks.built_images import needs_stack_image
 from stacks.connections import (
     LEAST_POOLED,
+    LEAST_PROXIED,
     MAINTENANCE,
+    MOST_PROXIED,
     POOLERS,
     RESERVED,
     SURGE,
     direct,
     least_pooled,
+    least_proxied,
 )
 from stacks.instance_types import is_arm
 from stacks.policy_exceptions import PolicyException
@@ -74,7 +77,7 @@ _TAKEN_NAMES = frozenset(
 )
 # Of roles: a hyphen of the name is an underscore there. PostgreSQL keeps the first to itself, RDS has roles of the
 # second (rds_superuser, rds_iam) and third.
-_TAKEN_PREFIXES = ("pg-", "rds-", "rdsadmin", "rdsrepladmin", "rdstopmgr")
+_TAKEN_PREFIXES = ("pg-", "rds-", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr")
 # Of Kubernetes, of the add-ons, and of the stack's other parts.
 _TAKEN_NAMESPACES = frozenset(
     {
@@ -219,17 +222,16 @@ def what_is_there_is_in_a_network_that_is_there(
 def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Problem]:
     """All pods at their maximum, with a rollout under way, can connect at once."""
     limit = max_connections(database.instance_class)
-    pooled = least_pooled(len(agents))
-    if database.pooler is Pooler.PGBOUNCER:
-        if pooled > limit:
-            larger = _larger_class(database.instance_class, pooled)
+    if database.pooler is not Pooler.NONE:
+        needed, each = _pooled(database.pooler, len(agents))
+        if needed > limit:
+            larger = _larger_class(database.instance_class, needed)
             yield Problem(
                 "database.instanceClass",
                 database.instance_class,
-                f"allows about {limit} connections, and {len(agents)} agents need {pooled} at least: {LEAST_POOLED} for"
-                f" an agent (one of each of {POOLERS} PgBouncers, one of its migration), reserve {RESERVED}."
-                f" {f'Take {larger} or a larger class, or give' if larger else 'Give'} some of the agents a stack of"
-                " their own",
+                f"allows about {limit} connections, and {len(agents)} agents need {needed} at least: {each}, reserve"
+                f" {RESERVED}. {f'Take {larger} or a larger class, or give' if larger else 'Give'} some of the agents a"
+                " stack of their own",
             )
         return
     demand = direct(list(agents.values()))
@@ -243,6 +245,18 @@ def pools_fit_the_database(database: Database, agents: Agents) -> Iterator[Probl
             " ((replicas.max + 1) x pool.maxSize + 2 for an agent, and its workers likewise)."
             f" {_fewer_connections(database.instance_class, needed, limit, agents)}",
         )
+
+
+def _pooled(pooler: Pooler, agents: int) -> tuple[int, str]:
+    """The fewest connections that so many agents need with a pooler, and what of."""
+    if pooler is Pooler.RDS_PROXY:
+        return least_proxied(agents), (
+            f"{LEAST_PROXIED} for an agent (one of RDS Proxy's, one of its migration), a hundredth because RDS Proxy is"
+            " given whole hundredths"
+        )
+    return least_pooled(agents), (
+        f"{LEAST_POOLED} for an agent (one of each of {POOLERS} PgBouncers, one of its migration)"
+    )
 
 
 def _fewer_connections(instance_class: str, needed: int, limit: int, agents: Agents) -> str:
@@ -284,6 +298,31 @@ def the_pooler_has_its_name_to_itself(database: Database, agents: Agents) -> Ite
             yield Problem(
                 f"agents[{index}].name", agent.name, "is that of database.pooler: choose another name"
             )
+
+
+@rule
+def rds_proxy_takes_all_logins(database: Database, agents: Agents) -> Iterator[Problem]:
+    """It takes an entry of Secrets Manager for each, and of these no more than AWS says."""
+    if database.pooler is Pooler.RDS_PROXY and len(agents) > MOST_PROXIED:
+        beyond = [agent.name for agent in agents.values()][MOST_PROXIED:]
+        yield Problem(
+            "database.pooler",
+            database.pooler,
+            f"takes the logins of {MOST_PROXIED} agents, and there are {len(agents)}: {', '.join(beyond)} would have"
+            f" none. Set it to {Pooler.PGBOUNCER}, which takes any number, or give them a stack of their own",
+        )
+
+
+@rule
+def rds_proxy_is_for_the_agents_of_the_stack(database: Database, without_agents: bool) -> Iterator[Problem]:
+    """It knows the logins of agents, and those of other stacks are not known here."""
+    if database.pooler is Pooler.RDS_PROXY and without_agents:
+        yield Problem(
+            "database.pooler",
+            database.pooler,
+            "knows the logins of the stack's own agents, and this is a platform for those of others: set it to"
+            f" {Pooler.PGBOUNCER}, which each of their stacks runs for itself, or remove it",
+        )
 
 
 @rule

@@ -4,6 +4,7 @@ from components.naming import PART_OF
 
 DATABASE = "database"
 POOLED_DATABASE = "database-pooled"
+DATABASE_LOGIN = "database-login"
 CACHE = "cache"
 
 

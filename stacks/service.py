@@ -1,6 +1,9 @@
 """The agent service's settings, made from the stack: plain variables and secret files, by the service's names."""
 
+from collections.abc import Mapping
+
 from stacks.agent_settings import SHUTDOWN_MARGIN, Agent, Workers
+from stacks.vocabulary import Pooler
 
 #: Secret files that the stack itself fills.
 DATABASE_URI = "DATABASE_URI"
@@ -56,3 +59,14 @@ def worker_variables(agent: Agent, workers: Workers, *, production: bool) -> dic
         # They stop at once: nobody sends them requests.
         "DRAIN_TIMEOUT_SECONDS": str(agent.lifetimes.grace_period - SHUTDOWN_MARGIN),
     }
+
+
+BEHIND: Mapping[Pooler, Mapping[str, str]] = {
+    Pooler.NONE: {},
+    # It is noticed by itself.
+    Pooler.PGBOUNCER: {},
+    # It keeps a connection to the server for a session that prepares statements or sets parameters, until that ends:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
+    Pooler.RDS_PROXY: {"DATABASE_PREPARED_STATEMENTS": "never", "DATABASE_RELAXED_COMMITS": "false"},
+}
+"""What pods are told besides, by what they connect by. ``agent.env`` may say otherwise."""

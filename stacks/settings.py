@@ -266,12 +266,18 @@ class Database(Model):
     performance_insights: Flag = False
     """Which queries load it, kept for seven days."""
     pooler: Pooler = Pooler.NONE
-    """What shares connections to it among the agents' pods: PgBouncer in transaction mode, or nothing."""
+    """What shares connections to it among the agents' pods: PgBouncer in transaction mode, RDS Proxy, or nothing."""
 
     @model_validator(mode="after")
     def _one_that_is_there_is_as_it_is(self) -> Self:
         if self.existing is not None:
             _only(self, "instance_class", "pooler")
+            if self.pooler is Pooler.RDS_PROXY:
+                raise ValueError(
+                    f"existing is there, and pooler {self.pooler} wants an instance that the stack makes: a rule of its"
+                    " security group lets the proxy in, and its connections are nobody else's. Set pooler to"
+                    f" {Pooler.PGBOUNCER}, which asks nothing of the instance"
+                )
         return self
 
     @model_validator(mode="after")

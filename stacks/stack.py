@@ -11,7 +11,6 @@ from stacks.platform import deploy_platform
 from stacks.pooler import deploy_pooler
 from stacks.settings import Settings
 from stacks.sharing import shared
-from stacks.vocabulary import Pooler
 
 
 def compose(
@@ -30,12 +29,11 @@ def compose(
     """
     platform = deploy_platform(settings, stack=stack, region=region, account_ids=account_ids)
     deploy_alarms(settings, platform)
-    begun = {agent.name: begin_agent(agent, settings, platform, api_keys) for agent in settings.agents}
-    connected: tuple[pulumi.Resource, ...] = ()
-    if settings.database.pooler is Pooler.PGBOUNCER and begun:
-        logins = {name: agent.secrets.login for name, agent in begun.items()}
-        connected = (deploy_pooler(settings, platform, logins),)
-    agents = {name: deploy_agent(agent, settings, platform, connected) for name, agent in begun.items()}
+    begun = {agent.name: begin_agent(agent, settings, platform) for agent in settings.agents}
+    pooler = deploy_pooler(settings, platform, {name: agent.database for name, agent in begun.items()})
+    agents = {
+        name: deploy_agent(agent, settings, platform, pooler, api_keys) for name, agent in begun.items()
+    }
     others = {} if settings.agents else {"existing": shared(settings, platform)}
     return {
         **others,

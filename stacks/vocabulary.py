@@ -371,11 +371,12 @@ class Issuer(StrEnum):
 
 
 class Pooler(StrEnum):
-    """What stands between the agents' pods and PostgreSQL: nothing, or PgBouncer, which shares few connections among
-    many."""
+    """What stands between the agents' pods and PostgreSQL and shares few connections among many: nothing, PgBouncer in
+    pods of the stack, or RDS Proxy, which AWS runs."""
 
     NONE = "none"
     PGBOUNCER = "pgbouncer"
+    RDS_PROXY = "rds-proxy"
 
 
 class Compute(StrEnum):

@@ -1,1 +1,1 @@
-"""PgBouncer between the agents' pods and PostgreSQL."""
+"""PgBouncer or RDS Proxy between the agents' pods and PostgreSQL."""

@@ -7,25 +7,27 @@ import pulumi
 import pulumi_random as random
 
 from components.secrets.secrets import Secret, SecretArgs
-from components.stores.database_uri import CA_FILE, POOLER_CA_FILE, database_uri
+from components.stores.database_uri import CA_FILE, database_uri
 
 # What PostgreSQL takes as an identifier without quotes, of at most 63 bytes.
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PooledEntryArgs:
-    """The entry with the URI that leads to PgBouncer.
+class PoolerArgs:
+    """What stands between clients and the instance.
 
     Attributes:
-        secret_name: its name.
-        address: PgBouncer's host name, which its certificate has.
+        name: in words, such as ``PgBouncer``.
+        address: its host name, which its certificate has.
         port: its port.
+        ca_file: where clients find who signed that certificate.
     """
 
-    secret_name: str
-    address: str
+    name: str
+    address: pulumi.Input[str]
     port: int
+    ca_file: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,6 @@ class AgentDatabaseArgs:
         secrets_kms_key_arn: the key of that entry.
         recovery_window_days: how long the deleted entry can be restored.
         protect: keep the entry from being deleted.
-        pooled: the entry of who connects by PgBouncer; None where there is none.
     """
 
     database: str
@@ -52,7 +53,6 @@ class AgentDatabaseArgs:
     secrets_kms_key_arn: pulumi.Input[str]
     recovery_window_days: int
     protect: bool
-    pooled: PooledEntryArgs | None = None
 
     def __post_init__(self) -> None:
         for field, value in (("database", self.database), ("username", self.username)):
@@ -71,42 +71,53 @@ class AgentDatabase(pulumi.ComponentResource):
 
     Attributes:
         secret: holds the URI.
-        pooled: holds the URI that leads to PgBouncer; the same entry where there is none.
+        username: the login.
         password: the login's.
     """
 
     secret: Secret
-    pooled: Secret
+    username: str
     password: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: AgentDatabaseArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("langgraph-agents:components:AgentDatabase", name, None, opts)
+        self._name, self._args = name, args
         password = random.RandomPassword(
             f"{name}-password", length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
-        self.password = password.result
-        self.secret = self._entry(f"{name}-uri", args, args.secret_name, args.address, args.port, CA_FILE)
-        self.pooled = self.secret
-        if (pooled := args.pooled) is not None:
-            self.pooled = self._entry(
-                f"{name}-pooled-uri", args, pooled.secret_name, pooled.address, pooled.port, POOLER_CA_FILE
-            )
+        self.username, self.password = args.username, password.result
+        self.secret = self._entry("uri", args.secret_name, args.address, args.port, CA_FILE)
         self.register_outputs({"secret_arn": self.secret.arn})
+
+    def entry_through(self, pooler: PoolerArgs, secret_name: str) -> Secret:
+        """A second entry, with the URI that leads to a pooler.
+
+        By itself, because a pooler may want the logins of all agents before it has an address.
+        """
+        return self._entry(
+            "pooled-uri",
+            secret_name,
+            pooler.address,
+            pooler.port,
+            pooler.ca_file,
+            through=f" through {pooler.name}",
+        )
 
     def _entry(
         self,
-        name: str,
-        args: AgentDatabaseArgs,
+        part: str,
         secret_name: str,
         address: pulumi.Input[str],
         port: pulumi.Input[int],
         ca_file: str,
+        *,
+        through: str = "",
     ) -> Secret:
-        through = "" if ca_file == CA_FILE else " through PgBouncer"
+        args = self._args
         return Secret(
-            name,
+            f"{self._name}-{part}",
             SecretArgs(
                 secret_name=secret_name,
                 description=f"Connection URI of the database {args.database}{through}, for its owner",

@@ -4,8 +4,9 @@ import pulumi
 
 #: Where a pod finds the root certificates of RDS.
 CA_FILE = "/etc/langgraph-agents/rds-ca.pem"
-#: And that of PgBouncer, where there is one.
-POOLER_CA_FILE = "/etc/langgraph-agents/pgbouncer-ca.pem"
+#: And those of who signs for PgBouncer and for RDS Proxy, where there is one.
+PGBOUNCER_CA_FILE = "/etc/langgraph-agents/pgbouncer-ca.pem"
+RDS_PROXY_CA_FILE = "/etc/langgraph-agents/amazon-roots.pem"
 
 
 def database_uri_text(

@@ -120,8 +120,8 @@ class RetentionArgs:
     secret_provider_class: pulumi.Input[str]
     config_map: pulumi.Input[str]
     certificates_config_map: pulumi.Input[str]
-    pooler_certificate_secret: pulumi.Input[str] | None = None
-    """Whose ``ca.crt`` signed PgBouncer's certificate, where the database is reached by it."""
+    pooler_certificates: k8s.core.v1.VolumeProjectionArgs | None = None
+    """Who signed the certificate of the pooler, where the database is reached by one."""
     options: PodOptions = field(default_factory=PodOptions)
     """Of which only the placement counts."""
     idle_days: int
@@ -146,7 +146,7 @@ class Retention(pulumi.ComponentResource):
             secret_provider_class=args.secret_provider_class,
             config_map=args.config_map,
             certificates_config_map=args.certificates_config_map,
-            pooler_certificate_secret=args.pooler_certificate_secret,
+            pooler_certificates=args.pooler_certificates,
             resources=RESOURCES,
             options=args.options.placement(),
             labels=args.labels,

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.stores.database_uri import POOLER_CA_FILE
 from components.workload.container import ContainerResources, companion_container, restricted
 from components.workload.pod_options import CERTIFICATES_DIR, SECRETS_DIR, PodOptions
 
@@ -52,8 +50,8 @@ class PodArgs:
     """Its keys become environment variables."""
     certificates_config_map: pulumi.Input[str]
     """Mounted at ``CERTIFICATES_DIR``."""
-    pooler_certificate_secret: pulumi.Input[str] | None = None
-    """Whose ``ca.crt`` is mounted there too, as `POOLER_CA_FILE`."""
+    pooler_certificates: k8s.core.v1.VolumeProjectionArgs | None = None
+    """Mounted there too: who signed the certificate of the pooler by which the database is reached."""
     resources: ContainerResources
     labels: Mapping[str, str]
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
@@ -212,7 +210,7 @@ def spread_out(selector: Mapping[str, str]) -> list[k8s.core.v1.TopologySpreadCo
 
 def _certificates(args: PodArgs) -> k8s.core.v1.VolumeArgs:
     """Whom connections to PostgreSQL trust."""
-    if args.pooler_certificate_secret is None:
+    if args.pooler_certificates is None:
         return k8s.core.v1.VolumeArgs(
             name="certificates",
             config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=args.certificates_config_map),
@@ -224,15 +222,7 @@ def _certificates(args: PodArgs) -> k8s.core.v1.VolumeArgs:
                 k8s.core.v1.VolumeProjectionArgs(
                     config_map=k8s.core.v1.ConfigMapProjectionArgs(name=args.certificates_config_map)
                 ),
-                k8s.core.v1.VolumeProjectionArgs(
-                    secret=k8s.core.v1.SecretProjectionArgs(
-                        name=args.pooler_certificate_secret,
-                        # Not its key.
-                        items=[
-                            k8s.core.v1.KeyToPathArgs(key="ca.crt", path=PurePosixPath(POOLER_CA_FILE).name)
-                        ],
-                    )
-                ),
+                args.pooler_certificates,
             ]
         ),
     )

@@ -52,8 +52,8 @@ class WorkloadArgs:
     secrets_version: pulumi.Input[str]
     """Changes whenever a secret does, which rolls the pods."""
     certificates_config_map: pulumi.Input[str]
-    pooler_certificate_secret: pulumi.Input[str] | None = None
-    """Whose ``ca.crt`` signed PgBouncer's certificate, where the database is reached by it."""
+    pooler_certificates: k8s.core.v1.VolumeProjectionArgs | None = None
+    """Who signed the certificate of the pooler, where the database is reached by one."""
     resources: ContainerResources
     options: PodOptions = field(default_factory=PodOptions)
     serving: Serving = field(default_factory=Serving)
@@ -171,7 +171,7 @@ class Workload(pulumi.ComponentResource):
             secret_provider_class=args.secret_provider_class,
             config_map=config_map.metadata.name,
             certificates_config_map=args.certificates_config_map,
-            pooler_certificate_secret=args.pooler_certificate_secret,
+            pooler_certificates=args.pooler_certificates,
             resources=part.resources,
             options=args.options,
             labels=part.labels,

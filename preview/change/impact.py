@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from preview.change import egress, entrance, names, processors
+from preview.change import egress, entrance, names, pooling, processors
 from preview.change.data import is_mounted, lost_by_name, new_keys, out_of_reach, renamed, single_pods
 from preview.change.diff import Change, PlanDiff, Status
 from preview.change.effects import (
@@ -152,7 +152,13 @@ def impact(diff: PlanDiff, before: Exposure, after: Exposure) -> Impact:
         ),
         out_of_reach=tuple(dict.fromkeys(out_of_reach(diff))),
         errors=(*lost_by_name(diff), *names.overwritten(diff)),
-        notes=(*renamed(diff), *processors.notes(diff), *entrance.notes(diff), *names.notes(diff)),
+        notes=(
+            *renamed(diff),
+            *processors.notes(diff),
+            *entrance.notes(diff),
+            *names.notes(diff),
+            *pooling.notes(diff),
+        ),
         unknown=tuple(path for _, found in judged for path in unknown(found)),
     )
 

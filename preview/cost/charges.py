@@ -20,6 +20,8 @@ _LOG_MONTHS_UNLESS_TOLD = 12
 # What EKS Auto Mode picks is its own choice; its general-purpose pool mostly takes instances like these.
 AUTO_MODE_INSTANCE = "m7i.large"
 _AUTO_MODE_LEAST_NODES = 2
+# https://aws.amazon.com/rds/proxy/pricing/
+_LEAST_PROXY_CPUS = 2.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,27 @@ def _database(costing: Costing, database: PlannedResource) -> Iterator[Charge]:
     storage = Range(least, inputs.get("maxAllocatedStorage") or least)
     yield f"{storage.low:g} to {storage.high:g} GiB gp3", storage * zones * prices.of("rdsGp3GigabyteMonth")
     yield "backups", storage * prices.usage("backupShare") * prices.of("rdsBackupGigabyteMonth")
+
+
+def _proxy(costing: Costing, proxy: PlannedResource) -> Iterator[Charge]:
+    """By the hour for each vCPU of the instance behind it, of which AWS charges two at least."""
+    prices, plan = costing.prices, costing.plan
+    behind = {
+        target.inputs.get("dbInstanceIdentifier")
+        for target in plan.of_type("aws:rds/proxyTarget:ProxyTarget")
+        if target.inputs.get("dbProxyName") == proxy.inputs["name"]
+    }
+    databases = [
+        database
+        for database in plan.of_type("aws:rds/instance:Instance")
+        if database.inputs.get("identifier") in behind
+    ]
+    cpus = max(
+        (prices.database_cpus(database.inputs["instanceClass"]) for database in databases),
+        default=_LEAST_PROXY_CPUS,
+    )
+    whose = "" if databases else ", the least, for its instance is not of this stack"
+    yield f"{cpus:g} vCPUs{whose}", Range.exactly(cpus * prices.monthly("rdsProxyCpuHour"))
 
 
 def _cache(costing: Costing, cache: PlannedResource) -> Iterator[Charge]:
@@ -240,6 +263,7 @@ CHARGES: Mapping[str, Charges] = {
     "aws:elasticache/replicationGroup:ReplicationGroup": _cache,
     "aws:kms/key:Key": _key,
     "aws:rds/instance:Instance": _database,
+    "aws:rds/proxy:Proxy": _proxy,
     "aws:route53/zone:Zone": _zone,
     "aws:secretsmanager/secret:Secret": _secret,
     "aws:wafv2/webAcl:WebAcl": _web_acl,

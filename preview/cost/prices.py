@@ -70,6 +70,17 @@ class Prices:
         """
         return HOURS * self._listed_or_sized("rdsPostgres", instance_class)
 
+    def database_cpus(self, instance_class: str) -> float:
+        """The vCPUs of an RDS instance; burstable ones have two at least.
+
+        Raises:
+            UnknownSizeError: the table does not have it.
+        """
+        # An unknown class is reported as such.
+        self.database_month(instance_class)
+        size = instance_class.rpartition(".")[2]
+        return max(2.0, 2.0 * float(self._all["sizes"][size]))
+
     def cache_month(self, node_type: str, engine: str) -> float:
         """An ElastiCache node, such as ``cache.m7g.large``.
 

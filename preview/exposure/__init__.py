@@ -8,7 +8,7 @@ from preview.exposure.internet import entries, open_stores
 from preview.exposure.model import INTERNET, Edge, Exposure, Relation
 from preview.exposure.network import Network
 from preview.exposure.policies import NetworkPolicies
-from preview.exposure.stores import reaches, stores
+from preview.exposure.stores import forwards, reaches, stores
 from preview.exposure.workloads import Workload, workloads
 from preview.recording.plan import Plan
 
@@ -25,6 +25,7 @@ def exposure(plan: Plan) -> Exposure:
         *entries(plan, network, policies, running),
         *(edge for edge in opened if isinstance(edge, Edge)),
         *reaches(all_stores, running, network, policies),
+        *forwards(all_stores, network, plan),
         *_runs_as(plan, running),
         *reads(plan),
         *leaves(network, running, policies),

@@ -100,6 +100,18 @@ class Network:
                     return rule
         return None
 
+    def from_groups(self, sources: Iterable[str], groups: Iterable[str], port: int) -> Rule | None:
+        """The rule by which what is in ``sources`` reaches ``port`` of what is in ``groups``."""
+        others, into = set(sources), set(groups)
+        return next(
+            (
+                rule
+                for rule in self.rules
+                if rule.group in into and rule.other_group in others and rule.lets(port)
+            ),
+            None,
+        )
+
     def open_rules(self, groups: Iterable[str]) -> list[Rule]:
         """The rules that let the whole internet into ``groups``."""
         return [rule for rule in self.rules if rule.group in groups and rule.cidr in ANYWHERE]

@@ -49,6 +49,7 @@ _TYPES: Mapping[str, str] = {
     "aws:elasticache/subnetGroup:SubnetGroup": "aws_elasticache_subnet_group",
     "aws:elasticache/user:User": "aws_elasticache_user",
     "aws:elasticache/userGroup:UserGroup": "aws_elasticache_user_group",
+    "aws:iam/policy:Policy": "aws_iam_policy",
     "aws:iam/role:Role": "aws_iam_role",
     "aws:iam/rolePolicy:RolePolicy": "aws_iam_role_policy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "aws_iam_role_policy_attachment",
@@ -56,6 +57,9 @@ _TYPES: Mapping[str, str] = {
     "aws:kms/key:Key": "aws_kms_key",
     "aws:rds/instance:Instance": "aws_db_instance",
     "aws:rds/parameterGroup:ParameterGroup": "aws_db_parameter_group",
+    "aws:rds/proxy:Proxy": "aws_db_proxy",
+    "aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup": "aws_db_proxy_default_target_group",
+    "aws:rds/proxyTarget:ProxyTarget": "aws_db_proxy_target",
     "aws:rds/subnetGroup:SubnetGroup": "aws_db_subnet_group",
     "aws:route53/record:Record": "aws_route53_record",
     "aws:secretsmanager/secret:Secret": "aws_secretsmanager_secret",
@@ -69,6 +73,7 @@ _TYPES: Mapping[str, str] = {
 }
 # Blocks that may be repeated have the plural in Pulumi, and the singular in Terraform.
 _BLOCKS: Mapping[str, str] = {
+    "auths": "auth",
     "encryptionConfigurations": "encryption_configuration",
     "logDeliveryConfigurations": "log_delivery_configuration",
     "parameters": "parameter",

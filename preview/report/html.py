@@ -164,7 +164,11 @@ def _sections(review: Review) -> list[tuple[str, str]]:
 
 
 def _to_stores(review: Review) -> list[Edge]:
-    kinds = ("aws:rds/instance:Instance", "aws:elasticache/replicationGroup:ReplicationGroup")
+    kinds = (
+        "aws:rds/proxy:Proxy",
+        "aws:rds/instance:Instance",
+        "aws:elasticache/replicationGroup:ReplicationGroup",
+    )
     urns = {resource.urn for resource in review.plan.of_type(*kinds)}
     return [edge for edge in review.exposure.of(Relation.CONNECTS) if edge.target in urns]
 

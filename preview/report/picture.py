@@ -134,9 +134,11 @@ def _nodes(plan: Plan) -> str:
 
 
 def _stores(plan: Plan, picture: Picture, columns: Sequence[tuple[float, float]], y: float) -> float:
-    """Databases and caches, and their copies in the other zones."""
+    """Databases, what stands before them, and caches, and their copies in the other zones."""
     left, right = columns[0][0], columns[-1][0] + columns[-1][1]
-    rows: list[tuple[PlannedResource, str, str, int]] = []
+    rows: list[tuple[PlannedResource, str, str, int]] = [
+        (proxy, "RDS Proxy", _share(plan, proxy), 1) for proxy in plan.of_type("aws:rds/proxy:Proxy")
+    ]
     for database in plan.of_type("aws:rds/instance:Instance"):
         i = database.inputs
         detail = f"{i.get('instanceClass')}, {i.get('allocatedStorage')} GiB"
@@ -155,6 +157,18 @@ def _stores(plan: Plan, picture: Picture, columns: Sequence[tuple[float, float]]
             urn = resource.urn if copy == 0 else ""
             picture.cards.append(Box(x + 10, top, width - 20, 54, name, (detail,), style, urn))
     return y + height + _GAP
+
+
+def _share(plan: Plan, proxy: PlannedResource) -> str:
+    """For whom a proxy opens how many connections at most."""
+    logins = len(proxy.inputs.get("auths") or ())
+    percents = [
+        (group.inputs.get("connectionPoolConfig") or {}).get("maxConnectionsPercent")
+        for group in plan.of_type("aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup")
+        if group.inputs.get("dbProxyName") == proxy.inputs.get("name")
+    ]
+    most = f", {percents[0]} % of the connections" if percents else ""
+    return f"{logins} login{'' if logins == 1 else 's'}{most}"
 
 
 def _services(plan: Plan, picture: Picture, left: float, right: float) -> None:

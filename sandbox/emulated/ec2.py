@@ -10,6 +10,10 @@ def _prefixed(prefix: str) -> Callable[[Subject], str]:
     return lambda subject: f"{prefix}-{subject.hex()}"
 
 
+def _rule(subject: Subject, id_: str) -> dict[str, Any]:
+    return {"arn": subject.arn("ec2", f"security-group-rule/{id_}"), "securityGroupRuleId": id_}
+
+
 def _ec2(resource: str) -> Callable[[Subject, str], dict[str, Any]]:
     return lambda subject, id_: {"arn": subject.arn("ec2", f"{resource}/{id_}"), "ownerId": ACCOUNT}
 
@@ -67,10 +71,8 @@ KINDS = {
         _prefixed("sg"),
         lambda s, id_: {**_ec2("security-group")(s, id_), "name": s.named()},
     ),
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Kind(
-        _prefixed("sgr"),
-        lambda s, id_: {"arn": s.arn("ec2", f"security-group-rule/{id_}"), "securityGroupRuleId": id_},
-    ),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Kind(_prefixed("sgr"), _rule),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Kind(_prefixed("sgr"), _rule),
     "aws:ec2/internetGateway:InternetGateway": Kind(_prefixed("igw"), _ec2("internet-gateway")),
     "aws:ec2/eip:Eip": Kind(_prefixed("eipalloc"), _address),
     "aws:ec2/natGateway:NatGateway": Kind(_prefixed("nat"), _nat_gateway),

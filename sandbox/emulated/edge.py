@@ -13,6 +13,10 @@ def _role(subject: Subject, id_: str) -> dict[str, Any]:
     }
 
 
+def _policy_arn(subject: Subject) -> str:
+    return subject.arn("iam", f"policy/{subject.named()}", worldwide=True)
+
+
 def _certificate(subject: Subject, id_: str) -> dict[str, Any]:
     names = [subject.get("domainName"), *subject.inputs.get("subjectAlternativeNames", [])]
     return {
@@ -42,6 +46,10 @@ KINDS = {
     "aws:iam/rolePolicy:RolePolicy": Kind(
         lambda s: f"{s.get('role')}:{s.named()}",
         lambda s, id_: {"name": id_.split(":", 1)[1]},
+    ),
+    "aws:iam/policy:Policy": Kind(
+        _policy_arn,
+        lambda s, id_: {"arn": id_, "name": s.named(), "policyId": f"ANPA{s.hex(17).upper()}"},
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Kind(
         lambda s: f"{s.get('role')}/{s.get('policyArn')}"

@@ -25,6 +25,19 @@ def _database(subject: Subject, id_: str) -> dict[str, Any]:
     }
 
 
+def _proxy(subject: Subject, id_: str) -> dict[str, Any]:
+    return {
+        "arn": subject.arn("rds", f"db-proxy:prx-{subject.hex(17)}"),
+        # The account's own part, as in the names of instances.
+        "endpoint": f"{id_}.proxy-c{subject.hex(11)}.{subject.region}.rds.amazonaws.com",
+    }
+
+
+def _proxy_target(subject: Subject, id_: str) -> dict[str, Any]:
+    instance = subject.get("dbInstanceIdentifier")
+    return {"port": 5432, "rdsResourceId": instance, "type": "RDS_INSTANCE"}
+
+
 def _replication_group(subject: Subject, id_: str) -> dict[str, Any]:
     domain = f"{id_}.{subject.hex(6)}.euc1.cache.amazonaws.com"
     nodes = int(subject.inputs.get("numCacheClusters") or 1)
@@ -68,6 +81,22 @@ KINDS = {
     "aws:rds/subnetGroup:SubnetGroup": Kind(
         lambda s: s.named(),
         lambda s, id_: {"arn": s.arn("rds", f"subgrp:{id_}"), "name": id_},
+    ),
+    "aws:rds/proxy:Proxy": Kind(lambda s: s.named(), _proxy, renewed=keys("endpoint")),
+    "aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup": Kind(
+        lambda s: s.get("dbProxyName"),
+        lambda s, id_: {"arn": s.arn("rds", f"target-group:prx-tg-{s.hex(17)}"), "name": "default"},
+    ),
+    "aws:rds/proxyTarget:ProxyTarget": Kind(
+        lambda s: "/".join(
+            (
+                s.get("dbProxyName"),
+                s.get("targetGroupName"),
+                "RDS_INSTANCE",
+                s.get("dbInstanceIdentifier"),
+            )
+        ),
+        _proxy_target,
     ),
     "aws:elasticache/replicationGroup:ReplicationGroup": Kind(
         lambda s: s.named("replicationGroupId"),

@@ -11,6 +11,8 @@ Properties = dict[str, Any]
 
 DATABASE = "aws:rds/instance:Instance"
 DATABASE_PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
+DATABASE_PROXY = "aws:rds/proxy:Proxy"
+DATABASE_PROXY_TARGET = "aws:rds/proxyTarget:ProxyTarget"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
 CACHE_PARAMETERS = "aws:elasticache/parameterGroup:ParameterGroup"
 CACHE_USER = "aws:elasticache/user:User"
@@ -22,6 +24,9 @@ SECRET_VALUE = "aws:secretsmanager/secretVersion:SecretVersion"  # noqa: S105 (a
 KEPT = {
     DATABASE: "identifier",
     DATABASE_PARAMETERS: "name",
+    DATABASE_PROXY: "name",
+    # A proxy has one.
+    DATABASE_PROXY_TARGET: "dbProxyName",
     CACHE: "replicationGroupId",
     CACHE_PARAMETERS: "name",
     CACHE_USER: "userId",

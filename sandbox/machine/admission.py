@@ -2,8 +2,8 @@
 
 The stack's own manifests stay as they are; objects are changed as they are made. In a pod, the volume that the Secrets
 Store CSI driver would fill from Secrets Manager becomes a Secret with the same files, and TLS to the cache is judged
-by the sandbox's authority. In the ConfigMap of RDS's authorities, the sandbox's takes their place. A ClusterIssuer of
-Let's Encrypt becomes one with an authority of the sandbox's own.
+by the sandbox's authority. In the ConfigMaps of who signs for RDS and for RDS Proxy, the sandbox's takes their place. A
+ClusterIssuer of Let's Encrypt becomes one with an authority of the sandbox's own.
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from sandbox.cluster.api import Api, Object
 
 _DRIVER = "secrets-store.csi.k8s.io"
-_CERTIFICATES = "database-certificates"
-_CERTIFICATES_KEY = "rds-ca.pem"
-_CERTIFICATES_DIR = "/etc/langgraph-agents"
+_CERTIFICATES = {"database-certificates": "rds-ca.pem", "rds-proxy-certificates": "amazon-roots.pem"}
+"""Who signs for PostgreSQL, by ConfigMap the key of it."""
+_STORES_CA_FILE = "/etc/langgraph-agents/rds-ca.pem"
 ISSUER_SECRET = "sandbox-ingress-authority"  # noqa: S105 (a name)
 """The key and certificate that sign for ClusterIssuers, in the namespace of cert-manager."""
 
@@ -36,7 +36,7 @@ _TRUST = f"""
 Object{{spec: Object.spec{{containers: object.spec.containers.map(c, Object.spec.containers{{
     name: c.name,
     env: [Object.spec.containers.env{{
-        name: "SSL_CERT_FILE", value: "{_CERTIFICATES_DIR}/{_CERTIFICATES_KEY}"
+        name: "SSL_CERT_FILE", value: "{_STORES_CA_FILE}"
     }}]
 }})}}}}
 """
@@ -53,18 +53,27 @@ def ensure(api: Api, authority: str) -> None:
             {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": _TRUST}},
         ],
     )
-    patch = f'[JSONPatch{{op: "add", path: "/data/{_CERTIFICATES_KEY}", value: "{_quoted(authority)}"}}]'
-    certificates = _policy(
-        "sandbox-database-certificates",
-        {
-            "apiGroups": [""],
-            "apiVersions": ["v1"],
-            "resources": ["configmaps"],
-            "resourceNames": [_CERTIFICATES],
-        },
-        f'object.metadata.name == "{_CERTIFICATES}"',
-        [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
-    )
+    certificates = [
+        _policy(
+            f"sandbox-{config_map}",
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "resources": ["configmaps"],
+                "resourceNames": [config_map],
+            },
+            f'object.metadata.name == "{config_map}"',
+            [
+                {
+                    "patchType": "JSONPatch",
+                    "jsonPatch": {
+                        "expression": f'[JSONPatch{{op: "add", path: "/data/{key}", value: "{_quoted(authority)}"}}]'
+                    },
+                }
+            ],
+        )
+        for config_map, key in _CERTIFICATES.items()
+    ]
     issuer = (
         '[JSONPatch{op: "remove", path: "/spec/acme"}, '
         f'JSONPatch{{op: "add", path: "/spec/ca", value: dyn({{"secretName": "{ISSUER_SECRET}"}})}}]'
@@ -75,7 +84,7 @@ def ensure(api: Api, authority: str) -> None:
         "has(object.spec.acme)",
         [{"patchType": "JSONPatch", "jsonPatch": {"expression": issuer}}],
     )
-    for policy in (pods, certificates, issuers):
+    for policy in (pods, *certificates, issuers):
         name = policy["metadata"]["name"]
         api.apply(policy, force=True)
         binding = {

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.binaries.debian import MOUNT, Debian
-from sandbox.machine.account import DATABASE, DATABASE_PARAMETERS, Account
+from sandbox.machine.account import (
+    DATABASE,
+    DATABASE_PARAMETERS,
+    DATABASE_PROXY,
+    DATABASE_PROXY_TARGET,
+    Account,
+)
 from sandbox.machine.stores import Store, Stores
 
 _USERS = ("postgres", "nobody")
@@ -34,11 +40,11 @@ class Databases:
         self._stores.remove(_name(instance))
 
     def _ensure(self, instance: Mapping[str, Any]) -> None:
-        store = self._stores.place(_name(instance), [instance["address"]])
+        store = self._stores.place(_name(instance), [instance["address"], *self._proxies(instance)])
         port = int(instance["port"])
         self._mount(self._debian.root, MOUNT)
+        folder = self._mounted(store)
         if not self._stores.running(store):
-            folder = self._mounted(store)
             initialise(self._stores, store, folder, self._debian.postgresql)
             # It listens while it still recovers from a crash.
             ready: list[str | Path] = [
@@ -48,6 +54,16 @@ class Databases:
             ]
             self._stores.start(store, self._command(store, folder, instance), ready, user=_user(store))
         self._administrator(store, instance, port)
+
+    def _proxies(self, instance: Mapping[str, Any]) -> list[str]:
+        """The host names of the proxies that lead to an instance: here it answers for them itself."""
+        targets = {
+            target["dbProxyName"]
+            for target in self._account.all(DATABASE_PROXY_TARGET)
+            if target["dbInstanceIdentifier"] == instance["identifier"]
+        }
+        proxies = self._account.all(DATABASE_PROXY)
+        return [proxy["endpoint"] for proxy in proxies if proxy["name"] in targets]
 
     def _mounted(self, store: Store) -> Path:
         """The store's folder where the server's user may go: the sandbox's own folder is closed to others."""
@@ -95,10 +111,12 @@ class Databases:
     def _administrator(self, store: Store, instance: Mapping[str, Any], port: int) -> None:
         """The instance's user: it makes roles and databases, and is no superuser.
 
-        On RDS it may make pgvector's extension all the same; here databases begin with it.
+        On RDS it may make pgvector's extension all the same; here databases begin with it. The server also reads its
+        certificate anew, which has the name of a proxy that has come since.
         """
         user, password = _literal(instance["username"]), _literal(instance["password"])
         statements = f"""
+        SELECT pg_reload_conf();
         SELECT format('CREATE ROLE %I', {user}) WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = {user}) \\gexec
         SELECT format('ALTER ROLE %I LOGIN CREATEDB CREATEROLE PASSWORD %L', {user}, {password}) \\gexec
         \\connect template1

@@ -184,7 +184,10 @@ class Service:
             from langgraph_agents_service.persistence.checkpointers.postgres import GroupCommitSaver
 
             registry = PostgresRegistry(
-                self.database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_run_attempts
+                self.database,
+                lease_seconds=settings.lease_seconds,
+                max_attempts=settings.max_run_attempts,
+                relaxed=settings.database_relaxed_commits,
             )
             self.saver = GroupCommitSaver(self.database, serializer)
             self.registry = registry

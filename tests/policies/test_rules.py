@@ -21,6 +21,7 @@ INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 DATABASE = "aws:rds/instance:Instance"
+PROXY = "aws:rds/proxy:Proxy"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
 ADDON = "aws:eks/addon:Addon"
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -550,9 +551,15 @@ CASES = [
     ),
     Case(
         "encrypted-in-transit",
-        [[database(), FORCED], [database(parameterGroupName=UNKNOWN)], [cache()]],
+        [
+            [database(), FORCED],
+            [database(parameterGroupName=UNKNOWN)],
+            [Made(PROXY, {"requireTls": True})],
+            [cache()],
+        ],
         [
             ([database()], "rds.force_ssl"),
+            ([Made(PROXY, {})], "takes connections without TLS (requireTls)"),
             ([database(), parameters(rds__force_ssl="0")], "rds.force_ssl"),
             ([cache(transitEncryptionEnabled=False)], "speaks without TLS"),
             ([cache(transitEncryptionMode="preferred")], "transitEncryptionMode is preferred"),

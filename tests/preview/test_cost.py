@@ -17,6 +17,7 @@ from tests.preview.change.test_timing import resource
 US = prices_of("us-east-1").table
 
 DATABASE, CACHE = "aws:rds/instance:Instance", "aws:elasticache/replicationGroup:ReplicationGroup"
+PROXY, TARGET = "aws:rds/proxy:Proxy", "aws:rds/proxyTarget:ProxyTarget"
 GROUP, CLUSTER = "aws:eks/nodeGroup:NodeGroup", "aws:eks/cluster:Cluster"
 RELEASE, INGRESS = "kubernetes:helm.sh/v3:Release", "kubernetes:networking.k8s.io/v1:Ingress"
 
@@ -94,6 +95,33 @@ def test_a_second_zone_doubles_the_database_and_its_storage_but_not_its_backups(
     assert close(
         database(multiAz=True), 2 * instance + 100 * 2 * storage, 2 * instance + 200 * (2 * storage + backup)
     )
+
+
+@pytest.mark.parametrize(
+    ("instance_class", "cpus"),
+    # https://aws.amazon.com/rds/proxy/pricing/: by the vCPUs of the instance, two at least.
+    [("db.t4g.micro", 2), ("db.m7g.large", 2), ("db.m7g.xlarge", 4), ("db.r7g.4xlarge", 16)],
+)
+def test_a_proxy_costs_by_the_vcpus_of_the_instance_behind_it(instance_class: str, cpus: int) -> None:
+    instance = {
+        "identifier": "agents",
+        "instanceClass": instance_class,
+        "allocatedStorage": 20,
+    }
+    items = report(
+        resource("proxy", PROXY, inputs={"name": "proxy"}),
+        resource("target", TARGET, inputs={"dbProxyName": "proxy", "dbInstanceIdentifier": "agents"}),
+        resource(
+            "other", DATABASE, inputs={**instance, "identifier": "other", "instanceClass": "db.m7g.16xlarge"}
+        ),
+        resource("it", DATABASE, inputs=instance),
+    ).items
+    (item,) = [item for item in items if item.what == f"{cpus} vCPUs"]
+    assert close(item.monthly, cpus * 0.015 * HOURS)
+
+
+def test_a_proxy_of_an_instance_of_another_stack_costs_its_least() -> None:
+    assert close(charge(PROXY, "2 vCPUs, the least", name="proxy"), 2 * 0.015 * HOURS)
 
 
 def test_valkey_costs_a_fifth_less_than_redis() -> None:

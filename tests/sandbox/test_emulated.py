@@ -21,6 +21,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": {"repository": "agents"},
     "aws:elasticache/user:User": {"userId": "agents-support"},
     "aws:elasticache/userGroup:UserGroup": {"userGroupId": "agents-users"},
+    "aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup": {"dbProxyName": "agents"},
     "aws:eks/cluster:Cluster": {"vpcConfig": {"subnetIds": ["subnet-1"]}},
     "aws:sqs/queuePolicy:QueuePolicy": {
         "queueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/agents"

@@ -170,6 +170,12 @@ class DatabaseSettings(_FromEnvironment):
         description="Whether statements are prepared. `auto`: unless a pooler such as PgBouncer answers "
         "for PostgreSQL, which is noticed.",
     )
+    database_relaxed_commits: bool = Field(
+        True,
+        description="Whether the start and the end of a run whose client waits may reach the disk with the commits of "
+        "its checkpoints, by a parameter of their transaction. Behind RDS Proxy, which may keep a connection for a "
+        "session that sets one, `false`.",
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

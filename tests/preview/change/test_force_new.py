@@ -43,6 +43,21 @@ _SCHEMAS: Mapping[str, tuple[str, str, str]] = {
         " iops maintenanceWindow maxAllocatedStorage monitoringInterval multiAz parameterGroupName password"
         " performanceInsightsEnabled port storageType vpcSecurityGroupIds",
     ),
+    "aws:rds/proxy:Proxy": (
+        "rds/proxy.go",
+        "endpointNetworkType engineFamily targetConnectionNetworkType vpcSubnetIds",
+        "auths debugLogging defaultAuthScheme idleClientTimeout name requireTls roleArn vpcSecurityGroupIds",
+    ),
+    "aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup": (
+        "rds/proxy_default_target_group.go",
+        "dbProxyName",
+        "connectionPoolConfig.connectionBorrowTimeout connectionPoolConfig.maxConnectionsPercent",
+    ),
+    "aws:rds/proxyTarget:ProxyTarget": (
+        "rds/proxy_target.go",
+        "dbClusterIdentifier dbInstanceIdentifier dbProxyName targetGroupName",
+        "",
+    ),
     "aws:ec2/natGateway:NatGateway": (
         "ec2/vpc_nat_gateway.go",
         "allocationId connectivityType privateIp subnetId",

@@ -49,10 +49,17 @@ def test_each_policy_has_its_binding_and_the_authority_is_quoted() -> None:
     api = FakeApi()
     admission.ensure(cast(Api, api), "-----BEGIN\nMIIB\n-----END\n")
     kinds = [kind for kind, _, _ in api.objects]
-    assert kinds.count("MutatingAdmissionPolicy") == kinds.count("MutatingAdmissionPolicyBinding") == 3
-    policy = api.objects["MutatingAdmissionPolicy", None, "sandbox-database-certificates"]
-    (mutation,) = policy["spec"]["mutations"]
-    assert r"-----BEGIN\nMIIB\n-----END\n" in mutation["jsonPatch"]["expression"]
+    assert kinds.count("MutatingAdmissionPolicy") == kinds.count("MutatingAdmissionPolicyBinding") == 4
+    for config_map, key in (
+        ("database-certificates", "rds-ca.pem"),
+        ("rds-proxy-certificates", "amazon-roots.pem"),
+    ):
+        policy = api.objects["MutatingAdmissionPolicy", None, f"sandbox-{config_map}"]
+        (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+        assert rule["resourceNames"] == [config_map]
+        (mutation,) = policy["spec"]["mutations"]
+        assert f'"/data/{key}"' in mutation["jsonPatch"]["expression"]
+        assert r"-----BEGIN\nMIIB\n-----END\n" in mutation["jsonPatch"]["expression"]
 
 
 @pytest.mark.parametrize(

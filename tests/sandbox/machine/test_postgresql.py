@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import pytest
 
+from sandbox.binaries.debian import Debian
 from sandbox.common.errors import SandboxError
 from sandbox.machine import stores
-from sandbox.machine.postgresql import initialise
+from sandbox.machine.account import DATABASE, DATABASE_PROXY, DATABASE_PROXY_TARGET, Account
+from sandbox.machine.postgresql import Databases, initialise
 from sandbox.machine.stores import Store, Stores
 
 _BINARIES = Path("/run/debian/usr/lib/postgresql/17/bin")
@@ -74,3 +76,55 @@ def test_a_server_can_be_run_by_nobody_where_no_group_has_that_name() -> None:
         [*stores.as_user("nobody"), "id", "-un"], capture_output=True, text=True, check=True
     )
     assert done.stdout == "nobody\n"
+
+
+class Running(Stores):
+    """Stores of which the one server runs already."""
+
+    def __init__(self, folder: Path) -> None:
+        self._at = folder
+        self.hosts: list[Sequence[str]] = []
+        self.told: list[str] = []
+
+    def place(self, name: str, hosts: Sequence[str]) -> Store:
+        self.hosts.append(hosts)
+        files = [self._at / file for file in ("issued.crt", "issued.key")]
+        for file in files:
+            file.write_text(" ".join(hosts))
+        return Store(name, self._at, "10.0.0.1", *files)
+
+    def running(self, store: Store) -> bool:
+        return True
+
+    def run(
+        self, command: Sequence[str | Path], *, stdin: str = "", user: str = "root", role: str = "stores"
+    ) -> str:
+        self.told.append(stdin)
+        return ""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="files are given to another user")
+def test_a_server_answers_for_its_proxies_once_they_lead_to_it(tmp_path: Path) -> None:
+    account = Account(tmp_path / "account.json")
+    running = Running(tmp_path)
+    (tmp_path / "usr/lib/postgresql/17/bin").mkdir(parents=True)
+    databases = Databases(running, account, Debian(tmp_path))
+    account.put(
+        DATABASE,
+        {
+            "identifier": "agents",
+            "address": "agents.rds",
+            "port": 5432,
+            "username": "admin",
+            "password": "p",
+        },
+    )
+    account.put(DATABASE_PROXY, {"name": "proxy", "endpoint": "proxy.rds"})
+    account.put(DATABASE_PROXY, {"name": "other", "endpoint": "other.rds"})
+    account.put(DATABASE_PROXY_TARGET, {"dbProxyName": "other", "dbInstanceIdentifier": "another"})
+    databases.ensure()
+    assert (tmp_path / "server.crt").read_text() == "agents.rds"
+    account.put(DATABASE_PROXY_TARGET, {"dbProxyName": "proxy", "dbInstanceIdentifier": "agents"})
+    databases.ensure()
+    assert (tmp_path / "server.crt").read_text() == "agents.rds proxy.rds"
+    assert "pg_reload_conf" in running.told[-1]

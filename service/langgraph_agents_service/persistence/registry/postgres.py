@@ -49,7 +49,9 @@ class PostgresRegistry:
 
     durable = True
 
-    def __init__(self, database: Database, *, lease_seconds: float, max_attempts: int) -> None:
+    def __init__(
+        self, database: Database, *, lease_seconds: float, max_attempts: int, relaxed: bool = True
+    ) -> None:
         self.worker_id = str(uuid.uuid4())
         self._database = database
         self.hold_seconds = lease_seconds
@@ -60,8 +62,11 @@ class PostgresRegistry:
             lambda items: self._flush_begins(items, statements.BEGIN_RUNS)
         )
         self._attended_begins: Batcher[_Begin, DictRow] = Batcher(
-            lambda items: self._flush_begins(items, statements.BEGIN_RUNS_RELAXED)
+            lambda items: self._flush_begins(
+                items, statements.BEGIN_RUNS_RELAXED if relaxed else statements.BEGIN_RUNS
+            )
         )
+        self._finish = statements.FINISH_RUNS_RELAXED if relaxed else statements.FINISH_RUNS
         self._finishes: Batcher[_Finish, RunStatus | None] = Batcher(self._flush_finishes)
         self._events: Batcher[tuple[str, Event], None] = Batcher(self._flush_events)
 
@@ -243,7 +248,7 @@ class PostgresRegistry:
             strict=True,
         )
         rows = await self._database.fetch(
-            statements.FINISH_RUNS,
+            self._finish,
             [*[list(column) for column in columns], self.worker_id],
             patient=True,
         )

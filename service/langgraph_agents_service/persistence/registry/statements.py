@@ -194,9 +194,9 @@ WITH item AS (
 )
 UPDATE agent_threads t
 SET status = ended.thread_status, error = ended.error, updated_at = now(), state_updated_at = now()
-FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id, ended.status AS recorded, {commit}""".replace(
-    "{commit}", _RELAXED
-)
+FROM ended WHERE t.thread_id = ended.thread_id RETURNING ended.run_id, ended.status AS recorded"""
+
+FINISH_RUNS_RELAXED = f"{FINISH_RUNS}, {_RELAXED}"
 
 
 def _threads_of(runs: str) -> str:
