@@ -13,6 +13,7 @@ from components.secrets.secrets import Secret
 from components.stores.cache_logins import PORT, login_secret, password
 from components.stores.cache_users import CacheClientArgs, CacheEngine, user_group
 from components.stores.clients import let_in
+from components.stores.final_snapshot import final_snapshot
 
 # Clients and engine are part of `CacheArgs`.
 __all__ = ["MAJORS", "Cache", "CacheArgs", "CacheClientArgs", "CacheEngine"]
@@ -256,7 +257,9 @@ class Cache(pulumi.ComponentResource):
             maintenance_window=args.maintenance_window,
             snapshot_window=args.snapshot_window if args.snapshot_retention_days else None,
             snapshot_retention_limit=args.snapshot_retention_days,
-            final_snapshot_identifier=f"{args.replication_group_id}-final" if args.protect else None,
+            final_snapshot_identifier=final_snapshot(self._name, args.replication_group_id, self)
+            if args.protect
+            else None,
             # Changes that restart nodes wait for the maintenance window.
             apply_immediately=False,
             tags={"Name": args.replication_group_id},

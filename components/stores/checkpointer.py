@@ -13,6 +13,7 @@ from components.secrets.encryption import encryption_key
 from components.secrets.secrets import Secret, SecretArgs
 from components.stores.clients import let_in
 from components.stores.database_uri import database_uri
+from components.stores.final_snapshot import final_snapshot
 from components.stores.max_connections import MEMORY_GIB, max_connections
 from components.stores.rds_monitoring import log_groups, monitoring_role
 
@@ -291,7 +292,9 @@ class Checkpointer(pulumi.ComponentResource):
             delete_automated_backups=not args.protect,
             deletion_protection=args.deletion_protection,
             skip_final_snapshot=not args.protect,
-            final_snapshot_identifier=f"{args.identifier}-final" if args.protect else None,
+            final_snapshot_identifier=final_snapshot(self._name, args.identifier, self)
+            if args.protect
+            else None,
             enabled_cloudwatch_logs_exports=list(_LOG_EXPORTS),
             performance_insights_enabled=args.performance_insights,
             performance_insights_kms_key_id=key.arn if args.performance_insights else None,

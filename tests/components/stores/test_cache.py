@@ -122,9 +122,12 @@ def test_slow_commands_are_logged_encrypted(record_resources: Record) -> None:
     assert all(g.inputs["kmsKeyId"] for g in made.of_type("aws:cloudwatch/logGroup:LogGroup"))
 
 
-def test_a_protected_cache_leaves_a_snapshot_under_a_fixed_name(record_resources: Record) -> None:
+def test_a_protected_cache_leaves_a_snapshot_under_a_name_that_no_other_takes(
+    record_resources: Record,
+) -> None:
     made = record_resources(lambda: Cache("cache", args(protect=True)))
-    assert made.named("cache-group").inputs["finalSnapshotIdentifier"] == "agents-final"
+    snapshot = made.named("cache-group").inputs["finalSnapshotIdentifier"]
+    assert re.fullmatch("agents-final-[0-9a-f]{8}", snapshot)
     assert protected(made) == {"cache-group", "cache-key", "cache-support-entry", "cache-research-entry"}
     assert "finalSnapshotIdentifier" not in group(record_resources)
 

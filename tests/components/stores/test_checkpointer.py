@@ -128,9 +128,11 @@ def test_only_a_major_upgrade_does_not_wait_for_the_maintenance_window(record_re
     assert instance(record_resources, allow_major_version_upgrade=True)["applyImmediately"]
 
 
-def test_a_protected_instance_leaves_a_snapshot_under_a_fixed_name(record_resources: Record) -> None:
+def test_a_protected_instance_leaves_a_snapshot_under_a_name_that_no_other_takes(
+    record_resources: Record,
+) -> None:
     kept = instance(record_resources, protect=True)
-    assert kept["finalSnapshotIdentifier"] == "agents-final"
+    assert re.fullmatch("agents-final-[0-9a-f]{8}", kept["finalSnapshotIdentifier"])
     assert kept["skipFinalSnapshot"] is False
     assert kept["deleteAutomatedBackups"] is False
     assert instance(record_resources)["skipFinalSnapshot"] is True
