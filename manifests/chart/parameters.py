@@ -29,6 +29,7 @@ _NAMING = frozenset(
     }
 )
 _PLACEMENT = ("imagePullSecrets", "nodeSelector", "priorityClassName", "tolerations", "affinity")
+_IMAGE = ("repository", "tag", "digest")
 _ENTRY = {"objectName", "objectType", "objectAlias"}
 
 
@@ -162,8 +163,14 @@ def _pod(chart: Chart, template: Object, resources: str, suffix: str = "") -> No
         chart.value(key, spec.get(key, empty))
         spec[key] = given(key) if key == "priorityClassName" else optional(key)
     container = spec["containers"][0]
-    _image(chart, container["image"])
-    container["image"] = expression('include "agent.image" .')
+    # LangGraph's Agent Server does not migrate: the service's image does.
+    other = suffix and _parts(container["image"]) != {k: chart.values["image"][k] for k in _IMAGE}
+    above = "migration." if other else ""
+    for key, part in _parts(container["image"]).items():
+        chart.value(f"{above}image.{key}", part)
+    container["image"] = expression(
+        f'include "agent.image" {"(dict `Values` .Values.migration)" if other else "."}'
+    )
     container["imagePullPolicy"] = chart.scalar("image.pullPolicy", container["imagePullPolicy"])
     container["resources"] = chart.block(resources, container["resources"])
     chart.value("serviceAccount.create", True)
@@ -192,13 +199,13 @@ def config_maps_of(volume: Object) -> list[Object]:
     return [each["configMap"] for each in sources if "configMap" in each]
 
 
-def _image(chart: Chart, text: str) -> None:
-    name, _, digest = text.partition("@")
+def _parts(image: str) -> dict[str, str]:
+    """An image's name, taken apart into values."""
+    name, _, digest = image.partition("@")
     repository, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         repository, tag = name, ""
-    for key, part in {"repository": repository, "tag": tag, "digest": digest}.items():
-        chart.value(f"image.{key}", part)
+    return dict(zip(_IMAGE, (repository, tag, digest), strict=True))
 
 
 def _job(chart: Chart, made: Object, suffix: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.__main__ import default_cache
+from sandbox.binaries import build
 from tests.e2e.harness import ROOT, Sandbox
 
 PROGRAM = (
@@ -30,6 +32,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     command = [sys.executable, "-m", "sandbox", "down", "--state", str(folder / "state")]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """Helm's command, built when the first test asks for it."""
+    build.ensure(default_cache(), [build.HELM])
+    return default_cache() / build.HELM.key / "bin" / "helm"
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ import yaml
 from manifests.chart.__main__ import main
 from preview.recording import manifests
 from preview.recording.program import make_plan
-from sandbox.__main__ import default_cache
-from sandbox.binaries import build
 from tests.preview.projects import ROOT, Settings, project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -29,13 +27,8 @@ _ANNOTATIONS = ("checksum/config", "checksum/secrets")
 _JOB = re.compile(r"(-migration-job)-\w{8}")
 # Emulated, as are its last six characters: the chart has the entry's name.
 _ARN = re.compile(r"arn:aws:secretsmanager:eu-central-1:123456789012:secret:([\w/-]+)-\w{6}")
+OTHER_IMAGE = f"registry.example.com/team/other:v2@sha256:{'1' * 64}"
 _OF_ADDONS = {"Middleware", "SecretProviderClass", "ScaledObject", "ExternalSecret"}
-
-
-@pytest.fixture(scope="session")
-def helm() -> Path:
-    build.ensure(default_cache(), [build.HELM])
-    return default_cache() / build.HELM.key / "bin" / "helm"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +62,14 @@ def _balanced(settings: Settings) -> None:
     settings["ingress"]["controller"] = "alb"
 
 
-@pytest.mark.parametrize("change", [_pooled, _queue, _workers, _balanced])
+def _agent_server(settings: Settings) -> None:
+    secrets = [{"name": "LANGGRAPH_CLOUD_LICENSE_KEY", "source": "manual"}]
+    settings["agents"][0] |= {"runtime": "langgraph-server", "image": OTHER_IMAGE, "secrets": secrets}
+    settings["agents"][0]["env"] = {"LANGGRAPH_AUTH_TYPE": "noop"}
+    del settings["agents"][0]["model"]
+
+
+@pytest.mark.parametrize("change", [_pooled, _queue, _workers, _balanced, _agent_server])
 def test_so_is_that_of_a_stack_of_another_shape(
     change: Callable[[Settings], None], helm: Path, tmp_path: Path
 ) -> None:
