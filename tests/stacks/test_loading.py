@@ -156,6 +156,7 @@ CASES: list[tuple[str, str, Any, str, str]] = [
     ("dev", "agents.0.name", "database-certificates", "agents[0].name", "taken"),
     ("dev", "agents.0.name", "pg-x", "agents[0].name", "its role in PostgreSQL with pg_"),
     ("dev", "agents.0.name", "rds-superuser", "agents[0].name", "with rds_"),
+    ("dev", "agents.0.name", "rdsproxyadmin", "agents[0].name", "with rdsproxyadmin"),
     ("dev", "agents.0.name", "support-migrate", "agents[0].name", "ends with"),
     (
         "dev",
