@@ -250,7 +250,9 @@ def _how(change: Change, found: tuple[Effect, ...]) -> str:
     if refused.row.does is Does.REFUSED:
         return f"{properties}: refused, {refused.row.says}"
     if not away:
-        return "changed in place, without a restart"
+        waits = all(effect.in_window for effect in found)
+        when = f", in the maintenance window ({_window(change.resource.inputs)})" if waits else ""
+        return f"changed in place, without a restart{when}"
     names = [path for effect in away for path in effect.properties]
     longest = max(effect.row.minutes for effect in away if effect.row)
     waits = all(effect.in_window for effect in away)

@@ -147,6 +147,8 @@ _CONDITIONS: Mapping[str, Callable[[_Change], bool]] = {
     "a minimum above the number of nodes": lambda change: (
         (change.after or {}).get("minSize", 0) > (change.before or {}).get("desiredSize", 0)
     ),
+    "comes": lambda change: bool(change.after) and not change.before,
+    "TLS becomes required": lambda change: change.after == "required",
     "one and then another": lambda change: bool(change.before and change.after),
     "shorter": lambda change: len(change.after or ()) < len(change.before or ()),
     "none stays": lambda change: not set(change.before or ()) & set(change.after or ()),

@@ -127,7 +127,9 @@ def test_a_resized_database_is_first_and_told_to_restart(tmp_path: Path, dev: Pl
 def test_a_larger_disk_is_no_restart(tmp_path: Path, dev: Plan) -> None:
     reported = _report(tmp_path, dev, _in("database", allocatedStorage=40))
     assert reported.diff.headline == "+0 ~1 ±0 -0"
-    assert reported.impact.stores[0].how == "changed in place, without a restart"
+    assert reported.impact.stores[0].how == (
+        "changed in place, without a restart, in the maintenance window (sun:03:30-sun:04:30)"
+    )
     assert reported.impact.failures == ()
 
 

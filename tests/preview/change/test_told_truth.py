@@ -235,7 +235,9 @@ def test_a_disk_does_not_shrink(tmp_path: Path) -> None:
 def test_a_disk_that_grows_does_not_shrink_again(tmp_path: Path) -> None:
     found = judged(tmp_path, _in("database", allocatedStorage=200))
     assert refused(found) == {}
-    assert found.stores[0].how == "changed in place, without a restart"
+    assert found.stores[0].how == (
+        "changed in place, without a restart, in the maintenance window (sun:03:30-sun:04:30)"
+    )
     assert found.one_way == ("database-instance, allocatedStorage: RDS cannot make a disk smaller",)
 
 
