@@ -23,6 +23,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "aws:elasticache/userGroup:UserGroup": {"userGroupId": "agents-users"},
     "aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup": {"dbProxyName": "agents"},
     "aws:eks/cluster:Cluster": {"vpcConfig": {"subnetIds": ["subnet-1"]}},
+    "aws:sns/topicPolicy:TopicPolicy": {"arn": "arn:aws:sns:eu-central-1:123456789012:agents"},
     "aws:sqs/queuePolicy:QueuePolicy": {
         "queueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/agents"
     },
