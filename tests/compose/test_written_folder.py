@@ -152,7 +152,7 @@ def test_an_agent_with_the_model_that_needs_no_provider_needs_nothing(
     assert "Fill these in" not in (tmp_path / "README.md").read_text()
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.from_regex(r"sk-[A-Za-z0-9$'\"{}: #]{12,40}", fullmatch=True))
 def test_no_value_of_a_secret_stands_outside_of_secrets(tmp_path: Path, key: str) -> None:
     folder = tmp_path / "out"

@@ -21,7 +21,6 @@ schema = schemathesis.openapi.from_dict(_app.api.openapi())
 @schema.parametrize()
 @settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(hypothesis.HealthCheck),
 )

@@ -103,7 +103,7 @@ _POLICIES = st.lists(
 _RULES = st.builds(Rules, _POLICIES, st.sampled_from([0, 30, 300]), st.sampled_from(Select))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     up=_RULES,
     down=_RULES,
@@ -119,7 +119,7 @@ def test_replicas_never_leave_the_bounds(
     assert all(least <= replicas <= least + more for replicas in series)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     pods=st.integers(1, 5),
     period=st.sampled_from([15, 60, 180]),

@@ -186,7 +186,7 @@ def test_the_documents_strategy_follows_every_step_of_a_load() -> None:
 RATES = st.lists(st.sampled_from([0, 1, 30, 300, 1500]), min_size=1, max_size=4).filter(any)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rates=RATES,
     run=st.sampled_from([1.0, 20.0, 300.0]),

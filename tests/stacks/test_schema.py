@@ -64,7 +64,7 @@ def test_the_examples_of_the_documents_hold_to_the_schema() -> None:
     assert [(name, found) for name, example in shown if (found := problems(example, whole=False))] == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(stack_files)
 def test_what_the_program_accepts_the_schema_accepts(stack_file: dict[str, Any]) -> None:
     try:

@@ -90,7 +90,7 @@ stack_files = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(stack_files)
 def test_an_accepted_stack_file_composes_and_a_refused_one_names_its_fields(file: dict[str, Any]) -> None:
     problems = refused(file, "any")
@@ -138,7 +138,7 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(sorted(paths(settings_of("prod")), key=str)), value=values)
 def test_whatever_stands_in_one_place_of_a_stack_file_is_taken_or_refused_there_with_a_remedy(
     place: tuple[Any, ...], value: Any

@@ -223,7 +223,7 @@ def test_policies_read_settings_of_any_other_program_as_well() -> None:
     assert policy_settings({"production": True, "colour": "blue"}, stack="dev").production is True
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     stack=st.sampled_from(["dev", "prod"]),
     breaks=st.lists(st.tuples(st.integers(0, 10**6), values), min_size=1, max_size=4),

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
@@ -43,7 +43,6 @@ def _plain(result: Any) -> Any:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "ann", "bob"]), _ops), max_size=30))
-@settings(deadline=None)
 def test_every_owner_gets_what_a_store_of_its_own_would_answer(history: Sequence[tuple[str, Op]]) -> None:
     async def answers() -> None:
         together = ScopedStore(InMemoryStore(), whose.get)
