@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 
 from tests.service.serving import Served, serving
@@ -17,13 +18,19 @@ def gauge(state: str) -> float:
     return REGISTRY.get_sample_value("agent_sync_threads", {"state": state}) or 0.0
 
 
-async def all_rest() -> None:
+async def all_rest(seconds: float = 5) -> None:
     """A thread is free a moment after its run has ended."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(seconds):
         while True:
             if gauge("busy") == gauge("waiting") == 0:
                 break
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+async def _all_rest_before() -> None:
+    """The metrics are the process's, and a node of another test may sleep for a minute after its run was cancelled."""
+    await all_rest(90)
 
 
 async def all_of(served: Served, seconds: float) -> tuple[float, float, float]:

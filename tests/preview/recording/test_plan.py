@@ -109,6 +109,6 @@ def test_a_defect_of_the_program_is_reported_with_its_line(tmp_path: Path) -> No
 
 
 def test_a_resource_that_nothing_emulates_is_refused_with_where_to_add_it(tmp_path: Path) -> None:
-    (project(tmp_path) / "__main__.py").write_text("import pulumi_aws as aws\naws.sns.Topic('topic')\n")
-    with pytest.raises(ProgramError, match=r"aws:sns/topic:Topic is not emulated: add it to KINDS"):
+    (project(tmp_path) / "__main__.py").write_text("import pulumi_aws as aws\naws.s3.Bucket('bucket')\n")
+    with pytest.raises(ProgramError, match=r"aws:s3/bucket:Bucket is not emulated: add it to KINDS"):
         make_plan("dev", tmp_path)
