@@ -58,7 +58,8 @@ class Traefik(pulumi.ComponentResource):
                 name=NAMESPACE,
                 labels={**args.labels, **RESTRICTED, **readiness_gate(auto_mode=args.auto_mode)},
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            # Deleted, with all that stands in it, before what made the load balancer: nobody else ends its finalizer.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.run_after)),
         )
         self.release = k8s.helm.v3.Release(
             f"{name}-release",

@@ -156,6 +156,21 @@ def test_what_is_awaited_comes_after_the_pods_that_it_is_awaited_for(stack_name:
         assert service.urn in closure(stack, ingress)
 
 
+@pytest.mark.parametrize("controller", ["traefik", "alb"])
+def test_what_has_a_load_balancer_is_gone_before_the_controller_that_takes_it_away(controller: str) -> None:
+    """Pulumi deletes in the opposite order, and the controller's finalizers hold objects until it has done its part."""
+    stack = record_with("dev", changed("dev", "ingress.controller", controller))
+    release = stack.named("load-balancer-controller-release").urn
+    held = [
+        each
+        for each in stack.resources.values()
+        if each.name in {"traefik-namespace", "traefik-release"} or each.type.endswith(":Ingress")
+    ]
+    assert held
+    for resource in held:
+        assert release in closure(stack, resource), resource.urn
+
+
 def test_agents_do_not_wait_for_each_other(prod: Recording) -> None:
     def of(agent: str) -> set[str]:
         root = prod.named(agent).urn
