@@ -12,7 +12,8 @@ from sandbox.cluster.api import Api
 from sandbox.cluster.controlplane import running_endpoint
 from tests.e2e.harness import Sandbox, needs_a_real_node
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+# For the night: a node of its own, for what the sandbox emulates.
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly, pytest.mark.timeout(1800)]
 
 # Prints by whose name the server of the agent's own connection was verified, and who answers.
 _WHO = """
