@@ -1,6 +1,7 @@
 """A real node of one sandbox, from its namespaces to the moment when it is Ready."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sandbox.binaries.build import Engine
@@ -57,11 +58,13 @@ class Node:
             SandboxError: it does not become Ready; with its condition's words.
         """
         with step("Node"):
+            # The API server has it to the second.
+            began = datetime.now(UTC).replace(microsecond=0)
             self.containers.start(str(self.addresses.pods))
             self.dns.start(self.addresses, kubeconfig)
             self._kubelet.start(self._name, endpoint, self.addresses, topology)
             deadline = time.monotonic() + _READY_SECONDS
-            while (obstacle := self._obstacle(api)) is not None:
+            while (obstacle := self._obstacle(api, began)) is not None:
                 if time.monotonic() > deadline:
                     raise SandboxError(
                         f"the node is not Ready after {_READY_SECONDS:.0f} s: {obstacle}; see kubelet.log and"
@@ -69,9 +72,11 @@ class Node:
                     )
                 time.sleep(0.2)
             for role in set(ROLES) - processes.running(self._state.id).keys():
-                raise SandboxError(f"{role} ended at its start; see {self._state.logs / role}.log")
+                log = self._state.logs / f"{role}.log"
+                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-12:])
+                raise SandboxError(f"{role} ended at its start; the end of {log}:\n  {words}")
 
-    def _obstacle(self, api: Api) -> str | None:
+    def _obstacle(self, api: Api, began: datetime) -> str | None:
         live = api.get("v1", "Node", None, self._name)
         if live is None:
             return "the kubelet has not registered it"
@@ -81,6 +86,9 @@ class Node:
         )
         if ready.get("status") != "True":
             return str(ready.get("message", "it tells no condition"))
+        # After a crash the API server still has what the former kubelet said.
+        if datetime.fromisoformat(ready["lastHeartbeatTime"]) < began:
+            return "the kubelet has said nothing since it was started"
         # The controller takes the taint away a moment later, and pods are kept off until then.
         taints = live["spec"].get("taints") or []
         return f"it is tainted {taints[0]['key']}" if taints else None
