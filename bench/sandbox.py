@@ -77,8 +77,11 @@ async def _until(here: Path, given: object, right: dict[str, object]) -> float:
     async with asyncio.timeout(300), _orders(State(here / "state", STACK)).client() as client:
         while seen is None:
             answer = await client.post("/runs/wait", json={"assistant_id": "orders", "input": given})
+            answer.raise_for_status()
             if right.items() <= answer.json().items():
                 seen = time.monotonic() - began
+            # Slower than the agent's rate limit.
+            await asyncio.sleep(0.25)
     await change
     return seen
 
