@@ -13,7 +13,7 @@ from pathlib import Path
 
 from compose.services import names_of
 from compose.writing import COMPOSE, Written, write
-from sandbox.common.command import Parser, short
+from sandbox.common.command import Parser, short, show_error
 from sandbox.common.console import console
 from sandbox.common.errors import InputError, SandboxError
 from stacks.loading import SettingsError
@@ -35,10 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (StackFileError, SettingsError) as error:
             raise InputError(str(error)) from None
     except SandboxError as error:
-        if "--json" in arguments:
-            print(json.dumps({"error": str(error)}, indent=2))
-        else:
-            print(f"compose: {error}", file=sys.stderr)
+        show_error(error, "compose", arguments)
         return error.exit_code
     print(_json(named, written) if options.json else _told(named, written))
     return 0

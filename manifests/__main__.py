@@ -19,7 +19,7 @@ from typing import Any  # noqa: E402
 
 from manifests import folder, kustomize  # noqa: E402
 from manifests.objects import ClusterObjects, cluster_objects  # noqa: E402
-from sandbox.common.command import Parser, short  # noqa: E402
+from sandbox.common.command import Parser, short, show_error, stacks_of  # noqa: E402
 from sandbox.common.errors import InputError, SandboxError  # noqa: E402
 
 
@@ -34,10 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files = kustomize.files(stacks)
         folder.replace(out.absolute(), files, kustomize.MARKED)
     except SandboxError as error:
-        if "--json" in arguments:
-            print(json.dumps({"error": str(error)}, indent=2))
-        else:
-            print(f"manifests: {error}", file=sys.stderr)
+        show_error(error, "manifests", arguments)
         return error.exit_code
     result = _result(out, stacks, files)
     print(json.dumps(result, indent=2) if options.json else _told(result))
@@ -58,7 +55,7 @@ def _recorded(names: Sequence[str], project: Path) -> dict[str, ClusterObjects]:
 
 
 def _stacks_of(project: Path) -> list[str]:
-    names = [file.name.split(".")[1] for file in sorted(project.glob("Pulumi.*.yaml"))]
+    names = stacks_of(project)
     if not names:
         raise InputError(
             f"{project} has no Pulumi.<stack>.yaml: go to the folder of Pulumi.yaml, or name it by --project"

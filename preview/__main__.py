@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING  # noqa: E402
 from preview.recording.base import base_plan  # noqa: E402
 from preview.recording.plan import Plan  # noqa: E402
 from preview.recording.program import make_plan  # noqa: E402
-from sandbox.common.command import WIDTH, Parser, short  # noqa: E402
+from sandbox.common.command import WIDTH, Parser, short, show_error  # noqa: E402
 from sandbox.common.errors import InputError, SandboxError  # noqa: E402
 from sandbox.engine import stackfile  # noqa: E402
 
@@ -45,12 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _explain(options)
         return _preview(options)
     except SandboxError as error:
-        if "--json" in arguments:
-            from preview.report.machine import error_as_json
-
-            print(error_as_json(str(error)), end="")
-        else:
-            print(f"preview: {error}", file=sys.stderr)
+        show_error(error, "preview", arguments)
         return _USAGE
 
 

@@ -6,7 +6,6 @@ Exit codes: 0 it was replayed, 2 what was given is wrong, or the program fails.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from preview.recording.start import fast_start
 fast_start()
 
 from preview.recording.program import make_plan  # noqa: E402
-from sandbox.common.command import WIDTH, Parser, short  # noqa: E402
+from sandbox.common.command import WIDTH, Parser, short, show_error  # noqa: E402
 from sandbox.common.console import Step, console, step  # noqa: E402
 from sandbox.common.errors import SandboxError  # noqa: E402
 from simulate.trace import find, load, shipped  # noqa: E402
@@ -30,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _simulate(_parser().parse_args(arguments))
     except SandboxError as error:
-        if "--json" in arguments:
-            print(json.dumps({"error": str(error)}, indent=2))
-        else:
-            print(f"simulate: {error}", file=sys.stderr)
+        show_error(error, "simulate", arguments)
         return _USAGE
 
 

@@ -19,7 +19,7 @@ from pathlib import Path  # noqa: E402
 from manifests import folder  # noqa: E402
 from manifests.chart import chart  # noqa: E402
 from manifests.objects import cluster_objects  # noqa: E402
-from sandbox.common.command import Parser, short  # noqa: E402
+from sandbox.common.command import Parser, short, show_error  # noqa: E402
 from sandbox.common.errors import SandboxError  # noqa: E402
 
 
@@ -39,10 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for agent, files in written.items():
             folder.replace(out / agent, files, chart.MARKED)
     except SandboxError as error:
-        if "--json" in arguments:
-            print(json.dumps({"error": str(error)}, indent=2))
-        else:
-            print(f"chart: {error}", file=sys.stderr)
+        show_error(error, "chart", arguments)
         return error.exit_code
     tries = {
         agent: f"helm install {agent} {short(out / agent)} --namespace"

@@ -54,11 +54,6 @@ def explanations_as_json(explanations: list[Explanation]) -> str:
     return _text([{**_fields(e), "resource": _brief(e.resource)} for e in explanations])
 
 
-def error_as_json(message: str) -> str:
-    """A message instead of a result."""
-    return _text({"error": message})
-
-
 def _change(change: Change, after: Plan) -> dict[str, Any]:
     return {
         "status": change.status,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.cluster.nodes import NodeGroup, Topology
+from sandbox.common.command import stacks_of
 from sandbox.common.errors import InputError
 from stacks import reading
 from stacks.instance_types import node_size
@@ -121,8 +122,7 @@ def load(project: Path, stack: str) -> StackFile:
     """
     path = project / f"Pulumi.{stack}.yaml"
     if not path.exists():
-        known = sorted(file.name.split(".")[1] for file in project.glob("Pulumi.*.yaml"))
-        raise InputError(f"there is no {path}: give STACK={' or STACK='.join(known) or '<name>'}")
+        raise InputError(f"there is no {path}: give STACK={' or STACK='.join(stacks_of(project)) or '<name>'}")
     found = _read(path)
     return StackFile(path, found.content, found.numbers)
 
