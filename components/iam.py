@@ -16,6 +16,22 @@ def document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": _VERSION, "Statement": list(statements)})
 
 
+def encrypted_only(action: str, resource: pulumi.Input[str]) -> Statement:
+    """The statement of a resource's policy that refuses whoever comes without TLS.
+
+    Args:
+        action: all that anybody may do there.
+        resource: its ARN.
+    """
+    return {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
 def trust(
     service: str, *, actions: Sequence[str] = ("sts:AssumeRole",), conditions: Mapping[str, Any] | None = None
 ) -> pulumi.Output[str]:

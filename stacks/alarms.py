@@ -4,7 +4,6 @@ import pulumi
 
 from components.alarms.alarms import Alarm, Alarms, cache_alarms, database_alarms, nat_alarms
 from components.alarms.topic import AlarmTopic, AlarmTopicArgs
-from components.naming import ELASTICACHE_REPLICATION_GROUP_ID, safe_name
 from components.network.network import Network
 from components.stores.cache import Cache
 from components.stores.checkpointer import Checkpointer
@@ -43,8 +42,7 @@ def _wanted(settings: Settings, platform: Platform) -> list[Alarm]:
             allocated_storage_gib=settings.database.allocated_storage,
         )
     if isinstance(platform.cache, Cache):
-        name = safe_name(platform.name, limit=ELASTICACHE_REPLICATION_GROUP_ID)
-        alarms += cache_alarms(name, replicas=settings.cache.replicas)
+        alarms += cache_alarms(platform.cache.replication_group_id, replicas=settings.cache.replicas)
     if isinstance(platform.network, Network):
         alarms += nat_alarms(platform.network.nat_gateway_ids)
     return alarms

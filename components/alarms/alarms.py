@@ -50,6 +50,43 @@ class Alarm:
     below: float | None = None
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """One thing that AWS measures.
+
+    Attributes:
+        name: begins the names of its alarms.
+        kind: begins the names of their sections, which all of a kind share.
+    """
+
+    name: str
+    kind: str
+    namespace: str
+    dimensions: Mapping[str, pulumi.Input[str]]
+
+    def alarm(
+        self,
+        what: str,
+        says: str,
+        metric: str,
+        *,
+        above: float | None = None,
+        below: float | None = None,
+        statistic: str = "Average",
+    ) -> Alarm:
+        return Alarm(
+            what=f"{self.name}-{what}",
+            section=f"{self.kind}-{what}",
+            says=says,
+            namespace=self.namespace,
+            metric=metric,
+            statistic=statistic,
+            dimensions=self.dimensions,
+            above=above,
+            below=below,
+        )
+
+
 def database_alarms(
     identifier: pulumi.Input[str], *, instance_class: str, allocated_storage_gib: int
 ) -> Iterator[Alarm]:
@@ -58,22 +95,7 @@ def database_alarms(
     Raises:
         ValueError: the instance class is not known.
     """
-
-    def alarm(
-        what: str, says: str, metric: str, *, above: float | None = None, below: float | None = None
-    ) -> Alarm:
-        return Alarm(
-            what=f"database-{what}",
-            section=f"database-{what}",
-            says=says,
-            namespace="AWS/RDS",
-            metric=metric,
-            statistic="Average",
-            dimensions={"DBInstanceIdentifier": identifier},
-            above=above,
-            below=below,
-        )
-
+    alarm = _Watched("database", "database", "AWS/RDS", {"DBInstanceIdentifier": identifier}).alarm
     connections = max_connections(instance_class)
     yield alarm("cpu", "The database's processors are busy", "CPUUtilization", above=_BUSY_PERCENT)
     yield alarm(
@@ -102,63 +124,39 @@ def database_alarms(
     )
 
 
-def cache_alarms(replication_group_id: str, *, replicas: int) -> Iterator[Alarm]:
+def cache_alarms(replication_group_id: pulumi.Input[str], *, replicas: int) -> Iterator[Alarm]:
     """Of each node of an ElastiCache replication group, whose names AWS numbers."""
     for number in range(1, 2 + replicas):
-
-        def alarm(
-            what: str,
-            says: str,
-            metric: str,
-            above: float,
-            *,
-            statistic: str = "Average",
-            number: int = number,
-        ) -> Alarm:
-            return Alarm(
-                what=f"cache-{number}-{what}",
-                section=f"cache-{what}",
-                says=says,
-                namespace="AWS/ElastiCache",
-                metric=metric,
-                statistic=statistic,
-                dimensions={"CacheClusterId": f"{replication_group_id}-{number:03}"},
-                above=above,
-            )
-
-        yield alarm("cpu", "The cache's engine is busy", "EngineCPUUtilization", _BUSY_PERCENT)
+        node = pulumi.Output.concat(replication_group_id, f"-{number:03}")
+        alarm = _Watched(f"cache-{number}", "cache", "AWS/ElastiCache", {"CacheClusterId": node}).alarm
+        yield alarm("cpu", "The cache's engine is busy", "EngineCPUUtilization", above=_BUSY_PERCENT)
         yield alarm(
-            "memory", "The cache is nearly full", "DatabaseMemoryUsagePercentage", _FULL_CACHE_PERCENT
+            "memory", "The cache is nearly full", "DatabaseMemoryUsagePercentage", above=_FULL_CACHE_PERCENT
         )
         yield alarm(
-            "evictions", "The cache throws out what agents still want", "Evictions", 0, statistic="Sum"
+            "evictions", "The cache throws out what agents still want", "Evictions", above=0, statistic="Sum"
         )
         if replicas:
             yield alarm(
                 "lag",
                 "A replica of the cache is behind: a failover would lose writes",
                 "ReplicationLag",
-                _LAG_SECONDS,
+                above=_LAG_SECONDS,
             )
 
 
 def nat_alarms(gateways: Sequence[pulumi.Input[str]]) -> Iterator[Alarm]:
     """Of each NAT gateway, by its id: requests to models go through them."""
     for number, gateway in enumerate(gateways, start=1):
-        for what, says, metric in (
-            ("ports", "A NAT gateway has no port left for new connections", "ErrorPortAllocation"),
-            ("drops", "A NAT gateway drops packets", "PacketsDropCount"),
-        ):
-            yield Alarm(
-                what=f"nat-{number}-{what}",
-                section=f"nat-{what}",
-                says=says,
-                namespace="AWS/NATGateway",
-                metric=metric,
-                statistic="Sum",
-                dimensions={"NatGatewayId": gateway},
-                above=0,
-            )
+        alarm = _Watched(f"nat-{number}", "nat", "AWS/NATGateway", {"NatGatewayId": gateway}).alarm
+        yield alarm(
+            "ports",
+            "A NAT gateway has no port left for new connections",
+            "ErrorPortAllocation",
+            above=0,
+            statistic="Sum",
+        )
+        yield alarm("drops", "A NAT gateway drops packets", "PacketsDropCount", above=0, statistic="Sum")
 
 
 class Alarms(pulumi.ComponentResource):

@@ -80,13 +80,7 @@ class AlarmTopic(pulumi.ComponentResource):
                         "Resource": topic.arn,
                         "Condition": ours,
                     },
-                    {
-                        "Effect": "Deny",
-                        "Principal": "*",
-                        "Action": "sns:Publish",
-                        "Resource": topic.arn,
-                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                    },
+                    iam.encrypted_only("sns:Publish", topic.arn),
                 ]
             ),
             opts=child,

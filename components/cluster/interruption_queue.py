@@ -77,13 +77,7 @@ class InterruptionQueue(pulumi.ComponentResource):
                         # No rule of somebody else's account may write here.
                         "Condition": {"ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}},
                     },
-                    {
-                        "Effect": "Deny",
-                        "Principal": "*",
-                        "Action": "sqs:*",
-                        "Resource": queue.arn,
-                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                    },
+                    iam.encrypted_only("sqs:*", queue.arn),
                 ]
             ),
             opts=child,

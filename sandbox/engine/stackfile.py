@@ -122,7 +122,9 @@ def load(project: Path, stack: str) -> StackFile:
     """
     path = project / f"Pulumi.{stack}.yaml"
     if not path.exists():
-        raise InputError(f"there is no {path}: give STACK={' or STACK='.join(stacks_of(project)) or '<name>'}")
+        raise InputError(
+            f"there is no {path}: give STACK={' or STACK='.join(stacks_of(project)) or '<name>'}"
+        )
     found = _read(path)
     return StackFile(path, found.content, found.numbers)
 
