@@ -6,7 +6,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,17 +116,13 @@ class LocalAgents:
         while not _ready(port):
             if started.poll() is not None or time.monotonic() > deadline:
                 self._stop(name)
-                words = "\n  ".join(_last(log))
+                words = "\n  ".join(processes.last_lines(log, 5))
                 return f"the end of {log}:\n  {words}"
             time.sleep(0.2)
         return ""
 
     def _stop(self, name: str) -> None:
         processes.stop(processes.running(self._state.id).get(_role(name), []), LOCAL_GRACE)
-
-
-def _last(log: Path) -> Sequence[str]:
-    return log.read_text(errors="replace").splitlines()[-5:]
 
 
 def _role(name: str) -> str:

@@ -253,7 +253,7 @@ class ControlPlane:
 
     def _ended(self, role: str) -> EndedError:
         log = self.state.logs / f"{role}.log"
-        end = log.read_text(errors="replace").splitlines()[-12:]
+        end = processes.last_lines(log, 12)
         if any("address already in use" in line for line in end):
             return PortTakenError(end[-1])
         words = "\n  ".join(line[:400] for line in end)

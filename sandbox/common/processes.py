@@ -47,6 +47,11 @@ def start(
         )
 
 
+def last_lines(log: Path, count: int) -> list[str]:
+    """The end of what a process said."""
+    return log.read_text(errors="replace").splitlines()[-count:]
+
+
 def running(sandbox_id: str) -> dict[str, list[psutil.Process]]:
     """The live processes of a sandbox by their role."""
     found: dict[str, list[psutil.Process]] = {}

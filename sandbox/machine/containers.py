@@ -99,7 +99,7 @@ class Containers:
         deadline = time.monotonic() + _START_SECONDS
         while self._control("version").returncode:
             if started.poll() is not None or time.monotonic() > deadline:
-                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
+                words = "\n  ".join(processes.last_lines(log, 5))
                 raise SandboxError(f"containerd does not answer; the end of {log}:\n  {words}")
             time.sleep(0.1)
         if not self.has(_PAUSE):

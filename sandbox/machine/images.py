@@ -107,7 +107,7 @@ class Builder:
             with log.open("w") as output:
                 done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            words = "\n  ".join(log.read_text(errors="replace").splitlines()[-15:])
+            words = "\n  ".join(processes.last_lines(log, 15))
             raise SandboxError(f"the image could not be built; the end of {log}:\n  {words}")
         return str(json.loads(metadata.read_text())["containerimage.digest"])
 
@@ -148,7 +148,7 @@ class Builder:
         probe = [str(self._binaries / "buildctl"), f"--addr={address}", "debug", "workers"]
         while subprocess.run(probe, capture_output=True, check=False).returncode:
             if started.poll() is not None or time.monotonic() > deadline:
-                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
+                words = "\n  ".join(processes.last_lines(log, 5))
                 raise SandboxError(f"BuildKit does not answer; the end of {log}:\n  {words}")
             time.sleep(0.1)
 

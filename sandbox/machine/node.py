@@ -73,7 +73,7 @@ class Node:
                 time.sleep(0.2)
             for role in set(ROLES) - processes.running(self._state.id).keys():
                 log = self._state.logs / f"{role}.log"
-                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-12:])
+                words = "\n  ".join(processes.last_lines(log, 12))
                 raise SandboxError(f"{role} ended at its start; the end of {log}:\n  {words}")
 
     def _obstacle(self, api: Api, began: datetime) -> str | None:

@@ -102,7 +102,7 @@ class Stores:
         probe = [*self._namespaces.visit, *map(str, ready)]
         while subprocess.run(probe, capture_output=True, check=False).returncode:
             if started.poll() is not None or time.monotonic() > deadline:
-                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
+                words = "\n  ".join(processes.last_lines(log, 5))
                 raise SandboxError(f"{store.role} did not start; the end of {log}:\n  {words}")
             time.sleep(0.05)
 

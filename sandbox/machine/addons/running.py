@@ -113,7 +113,7 @@ class Addons:
             if ended or time.monotonic() > deadline:
                 late = f"does not serve after {_START_SECONDS:.0f} s: {obstacle}"
                 log = self._log(addon)
-                words = "\n  ".join(log.read_text(errors="replace").splitlines()[-5:])
+                words = "\n  ".join(processes.last_lines(log, 5))
                 raise SandboxError(f"{addon.role} {'ended' if ended else late}\nThe end of {log}:\n  {words}")
             time.sleep(0.3)
 
