@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compose.pins import POSTGRES, VALKEY
-from manifests.chart.parameters import Chart, add, config_maps_of
+from manifests.chart.parameters import NAMESPACE, Chart, add, config_maps_of, release_labels
 from manifests.chart.schema import schema
 from manifests.chart.template import expression, template
 from manifests.folder import header
@@ -106,17 +106,13 @@ def _certificates(found: ClusterObjects, own: Sequence[Object]) -> list[Object]:
 
 
 def _add_certificates(chart: Chart, manifest: Object) -> None:
-    labels = {**manifest["metadata"]["labels"]}
-    labels["app.kubernetes.io/instance"] = expression(".Release.Name")
-    labels["app.kubernetes.io/managed-by"] = expression(".Release.Service")
-    labels["helm.sh/chart"] = expression('include "agent.chart" .')
     chart.value("database.certificates.create", True)
     chart.templates["database-certificates"] = {
         **manifest,
         "metadata": {
             "name": chart.scalar("database.certificates.name", manifest["metadata"]["name"]),
-            "namespace": expression(".Release.Namespace"),
-            "labels": labels,
+            "namespace": NAMESPACE,
+            "labels": release_labels(manifest["metadata"]["labels"]),
         },
         "data": chart.block("database.certificates.data", manifest["data"]),
     }

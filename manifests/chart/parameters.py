@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,12 @@ from manifests.chart.template import Hole, action, block, expression, given, inc
 from manifests.objects import Object, with_texts
 
 _FULLNAME = expression('include "agent.fullname" .')
-_NAMESPACE = expression(".Release.Namespace")
+NAMESPACE = expression(".Release.Namespace")
+_CHART = expression('include "agent.chart" .')
+_RELEASE = {
+    "app.kubernetes.io/instance": expression(".Release.Name"),
+    "app.kubernetes.io/managed-by": expression(".Release.Service"),
+}
 _NAME = "app.kubernetes.io/name"
 _MIDDLEWARES = "traefik.ingress.kubernetes.io/router.middlewares"
 # Where an agent's name, or one that begins with it, names an object: the key above, and the key itself.
@@ -78,8 +84,8 @@ def add(chart: Chart, manifest: Object) -> None:
     suffix = name.removeprefix(chart.agent)
     made = _named(chart, with_texts(manifest, str))
     made["metadata"] = {"name": "", "namespace": "", **made["metadata"]}
-    made["metadata"]["namespace"] = _NAMESPACE
-    made["metadata"]["labels"]["helm.sh/chart"] = expression('include "agent.chart" .')
+    made["metadata"]["namespace"] = NAMESPACE
+    made["metadata"]["labels"]["helm.sh/chart"] = _CHART
     maker = _MAKERS.get(kind)
     file = f"{_FILES.get(kind, kind.lower())}{suffix}"
     if maker is not None:
@@ -94,13 +100,7 @@ def _named(chart: Chart, content: Any, above: str = "", key: str = "") -> Any:
     """The object by the names of its release."""
     if isinstance(content, dict):
         inner = {k: _named(chart, v, key, k) for k, v in content.items()}
-        if key == "labels":
-            found = {
-                "app.kubernetes.io/instance": ".Release.Name",
-                "app.kubernetes.io/managed-by": ".Release.Service",
-            }
-            inner |= {label: expression(text) for label, text in found.items() if label in inner}
-        return inner
+        return _of_release(inner) if key == "labels" else inner
     if isinstance(content, list):
         return [_named(chart, each, above, key) for each in content]
     if not isinstance(content, str):
@@ -109,9 +109,18 @@ def _named(chart: Chart, content: Any, above: str = "", key: str = "") -> Any:
         return _FULLNAME + content.removeprefix(chart.agent)
     for joined in ("{0}.{1}.svc", "{1}-{0}-"):
         content = content.replace(
-            joined.format(chart.agent, chart.namespace), joined.format(_FULLNAME, _NAMESPACE)
+            joined.format(chart.agent, chart.namespace), joined.format(_FULLNAME, NAMESPACE)
         )
     return content
+
+
+def release_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels of an object as its release has them."""
+    return {**_of_release(labels), "helm.sh/chart": _CHART}
+
+
+def _of_release(labels: Mapping[str, str]) -> dict[str, str]:
+    return {label: _RELEASE.get(label, text) for label, text in labels.items()}
 
 
 def _prefix(suffix: str) -> str:
@@ -121,13 +130,8 @@ def _prefix(suffix: str) -> str:
 
 def _deployment(chart: Chart, made: Object, suffix: str) -> str:
     prefix, template = _prefix(suffix), made["spec"]["template"]
-    if prefix:
-        made["spec"]["replicas"] = when(
-            f"not .Values.{prefix}autoscaling.enabled", action(f".Values.{prefix}replicaCount")
-        )
-    else:
-        made["spec"]["replicas"] = when("not .Values.autoscaling.enabled", action(".Values.replicaCount"))
-    chart.value(f"{prefix}replicaCount", 1)
+    replicas = chart.value(f"{prefix}replicaCount", 1)
+    made["spec"]["replicas"] = when(f"not .Values.{prefix}autoscaling.enabled", action(replicas))
     annotations = template["metadata"]["annotations"]
     config = f'include (print $.Template.BasePath "/configmap{suffix}.yaml") . | sha256sum | trunc 16 | quote'
     annotations["checksum/config"] = expression(config)
@@ -143,12 +147,12 @@ def _deployment(chart: Chart, made: Object, suffix: str) -> str:
     spec["terminationGracePeriodSeconds"] = chart.scalar(
         "lifetimes.gracePeriod", spec["terminationGracePeriodSeconds"]
     )
-    lifecycle = spec["containers"][0].get("lifecycle")
-    if lifecycle and not prefix:
-        sleep = lifecycle["preStop"]["sleep"]
-        sleep["seconds"] = chart.scalar("lifetimes.preStop", sleep["seconds"])
     if not prefix:
-        chart.value("readyPath", spec["containers"][0]["readinessProbe"]["httpGet"]["path"])
+        container = spec["containers"][0]
+        if lifecycle := container.get("lifecycle"):
+            sleep = lifecycle["preStop"]["sleep"]
+            sleep["seconds"] = chart.scalar("lifetimes.preStop", sleep["seconds"])
+        chart.value("readyPath", container["readinessProbe"]["httpGet"]["path"])
     return ""
 
 

@@ -11,6 +11,7 @@ from preview.recording.plan import PlannedResource
 from preview.recording.recorder import Recording
 from stacks import stack
 from stacks.stack import compose
+from tests.components.reading import closure
 from tests.conftest import record_with
 from tests.stacks.stack_files import changed, settings_of
 from tests.stacks.test_existing_cluster import in_theirs
@@ -53,13 +54,7 @@ def _gates(recording: Recording) -> Mapping[str, dict[str, str]]:
 
 def _before(recording: Recording, resource: PlannedResource) -> set[str]:
     """The names of all that has to be there before a resource, near or far."""
-    found: set[str] = set()
-    ahead = list(resource.dependencies)
-    while ahead:
-        if (urn := ahead.pop()) not in found:
-            found.add(urn)
-            ahead += recording.resources[urn].dependencies
-    return {recording.resources[urn].name for urn in found}
+    return {recording.resources[urn].name for urn in closure(recording, resource)}
 
 
 @pytest.mark.parametrize(
