@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from components.stores.rds_ca import regions
-from stacks import agent_server_rules, aws_rules, capacity_rules, rules
+from stacks import agent_server_rules, aws_rules, capacity_rules, connection_rules, rules
 from stacks.agent_settings import Agent
 from stacks.aws_vocabulary import Cidr
 from stacks.problems import Problem, SettingsError
@@ -21,6 +21,7 @@ from stacks.wording import Written, field_problems
 __all__ = ["SettingsError", "account_numbers", "load", "parsed"]
 
 _RULES: tuple[rules.Rule, ...] = (
+    *connection_rules.RULES,
     *rules.RULES,
     *agent_server_rules.RULES,
     *aws_rules.RULES,
